@@ -1,0 +1,48 @@
+# `make run` needs nothing but Python; everything else installs what it needs into .venv and .cache.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := streamer tests bench proto
+
+.PHONY: install run test test-lnd check format proto bench clean
+
+install: .venv/dev
+
+.venv/run: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/dev: .venv/run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+run: .venv/run
+	$(BIN)/streamer demo
+
+test: .venv/dev
+	$(BIN)/pytest -m 'not lnd'
+
+test-lnd: .venv/dev
+	$(BIN)/pytest -m lnd tests/lnd tests/contract
+
+check: .venv/dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python proto/generate.py --check
+	$(BIN)/buf lint proto
+	$(MAKE) test
+
+format: .venv/dev
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+proto: .venv/dev
+	$(BIN)/python proto/generate.py
+
+bench: .venv/dev
+	$(BIN)/python bench/pipeline.py
+
+clean:
+	rm -rf .venv .cache

@@ -1,0 +1,304 @@
+"""The nouns that every floor speaks: stream, payment, budget, facts.
+
+Times are integers of nanoseconds: `_ns` fields named `*_time_ns`, `due_ns`, `now_ns` are wall
+moments since 1970 (UTC); `bought_until_ns` and everything in a Segment is *stream time*, which is
+wall time since start_time less skipped and paused time. Money is integers of msat. Public keys and
+hashes are bytes here, and hex only at the doors. These objects are mutable where the core changes
+them in the hot loop; only the core does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from streamer.reasons import Halt, Reason
+
+Record = tuple[int, bytes]
+"""One TLV record: type, value (BOLT 4 custom_records; type from 65536)."""
+
+PUBKEY_BYTES = 33
+HASH_BYTES = 32
+
+
+class StreamState(StrEnum):
+    """PENDING → ACTIVE ⇄ PAUSED, ACTIVE ⇄ STALLED, → CLOSING → COMPLETED | CANCELLED."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    STALLED = "STALLED"
+    CLOSING = "CLOSING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+
+ENDED = frozenset({StreamState.COMPLETED, StreamState.CANCELLED})
+
+
+class PaymentState(StrEnum):
+    """Where a payment is; core/payment.py has the table of moves."""
+
+    PLANNED = "PLANNED"
+    IN_FLIGHT = "IN_FLIGHT"
+    UNKNOWN = "UNKNOWN"
+    SETTLED = "SETTLED"
+    FAILED = "FAILED"
+    REFUSED = "REFUSED"
+    WRITTEN_OFF = "WRITTEN_OFF"
+
+
+OPEN = frozenset({PaymentState.PLANNED, PaymentState.IN_FLIGHT, PaymentState.UNKNOWN})
+
+
+class Mark(StrEnum):
+    """What is special about an open payment (at most one at a time)."""
+
+    NONE = ""
+    HELD = "held"
+    ORPHAN = "orphan"
+    LOST_SIGHT = "lost_sight"
+
+
+@dataclass(slots=True, frozen=True)
+class Rate:
+    """amount_msat per interval_ns, an exact ratio, and how much time one payment buys."""
+
+    amount_msat: int
+    interval_ns: int
+    payment_interval_ns: int
+
+
+@dataclass(slots=True, frozen=True)
+class BudgetTerms:
+    """amount_msat per period, amounts and fees together; period_ns None is the total."""
+
+    amount_msat: int
+    period_ns: int | None
+
+
+@dataclass(slots=True, frozen=True)
+class Terms:
+    """What was ordered: never changes but by an update of the stream.
+
+    catch_up_ns None is "forever". max_payment_msat None follows the node's largest channel.
+    """
+
+    node: str
+    destination: bytes
+    rate: Rate
+    start_time_ns: int
+    end_time_ns: int | None
+    budget: BudgetTerms | None
+    fee_floor_msat: int
+    fee_limit_ppm: int
+    min_payment_msat: int
+    min_payment_interval_ns: int
+    max_payment_msat: int | None
+    catch_up_ns: int | None
+    ttl_ns: int | None
+    max_open_payments: int
+    group: str
+    labels: tuple[tuple[str, str], ...]
+    records: tuple[Record, ...]
+    token: bytes
+
+
+@dataclass(slots=True)
+class Segment:
+    """A span of stream time with one rate. start_msat: the price at its start, an integer."""
+
+    start_ns: int
+    start_msat: int
+    rate: Rate
+
+
+@dataclass(slots=True)
+class Account:
+    """The counters of a stream that move with its payments; durable with each outcome.
+
+    seq is the high-water mark: the newest seq ever planned. due_ns is the newest payment's due
+    moment. streak counts failures in a row, failing_since_ns when the row began. counted_until_ns:
+    outages before it are counted. probe_cap_msat: the amount bound that NO_ROUTE halved (0: none).
+    """
+
+    seq: int = 0
+    bought_until_ns: int = 0
+    due_ns: int = 0
+    settled_msat: int = 0
+    fee_msat: int = 0
+    written_off_msat: int = 0
+    settled_count: int = 0
+    failed_count: int = 0
+    streak: int = 0
+    failing_since_ns: int = 0
+    next_attempt_ns: int = 0
+    counted_until_ns: int = 0
+    probe_cap_msat: int = 0
+    period_start_ns: int = 0
+    period_spent_msat: int = 0
+
+
+@dataclass(slots=True)
+class Stream:
+    """A standing order and where it stands. `account` and the open payments complete it.
+
+    paused_at_ns: the moment from which time does not count while PAUSED (0: not paused).
+    carried_outage_ns: impossible time found before the newest pause and not yet counted.
+    reserved_* and open_payments are derived from the open payments, and not stored.
+    """
+
+    id: str
+    key: int
+    terms: Terms
+    create_time_ns: int
+    state: StreamState
+    reason: Reason
+    state_time_ns: int
+    expire_time_ns: int = 0
+    segments: list[Segment] = field(default_factory=list)
+    skipped_ns: int = 0
+    skipped_msat: int = 0
+    paused_ns: int = 0
+    paused_at_ns: int = 0
+    carried_outage_ns: int = 0
+    dropped_msat: int = 0
+    last_failure: str = ""
+    ends_as: StreamState | None = None
+    account: Account = field(default_factory=Account)
+    reserved_msat: int = 0
+    reserved_fee_msat: int = 0
+    open_payments: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Payment:
+    """One keysend: the intent (as it was sent) and what became of it.
+
+    owner is the stream's id ("st_…") or, for a single payment, its own ("pay_…", seq 0). row orders
+    payments and is unique. records are the custom records without the preimage. index is lnd's
+    payment_index (0: never seen). settled_msat is what the node says was paid.
+    """
+
+    row: int
+    owner: str
+    stream_key: int
+    seq: int
+    node: str
+    destination: bytes
+    payment_hash: bytes
+    amount_msat: int
+    fee_limit_msat: int
+    cltv_limit: int
+    timeout_seconds: int
+    records: bytes
+    due_ns: int
+    planned_ns: int
+    bought_until_ns: int
+    skip_ns: int
+    skip_msat: int
+    probe: bool
+    period_start_ns: int
+    daemon_period_ns: int
+    state: PaymentState = PaymentState.PLANNED
+    mark: Mark = Mark.NONE
+    accepted: bool = False
+    settled_msat: int = 0
+    fee_msat: int = 0
+    reason: Reason = Reason.NONE
+    message: str = ""
+    end_ns: int = 0
+    index: int = 0
+
+    @property
+    def id(self) -> str:
+        """What users call it: "st_….7", or the "pay_…" id of a single payment."""
+        return f"{self.owner}.{self.seq}" if self.seq else self.owner
+
+    @property
+    def open(self) -> bool:
+        """True until the payment has ended."""
+        return self.state in OPEN
+
+
+@dataclass(slots=True, frozen=True)
+class Spend:
+    """What a budget scope ("daemon") has spent in the period that began at period_start_ns."""
+
+    scope: str
+    period_start_ns: int
+    spent_msat: int
+
+
+@dataclass(slots=True, frozen=True)
+class Outage:
+    """A span of wall time in which paying was impossible. node "" is the whole daemon."""
+
+    node: str
+    cause: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(slots=True, frozen=True)
+class Request:
+    """A request_id that was used: what it made, and the digest of what it asked."""
+
+    request_id: str
+    resource_id: str
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Facts:
+    """What one commit makes durable, all or nothing.
+
+    intents are inserted, ends update the rows of their payments (state, mark, amounts, accepted),
+    streams are written whole (their account too), accounts only the counters of their stream.
+    """
+
+    intents: list[Payment] = field(default_factory=list)
+    ends: list[Payment] = field(default_factory=list)
+    streams: list[Stream] = field(default_factory=list)
+    accounts: list[Stream] = field(default_factory=list)
+    spends: list[Spend] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    settings: list[tuple[str, str]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.intents or self.ends or self.streams or self.accounts or self.spends or self.outages or self.requests or self.settings
+        )
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What the journal says at start: all streams that exist, all open payments, and the rest."""
+
+    streams: list[Stream]
+    open_payments: list[Payment]
+    spends: list[Spend]
+    outages: list[Outage]
+    settings: dict[str, str]
+    last_row: int
+    last_stream_key: int
+    last_index: dict[str, int]
+
+
+@dataclass(slots=True, frozen=True)
+class PaymentQuery:
+    """Which payments to list: newest first, rows below before_row, at most limit (≤ 1000)."""
+
+    owner: str = ""
+    node: str = ""
+    states: frozenset[PaymentState] = frozenset()
+    before_row: int = 0
+    limit: int = 100
+
+
+HALT_SETTING = "halt."
+"""Settings that start with this are durable halts: "halt.OPERATOR" = when and why, "" = lifted."""
+
+DURABLE_HALTS = frozenset({Halt.OPERATOR, Halt.SPEND_LIMIT, Halt.HASH_COLLISION})
+"""The halts that outlive the process; the others are found again at start."""

@@ -1,0 +1,190 @@
+"""The ports: what the shell needs of a Lightning node, a store and a clock.
+
+Each method says what is true when it returns, and what cancellation does. Adapters translate every
+foreign error into the values and errors named here; nothing of grpc or sqlite3 passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from streamer.model import Facts, Payment, PaymentQuery, Snapshot
+from streamer.reasons import Reason
+
+
+class Kind(Enum):
+    """What a node said about a payment."""
+
+    SETTLED = "settled"
+    FAILED = "failed"
+    IN_FLIGHT = "in_flight"
+    """Alive at the node (a duplicate send that lnd refused with ALREADY_EXISTS comes as DUPLICATE)."""
+    DUPLICATE = "duplicate"
+    """The node knows this hash already: ask with track."""
+    NOT_FOUND = "not_found"
+    REFUSED = "refused"
+    """The call was answered with an error status before any Payment: candidate for REFUSED (rule 7)."""
+    LOST = "lost"
+    """The call ended without a terminal answer (disconnect, deadline, stream closed early)."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one send or track call gave.
+
+    accepted: at least one Payment update came, so the node has recorded the payment. closed: the
+    call delivered an update or a server status, so no ghost of it is alive. amount_msat is the
+    node's value_msat; message its own words. fee_msat and preimage only when SETTLED.
+    """
+
+    kind: Kind
+    accepted: bool = False
+    closed: bool = True
+    amount_msat: int = 0
+    fee_msat: int = 0
+    reason: Reason = Reason.NONE
+    message: str = ""
+    index: int = 0
+    preimage: bytes = b""
+
+
+@dataclass(slots=True, frozen=True)
+class NodeIdentity:
+    """Who the node is, checked on every new connection."""
+
+    pubkey: bytes
+    alias: str
+    network: str
+    version: str
+    best_header_time_ns: int
+    active_channels: int
+
+
+@dataclass(slots=True, frozen=True)
+class Channel:
+    """One channel as lnd's ListChannels shows it, inactive ones too; amounts in msat.
+
+    spendable_msat: local balance less our reserve, not below 0. pending: hash → expiry height, of
+    outgoing HTLCs; slots counts HTLCs of both directions.
+    """
+
+    channel_id: int
+    active: bool
+    spendable_msat: int
+    receivable_msat: int
+    slots: int
+    pending: dict[bytes, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, frozen=True)
+class Channels:
+    """All channels at one moment, the number that is closing, and the block height (0: not asked)."""
+
+    channels: tuple[Channel, ...]
+    closing: int
+    block_height: int
+
+
+@dataclass(slots=True, frozen=True)
+class NodePayment:
+    """One payment in the node's own list. records: those of the last hop, if it has any."""
+
+    index: int
+    payment_hash: bytes
+    answer: Answer
+    destination: bytes
+    records: dict[int, bytes]
+    create_time_ns: int
+
+
+class Node(Protocol):
+    """A Lightning node that we drive: lnd, or the simulator that speaks lnd's protocol.
+
+    Order: open, then any calls until `lost` returns or close. After a loss, open again: it makes a
+    new connection and reads certificate and macaroon anew. Calls on a lost connection give LOST or
+    raise NodeUnavailable; they never wait for a reconnect.
+    """
+
+    name: str
+
+    async def open(self) -> NodeIdentity:
+        """Connect, wait for nothing: the node must be SERVER_ACTIVE now.
+
+        Raises NodeUnavailable (not reachable, locked, starting: worth another try) or NodeRejected
+        (certificate, macaroon, permission: a person must act). The message says what to do.
+        """
+
+    async def lost(self) -> str:
+        """Return, in words, when the connection made by open is gone; cancelling it does nothing."""
+
+    async def send(self, payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
+        """Send one keysend and give its end, or LOST when patience runs out first.
+
+        The intent must be durable before. Never raises but CancelledError; cancelling, like LOST,
+        leaves the outcome unknown: the node may still execute it.
+        """
+
+    async def track(self, payment_hash: bytes, patience_seconds: float) -> Answer:
+        """The node's present knowledge: SETTLED, FAILED, IN_FLIGHT, NOT_FOUND, or LOST."""
+
+    async def channels(self) -> Channels:
+        """All channels, inactive ones too. Raises NodeUnavailable or NodeRejected."""
+
+    async def identity(self) -> NodeIdentity:
+        """Ask who the node is on this connection. Raises NodeUnavailable or NodeRejected."""
+
+    async def payments_after(self, index: int, limit: int) -> Sequence[NodePayment]:
+        """The node's payments with a higher index, oldest first, at most limit."""
+
+    async def accepts_keysend(self, destination: bytes) -> bool | None:
+        """What the graph says of feature 55; None: the node is not in the graph."""
+
+    async def close(self) -> None:
+        """End the connection. Calls in flight give LOST."""
+
+
+class Store(Protocol):
+    """The journal: durable facts in order. One process at a time (flock)."""
+
+    def load(self) -> Snapshot:
+        """Replay. Called once, before append. Raises StoreRefused if the data is not whole."""
+
+    async def append(self, facts: Facts) -> None:
+        """Make facts durable (fsync), all or nothing, in the order of the calls.
+
+        The objects are read before the first await of the caller can go on, so that they may be
+        changed after the call began. Raises StoreFailed: then nothing may be assumed, every later
+        append raises too, and only a new store that loads again can go on. Cancelling the wait does
+        not undo it.
+        """
+
+    async def payment(self, owner: str, seq: int) -> Payment | None:
+        """One payment, open or ended."""
+
+    async def payments(self, query: PaymentQuery) -> list[Payment]:
+        """A page of payments, newest first."""
+
+    async def request(self, request_id: str) -> tuple[str, bytes] | None:
+        """(resource id, digest) of a request_id that was used."""
+
+    async def purge(self, before_ns: int, limit: int) -> int:
+        """Delete at most limit ended payments planned before before_ns, keeping daily totals."""
+
+    def space(self) -> tuple[int, int]:
+        """(bytes the journal takes, bytes free beside it)."""
+
+    async def close(self) -> None:
+        """Finish what was appended and release the lock."""
+
+
+class Clock(Protocol):
+    """Time as the daemon sees it."""
+
+    def now_ns(self) -> int:
+        """Wall time anchored at start and paced by CLOCK_BOOTTIME: steps of the wall clock do not show."""
+
+    def wall_ns(self) -> int:
+        """The wall clock as it is, to notice steps."""
