@@ -118,8 +118,10 @@ class Account:
     """The counters of a stream that move with its payments; durable with each outcome.
 
     seq is the high-water mark: the newest seq ever planned. due_ns is the newest payment's due
-    moment. streak counts failures in a row, failing_since_ns when the row began. counted_until_ns:
-    outages before it are counted. probe_cap_msat: the amount bound that NO_ROUTE halved (0: none).
+    moment. owed_msat: 0 at each plan, then what FAILED since, less what settled late. streak counts
+    failures in a row; failing_since_ns..failing_until_ns is the span of the row (0 until: goes on).
+    counted_until_ns: outages before it are counted. probe_cap_msat: the amount bound that NO_ROUTE
+    halved (0: none). settled_msat includes written_off_msat.
     """
 
     seq: int = 0
@@ -128,10 +130,12 @@ class Account:
     settled_msat: int = 0
     fee_msat: int = 0
     written_off_msat: int = 0
+    owed_msat: int = 0
     settled_count: int = 0
     failed_count: int = 0
     streak: int = 0
     failing_since_ns: int = 0
+    failing_until_ns: int = 0
     next_attempt_ns: int = 0
     counted_until_ns: int = 0
     probe_cap_msat: int = 0

@@ -1,0 +1,47 @@
+"""The sending switch: on, or stopped while any reason holds. One of the daemon, one of each node."""
+
+from __future__ import annotations
+
+from streamer.model import DURABLE_HALTS, HALT_SETTING, Facts
+from streamer.reasons import Halt
+
+
+class Switch:
+    """Reasons that stop sending, each with a text that says what to do.
+
+    scope: "" for the daemon, or the node's name. Durable halts (OPERATOR, SPEND_LIMIT,
+    HASH_COLLISION) are written with the facts given and found again after a restart.
+    """
+
+    def __init__(self, scope: str = "") -> None:
+        self.scope = scope
+        self.halts: dict[Halt, str] = {}
+
+    @property
+    def sending(self) -> bool:
+        """True if nothing stops it."""
+        return not self.halts
+
+    def stop(self, halt: Halt, text: str, facts: Facts | None = None) -> None:
+        """Stop sending for this reason; facts take what must outlive the process."""
+        self.halts[halt] = text
+        if facts is not None and halt in DURABLE_HALTS:
+            facts.settings.append((self._setting(halt), text or halt))
+
+    def lift(self, halt: Halt, facts: Facts | None = None) -> bool:
+        """Remove this reason; True if it held."""
+        if self.halts.pop(halt, None) is None:
+            return False
+        if facts is not None and halt in DURABLE_HALTS:
+            facts.settings.append((self._setting(halt), ""))
+        return True
+
+    def restore(self, settings: dict[str, str]) -> None:
+        """Take the durable halts of this scope from the journal's settings."""
+        for halt in DURABLE_HALTS:
+            text = settings.get(self._setting(halt), "")
+            if text:
+                self.halts[halt] = text
+
+    def _setting(self, halt: Halt) -> str:
+        return f"{HALT_SETTING}{halt}" + (f"@{self.scope}" if self.scope else "")
