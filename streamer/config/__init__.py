@@ -1,0 +1,117 @@
+"""The configuration: TOML < environment < flags, each option documented in one table (options.py).
+
+Hands out one small frozen value per part (streamer.settings); only the daemon sees the whole.
+Secrets are paths, or names in $CREDENTIALS_DIRECTORY, never values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from streamer.config.load import Value, default_data_dir, find_file, read_values
+from streamer.config.options import BY_KEY, NODE_PREFIX, OPTIONS, Option
+from streamer.errors import ConfigError
+from streamer.money import DAY_NS
+from streamer.settings import ApiSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings
+
+__all__ = ["BY_KEY", "NO_NODE", "OPTIONS", "Config", "Option", "default_data_dir", "load_config"]
+
+NO_NODE = """no node configured. Say which lnd is to pay:
+  streamer serve --node.rpcserver 127.0.0.1:10009 --node.lnddir ~/.lnd
+  or --node.lndconnect FILE, or the same in a file ([node] rpcserver, tlscertpath, macaroonpath).
+To try it without a node: `streamer demo`, or `simulator = true` in the file (no real money)."""
+
+MAIN_NODE = "main"
+"""The name of the node that [node] describes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the daemon was told. written: option key → where it was written."""
+
+    data_dir: Path
+    simulator: bool = False
+    nodes: tuple[NodeSettings, ...] = ()
+    spend_limit: SpendLimit = field(default_factory=SpendLimit)
+    streams: StreamSettings = field(default_factory=StreamSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    history_keep_ns: int = 400 * DAY_NS
+    file: Path | None = None
+    written: Mapping[str, Value] = field(default_factory=dict)
+
+    def require_node(self) -> None:
+        """Raise ConfigError if there is neither a node nor the simulator."""
+        if not self.nodes and not self.simulator:
+            raise ConfigError(NO_NODE)
+
+
+def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = None, config_flag: str | None = None) -> Config:
+    """Read and check all three sources; flags maps option keys to text.
+
+    Raises ConfigError with file, line (or variable, or flag) and what to write instead.
+    """
+    values = read_values(find_file(environ, config_flag), environ, flags or {})
+    plain = values.plain
+    simulator = bool(plain["simulator"].value) if "simulator" in plain else False
+    own = {key: value for key, value in plain.items() if key.startswith(NODE_PREFIX)}
+    if own and values.nodes:
+        raise ConfigError(f"{next(iter(own.values())).origin}: [node] and [nodes.NAME] exclude each other; name every node")
+    groups = values.nodes or ({MAIN_NODE: own} if own else {})
+    config = Config(
+        data_dir=_path(plain, "data_dir") or default_data_dir(environ),
+        simulator=simulator,
+        nodes=tuple(_node(name, group) for name, group in groups.items()),
+        spend_limit=SpendLimit(**_part(plain, "spend_limit")),
+        streams=StreamSettings(**_part(plain, "streams")),
+        api=ApiSettings(**_part(plain, "api")),
+        log=LogSettings(**_part(plain, "log")),
+        history_keep_ns=_whole(plain, "history.keep", 400 * DAY_NS),
+        file=values.file,
+        written={**plain, **{f"nodes.{name}.{key[5:]}": value for name, group in values.nodes.items() for key, value in group.items()}},
+    )
+    _check(config)
+    return config
+
+
+def _node(name: str, group: Mapping[str, Value]) -> NodeSettings:
+    settings = NodeSettings(name=name, **_part(group, "node"))
+    where = next(iter(group.values())).origin
+    given = [key for key in ("rpcserver", "lnddir", "tlscertpath", "macaroonpath") if NODE_PREFIX + key in group]
+    if settings.lndconnect is not None and given:
+        raise ConfigError(f"{where}: lndconnect holds address, certificate and macaroon: leave out {', '.join(given)}")
+    return replace(settings, max_in_flight_per_destination=min(settings.max_in_flight_per_destination, settings.max_in_flight))
+
+
+_IN_NS = frozenset(option.key for option in OPTIONS if option.kind == "duration")
+"""Their fields end in _ns: units come last."""
+
+
+def _part(values: Mapping[str, Value], part: str) -> dict[str, Any]:
+    prefix = part + "."
+    return {
+        key.removeprefix(prefix) + ("_ns" if key in _IN_NS else ""): value.value for key, value in values.items() if key.startswith(prefix)
+    }
+
+
+def _path(values: Mapping[str, Value], key: str) -> Path | None:
+    value = values[key].value if key in values else None
+    return value if isinstance(value, Path) else None
+
+
+def _whole(values: Mapping[str, Value], key: str, default: int) -> int:
+    value = values[key].value if key in values else default
+    return value if isinstance(value, int) else default
+
+
+def _check(config: Config) -> None:
+    streams = config.streams
+    if streams.max_payment_msat is not None and streams.max_payment_msat < streams.min_payment_msat:
+        raise ConfigError(
+            f"streams.max_payment_msat ({streams.max_payment_msat}) is below streams.min_payment_msat ({streams.min_payment_msat})"
+        )
+    if config.api.grpc_listen == config.api.http_listen:
+        raise ConfigError(f"api.grpc_listen and api.http_listen are the same address ({config.api.grpc_listen})")
