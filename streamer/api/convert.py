@@ -1,0 +1,131 @@
+"""From the wire to the model: reads requests, and refuses what the wire's types let through.
+
+Only shapes are checked here (hex, durations, times, periods); meaning is checked by the service.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from streamer._proto.streamer.v1 import payment_pb2, stream_pb2
+from streamer.errors import InvalidArgument
+from streamer.model import BudgetTerms, Record
+from streamer.money import SECOND_NS, parse_duration
+from streamer.service.orders import CHANGEABLE, PaymentOrder, StreamOrder
+
+MAX_FIELD_SECONDS = 315_576_000_000
+"""Ten thousand years: the bound of google.protobuf.Duration."""
+MAX_TIME_SECONDS = 9_000_000_000
+"""The year 2255: later moments do not fit into 63 bits of nanoseconds."""
+
+
+def stream_order(message: stream_pb2.Stream) -> StreamOrder:
+    """A Stream as ordered; output-only fields are ignored. Raises InvalidArgument."""
+    return StreamOrder(
+        destination=hex_bytes(message.destination, "destination"),
+        amount_msat=message.amount_msat,
+        interval_ns=_interval(message),
+        node=message.node,
+        payment_interval_ns=duration_ns(message, "payment_interval"),
+        start_time_ns=time_ns(message, "start_time"),
+        end_time_ns=time_ns(message, "end_time"),
+        budget=_budget(message),
+        fee_floor_msat=message.fee_floor_msat if message.HasField("fee_floor_msat") else None,
+        fee_limit_ppm=message.fee_limit_ppm if message.HasField("fee_limit_ppm") else None,
+        max_payment_msat=message.max_payment_msat if message.HasField("max_payment_msat") else None,
+        catch_up_ns=_catch_up(message),
+        catch_up_forever=message.catch_up_forever,
+        ttl_ns=duration_ns(message, "ttl"),
+        max_open_payments=message.max_open_payments if message.HasField("max_open_payments") else None,
+        group=message.group,
+        labels=tuple(sorted(message.labels.items())),
+        records=tlv_records(message.tlv_records),
+        token=hex_bytes(message.token, "token"),
+    )
+
+
+def stream_changes(request: stream_pb2.UpdateStreamRequest) -> tuple[str, StreamOrder, frozenset[str]]:
+    """(id, the new values, the paths to replace). Raises InvalidArgument for a path that cannot change."""
+    paths = frozenset(path.partition(".")[0] for path in request.update_mask.paths)
+    if not paths:
+        raise InvalidArgument(f"update_mask is empty: name what is to change: {', '.join(sorted(CHANGEABLE))}")
+    fixed = sorted(paths - CHANGEABLE)
+    if fixed:
+        known = fixed[0] in stream_pb2.Stream.DESCRIPTOR.fields_by_name
+        why = "cannot be changed: cancel this stream and open another" if known else "is no field of a stream"
+        raise InvalidArgument(f"update_mask: {fixed[0]} {why}")
+    if not request.stream.id:
+        raise InvalidArgument("stream.id is missing")
+    return request.stream.id, stream_order(request.stream), paths
+
+
+def payment_order(request: payment_pb2.CreatePaymentRequest) -> PaymentOrder:
+    """A single payment as ordered. Raises InvalidArgument."""
+    return PaymentOrder(
+        destination=hex_bytes(request.destination, "destination"),
+        amount_msat=request.amount_msat,
+        node=request.node,
+        fee_limit_msat=request.fee_limit_msat if request.HasField("fee_limit_msat") else None,
+        records=tlv_records(request.tlv_records),
+    )
+
+
+def hex_bytes(text: str, field: str) -> bytes:
+    """Bytes of a hex string; InvalidArgument names the field."""
+    if not re.fullmatch(r"(?:[0-9a-fA-F]{2})*", text):
+        raise InvalidArgument(f"{field} is not hex: pairs of the digits 0–9 and a–f are needed, not base64")
+    return bytes.fromhex(text)
+
+
+def tlv_records(records: Iterable[payment_pb2.TlvRecord]) -> tuple[Record, ...]:
+    """Custom records, in the order of their types."""
+    return tuple(sorted((record.type, hex_bytes(record.value_hex, f"tlv_records: value_hex of type {record.type}")) for record in records))
+
+
+def duration_ns(message: Message, field: str) -> int | None:
+    """A Duration field as nanoseconds; None if it is not set."""
+    if not message.HasField(field):
+        return None
+    duration: Duration = getattr(message, field)
+    if abs(duration.seconds) > MAX_FIELD_SECONDS or abs(duration.nanos) >= SECOND_NS or duration.seconds * duration.nanos < 0:
+        raise InvalidArgument(f"{field} is not a valid duration")
+    return duration.seconds * SECOND_NS + duration.nanos
+
+
+def time_ns(message: Message, field: str) -> int | None:
+    """A Timestamp field as nanoseconds since 1970; None if it is not set."""
+    if not message.HasField(field):
+        return None
+    moment: Timestamp = getattr(message, field)
+    if not 0 <= moment.seconds <= MAX_TIME_SECONDS or not 0 <= moment.nanos < SECOND_NS:
+        raise InvalidArgument(f"{field} is not a valid time")
+    return moment.seconds * SECOND_NS + moment.nanos
+
+
+def _interval(message: stream_pb2.Stream) -> int:
+    interval_ns = duration_ns(message, "interval")
+    return 0 if interval_ns is None else interval_ns
+
+
+def _catch_up(message: stream_pb2.Stream) -> int | None:
+    catch_up_ns = duration_ns(message, "catch_up")
+    if message.catch_up_forever and catch_up_ns is not None:
+        raise InvalidArgument("catch_up and catch_up_forever exclude each other")
+    return catch_up_ns
+
+
+def _budget(message: stream_pb2.Stream) -> BudgetTerms | None:
+    if not message.HasField("budget"):
+        return None
+    period = message.budget.period
+    if period in ("", "total"):
+        return BudgetTerms(message.budget.amount_msat, None)
+    try:
+        return BudgetTerms(message.budget.amount_msat, parse_duration(period))
+    except ValueError:
+        raise InvalidArgument(f'budget.period {period!r} is not understood: "total", or a duration such as "1h" or "1d"') from None

@@ -1,0 +1,51 @@
+"""One table: which error is which status on the wire.
+
+Every error carries google.rpc.ErrorInfo{reason, domain "streamer"} and a message for the user. What
+is not in the table was not foreseen: INTERNAL, and its text stays in the log.
+"""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from streamer import errors
+
+DOMAIN = "streamer"
+
+STATUS: dict[type[errors.StreamerError], grpc.StatusCode] = {
+    errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.ConfigError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.NodeUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.NodeRejected: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.StoreFailed: grpc.StatusCode.UNAVAILABLE,
+    errors.StoreRefused: grpc.StatusCode.FAILED_PRECONDITION,
+}
+
+UNFORESEEN = "unexpected error inside streamer: its log says more"
+
+
+def status_code(error: Exception) -> grpc.StatusCode:
+    """The code of an error: its own row, or that of the nearest class above it; else INTERNAL."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), grpc.StatusCode.INTERNAL)
+
+
+def rich_status(error: Exception) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]:
+    """(code, message, trailing metadata with ErrorInfo), ready for `context.abort`."""
+    code = status_code(error)
+    known = isinstance(error, errors.StreamerError) and code is not grpc.StatusCode.INTERNAL
+    info = error_details_pb2.ErrorInfo(reason=error.reason if isinstance(error, errors.StreamerError) else "INTERNAL", domain=DOMAIN)
+    detail = any_pb2.Any()
+    detail.Pack(info)
+    message = str(error) if known else UNFORESEEN
+    status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=[detail]))
+    return code, message, tuple(status.trailing_metadata)

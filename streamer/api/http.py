@@ -1,0 +1,82 @@
+"""The HTTP port: /metrics, /healthz (alive) and /readyz (can pay). Loopback, no key, no secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from streamer.errors import ConfigError
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format."""
+MAX_CONNECTIONS = 100
+BACKLOG = 128
+STOP_SECONDS = 2
+
+
+def make_app(metrics: Callable[[], bytes], unready: Callable[[], str]) -> Starlette:
+    """The application; unready says why the daemon cannot pay, "" if it can."""
+
+    async def show_metrics(_: Request) -> Response:
+        return Response(metrics(), media_type=METRICS_TYPE)
+
+    async def show_health(_: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def show_ready(_: Request) -> Response:
+        problem = unready()
+        return PlainTextResponse(f"{problem or 'ready'}\n", status_code=503 if problem else 200)
+
+    return Starlette(routes=[Route("/metrics", show_metrics), Route("/healthz", show_health), Route("/readyz", show_ready)])
+
+
+class HttpDoor:
+    """The server; its socket is bound in start, so that a taken port is an error and not a log line."""
+
+    def __init__(self, app: Starlette, listen: str) -> None:
+        self._listen = listen
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            server_header=False,
+        )
+        self._server = uvicorn.Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> str:
+        """Open the door and give its address. Raises ConfigError if the port is taken."""
+        host, _, port = self._listen.rpartition(":")
+        name = host.strip("[]")
+        try:
+            bound = socket.create_server(
+                (name, int(port)), family=socket.AF_INET6 if ":" in name else socket.AF_INET, backlog=BACKLOG, reuse_port=False
+            )
+        except OSError as error:
+            raise ConfigError(f"{self._listen}: cannot listen there (api.http_listen): {error.strerror}") from None
+        self._server.config.load()
+        self._server.lifespan = self._server.config.lifespan_class(self._server.config)
+        await self._server.startup(sockets=[bound])
+        self._task = asyncio.create_task(self._serve(bound))
+        return f"{host}:{bound.getsockname()[1]}"
+
+    async def _serve(self, bound: socket.socket) -> None:
+        # uvicorn.serve would take SIGINT and SIGTERM for itself; they belong to the daemon.
+        await self._server.main_loop()
+        await self._server.shutdown(sockets=[bound])
+
+    async def stop(self) -> None:
+        """Close the door; requests that are being answered may end."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task

@@ -1,0 +1,115 @@
+"""Filters and page tokens of the lists: "state=STALLED labels.app=radio", all terms must hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.errors import InvalidArgument
+from streamer.model import OPEN, Payment, PaymentState, Stream, StreamState
+
+DEFAULT_PAGE = 100
+MAX_PAGE = 1_000
+
+_STREAM_TERMS = "state= reason= node= destination= group= labels.KEY="
+_PAYMENT_TERMS = "stream= state= node= in_doubt"
+_PAYMENT_STATES = {
+    "PENDING": OPEN,
+    "SETTLED": frozenset({PaymentState.SETTLED}),
+    "FAILED": frozenset({PaymentState.FAILED, PaymentState.REFUSED}),
+    "WRITTEN_OFF": frozenset({PaymentState.WRITTEN_OFF}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFilter:
+    """Terms of a filter of streams, as (field, value) pairs; empty matches all."""
+
+    terms: tuple[tuple[str, str], ...] = ()
+
+    def matches(self, stream: Stream) -> bool:
+        """True if every term holds."""
+        return all(self._holds(stream, name, value) for name, value in self.terms)
+
+    def _holds(self, stream: Stream, name: str, value: str) -> bool:
+        terms = stream.terms
+        match name:
+            case "state":
+                return stream.state == value
+            case "reason":
+                return stream.reason == value
+            case "node":
+                return terms.node == value
+            case "destination":
+                return terms.destination.hex() == value
+            case "group":
+                return terms.group == value
+        return (name.removeprefix("labels."), value) in terms.labels
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFilter:
+    """Terms of a filter of payments; states empty: all."""
+
+    owner: str = ""
+    node: str = ""
+    states: frozenset[PaymentState] = frozenset()
+    in_doubt: bool = False
+
+    def matches(self, payment: Payment, in_doubt: bool) -> bool:
+        """True if every term holds; in_doubt is the caller's knowledge of this payment."""
+        return (
+            (not self.owner or payment.owner == self.owner)
+            and (not self.node or payment.node == self.node)
+            and (not self.states or payment.state in self.states)
+            and (not self.in_doubt or in_doubt)
+        )
+
+
+def parse_stream_filter(text: str) -> StreamFilter:
+    """Read a filter of streams; InvalidArgument names the term that is not understood."""
+    found = []
+    for term in text.split():
+        name, equals, value = term.partition("=")
+        known = name in ("state", "reason", "node", "destination", "group") or (name.startswith("labels.") and len(name) > 7)
+        if not equals or not known:
+            raise InvalidArgument(f"filter: {term!r} is not understood; terms are {_STREAM_TERMS}")
+        if name == "state" and value not in StreamState.__members__:
+            raise InvalidArgument(f"filter: no state {value!r}; states are {' '.join(StreamState)}")
+        found.append((name, value.lower() if name == "destination" else value))
+    return StreamFilter(tuple(found))
+
+
+def parse_payment_filter(text: str) -> PaymentFilter:
+    """Read a filter of payments; InvalidArgument names the term that is not understood."""
+    owner, node, states, in_doubt = "", "", frozenset[PaymentState](), False
+    for term in text.split():
+        name, equals, value = term.partition("=")
+        if term == "in_doubt":
+            in_doubt = True
+        elif equals and name == "stream":
+            owner = value
+        elif equals and name == "node":
+            node = value
+        elif equals and name == "state":
+            if value not in _PAYMENT_STATES:
+                raise InvalidArgument(f"filter: no state {value!r}; states are {' '.join(_PAYMENT_STATES)}")
+            states = _PAYMENT_STATES[value]
+        else:
+            raise InvalidArgument(f"filter: {term!r} is not understood; terms are {_PAYMENT_TERMS}")
+    return PaymentFilter(owner, node, states, in_doubt)
+
+
+def page_size(asked: int) -> int:
+    """How many rows a page has: the default for 0, and never more than MAX_PAGE."""
+    if asked < 0:
+        raise InvalidArgument(f"page_size is {asked}: 0 for the default of {DEFAULT_PAGE}, at most {MAX_PAGE}")
+    return min(asked, MAX_PAGE) if asked else DEFAULT_PAGE
+
+
+def page_start(token: str) -> int:
+    """What a page token stands for: only rows below it belong to the page; 0: from the newest."""
+    if not token:
+        return 0
+    if not token.isdecimal() or len(token) > 18:
+        raise InvalidArgument("page_token is not one that was given: take next_page_token of the page before")
+    return int(token)

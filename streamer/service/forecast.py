@@ -1,0 +1,70 @@
+"""What a stream will cost, by simple arithmetic on its terms, and what to be warned about."""
+
+from __future__ import annotations
+
+from streamer.core.ledger import PPM, fee_limit_msat
+from streamer.model import Terms
+from streamer.money import DAY_NS, SECOND_NS, format_amount
+from streamer.service.orders import Forecast
+
+HOUR_NS = 3_600 * SECOND_NS
+LARGE_FEE_SHARE = 2
+"""A fee limit above half of the payment is worth a warning."""
+
+
+def forecast(terms: Terms, now_ns: int, capacity_per_second: float = 0.0, wanted_per_second: float = 0.0) -> Forecast:
+    """Forecast of a stream with these terms.
+
+    capacity (0: not measured yet) and wanted are the node's payments per second, without this
+    stream. fee_msat_per_hour is the most that fees can take, by the fee limits.
+    """
+    rate = terms.rate
+    amount = rate.payment_interval_ns * rate.amount_msat // rate.interval_ns
+    parts = 1 if terms.max_payment_msat is None else max(1, -(-amount // terms.max_payment_msat))
+    fee = fee_limit_msat(amount // parts, terms.fee_floor_msat, terms.fee_limit_ppm) * parts
+    per_hour = rate.amount_msat * HOUR_NS // rate.interval_ns
+    fee_per_hour = fee * HOUR_NS // rate.payment_interval_ns
+    return Forecast(
+        msat_per_hour=per_hour,
+        fee_msat_per_hour=fee_per_hour,
+        payments_per_day=parts * DAY_NS // rate.payment_interval_ns,
+        runway_end_ns=_runway_end_ns(terms, now_ns, amount, fee),
+        warnings=tuple(_warnings(terms, amount // parts, fee // parts, capacity_per_second, wanted_per_second)),
+    )
+
+
+def payments_per_second(terms: Terms) -> float:
+    """How many payments a second this stream asks of its node."""
+    return SECOND_NS / terms.rate.payment_interval_ns
+
+
+def _runway_end_ns(terms: Terms, now_ns: int, amount: int, fee: int) -> int | None:
+    """When a total budget is spent if every payment takes its whole fee limit: the earliest end."""
+    ends = [] if terms.end_time_ns is None else [terms.end_time_ns]
+    if terms.budget is not None and terms.budget.period_ns is None:
+        payments = terms.budget.amount_msat // (amount + fee)
+        ends.append(max(terms.start_time_ns, now_ns) + payments * terms.rate.payment_interval_ns)
+    return min(ends, default=None)
+
+
+def _warnings(terms: Terms, amount: int, fee: int, capacity: float, wanted: float) -> list[str]:
+    found = []
+    total = wanted + payments_per_second(terms)
+    if capacity and total > capacity:
+        found.append(f"NODE_CAPACITY: this node manages {capacity:.3g} payments/s; all streams together want {total:.3g}")
+    if fee * LARGE_FEE_SHARE > amount:
+        found.append(
+            f"FEE_SHARE: each payment of {format_amount(amount)} may cost up to {format_amount(fee)} in fees;"
+            " a longer payment_interval or a lower fee_floor_msat costs less"
+        )
+    budget = terms.budget
+    if budget is not None and budget.period_ns is not None:
+        wants = (terms.rate.amount_msat * budget.period_ns // terms.rate.interval_ns) * (amount + fee) // max(1, amount)
+        if wants > budget.amount_msat:
+            found.append(
+                f"BUDGET: {format_amount(budget.amount_msat)} may not last a period, which can cost {format_amount(wants)}; "
+                "the stream then stalls until the budget renews"
+            )
+    if terms.fee_limit_ppm == PPM:
+        found.append("FEE_LIMIT: fee_limit_ppm allows fees as large as the payment")
+    return found

@@ -1,0 +1,106 @@
+"""What the doors are shown: a stream with its figures, an event, the daemon at one look."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from streamer.model import Payment, Stream
+from streamer.service.orders import Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentReport:
+    """A payment, whether it is in doubt, up to when (wall time; 0: not known) it buys, and its preimage.
+
+    preimage is given only for a settled single payment, to its creator.
+    """
+
+    payment: Payment
+    in_doubt: bool = False
+    bought_until_ns: int = 0
+    preimage: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """A stream and what follows from its books now; times 0: not known or none."""
+
+    stream: Stream
+    paid_until_ns: int = 0
+    next_attempt_ns: int = 0
+    owed_msat: int = 0
+    runway_end_ns: int = 0
+    explanation: str = ""
+    last_payment: PaymentReport | None = None
+    forecast: Forecast | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """One node and its engine."""
+
+    name: str
+    up: bool
+    problem: str = ""
+    stopped_by: tuple[str, ...] = ()
+    pubkey: bytes = b""
+    alias: str = ""
+    network: str = ""
+    version: str = ""
+    window: int = 0
+    in_flight: int = 0
+    ready_streams: int = 0
+    capacity_per_second: float = 0.0
+    wanted_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Since the start of the daemon, as its metrics count; lateness is of the latest payments."""
+
+    payments_settled: int = 0
+    payments_failed: int = 0
+    paid_msat: int = 0
+    fee_msat: int = 0
+    skipped_msat: int = 0
+    p99_lateness_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonReport:
+    """One look at everything; problems say what is wrong and what to do, each in a sentence."""
+
+    problems: tuple[str, ...]
+    stopped_by: tuple[str, ...]
+    nodes: tuple[NodeReport, ...]
+    streams_by_state: dict[str, int] = field(default_factory=dict)
+    stalled_by_reason: dict[str, int] = field(default_factory=dict)
+    payments_open: int = 0
+    payments_in_doubt: int = 0
+    in_doubt_msat: int = 0
+    spent_msat: int = 0
+    spend_limit_msat: int = 0
+    spend_period_start_ns: int = 0
+    store_bytes: int = 0
+    store_free_bytes: int = 0
+    start_time_ns: int = 0
+    totals: Totals = field(default_factory=Totals)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A stream changed, or one of its payments ended. The objects are live, not copies."""
+
+    cursor: int
+    time_ns: int
+    stream: Stream
+    payment: Payment | None = None
+
+
+class Events(Protocol):
+    """Where watchers get events from; feed.py is the one there is."""
+
+    def watch(self) -> AsyncIterator[Event]:
+        """Events from now on. Raises ResourceExhausted when too many watch, or this one is too slow."""
