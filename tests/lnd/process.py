@@ -1,0 +1,86 @@
+"""A child process that never outlives the tests: own group, a log file, and a death signal."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+PR_SET_PDEATHSIG = 1
+POLL_SECONDS = 0.05
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(what: str, ask: Callable[[], T], seconds: float = 60) -> T:
+    """Ask until the answer is true; AssertionError with the last error after `seconds`."""
+    end, last = time.monotonic() + seconds, "it never was"
+    while time.monotonic() < end:
+        try:
+            if answer := ask():
+                return answer
+        except Exception as error:  # the process may not listen yet
+            last = str(error)
+        time.sleep(POLL_SECONDS)
+    raise AssertionError(f"{what}: not within {seconds} s ({last})")
+
+
+class Child:
+    """One running program, restartable with the same command line.
+
+    Start it from the main thread: the death signal comes when the thread that started it ends.
+    """
+
+    def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+        self.command = [str(part) for part in command]
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        libc = ctypes.CDLL(None)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def send_signal(self, number: int) -> None:
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> None:
+        """End it and wait; SIGKILL if it does not end by itself in time."""
+        if self._process is None or not self.running:
+            return
+        self.send_signal(signal.SIGCONT)
+        self.send_signal(number)
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
