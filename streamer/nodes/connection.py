@@ -1,0 +1,90 @@
+"""One gRPC connection to lnd, verified once and never trusted after it was lost.
+
+gRPC reconnects by itself, silently, and lets calls wait for that inside the client, from where they
+are executed later: a payment that nobody waits for (MONEY.md 1). So each connection has a channel
+of its own, calls start only while it is READY, and the first time it is not, it is closed for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from streamer._proto.lnrpc import lightning_pb2 as ln
+from streamer._proto.lnrpc import stateservice_pb2 as state
+from streamer._proto.routerrpc import router_pb2 as router
+from streamer.nodes import permissions
+from streamer.nodes.credentials import Credentials
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""A page of payments or all channels of a large node; gRPC's own limit is 4 MiB."""
+
+KEEPALIVE_MS = 30_000
+KEEPALIVE_TIMEOUT_MS = 10_000
+"""lnd answers too_many_pings below 5 s; a dead peer is noticed after both times."""
+
+OPTIONS = (
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+)
+"""One intent is one call (no retries), a new connection is really new (no shared subchannels)."""
+
+GET_STATE = "/lnrpc.State/GetState"
+READY = grpc.ChannelConnectivity.READY
+
+
+class Connection:
+    """A channel with lnd's methods on it; `gone` is done, with the reason, when it must not be used."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        secure = grpc.ssl_channel_credentials(credentials.certificate)
+        self.rpcserver = credentials.rpcserver
+        self.metadata = (("macaroon", credentials.macaroon),)
+        self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._channel = grpc.aio.secure_channel(credentials.rpcserver, secure, OPTIONS)
+        self._watch: asyncio.Task[None] | None = None
+        self.send = self._streaming(permissions.SEND, router.SendPaymentRequest, ln.Payment)
+        self.track = self._streaming(permissions.TRACK, router.TrackPaymentRequest, ln.Payment)
+        self.get_state = self._unary(GET_STATE, state.GetStateRequest, state.GetStateResponse)
+        self.get_info = self._unary(permissions.GET_INFO, ln.GetInfoRequest, ln.GetInfoResponse)
+        self.list_channels = self._unary(permissions.LIST_CHANNELS, ln.ListChannelsRequest, ln.ListChannelsResponse)
+        self.pending_channels = self._unary(permissions.PENDING_CHANNELS, ln.PendingChannelsRequest, ln.PendingChannelsResponse)
+        self.get_node_info = self._unary(permissions.GET_NODE_INFO, ln.NodeInfoRequest, ln.NodeInfo)
+        self.list_payments = self._unary(permissions.LIST_PAYMENTS, ln.ListPaymentsRequest, ln.ListPaymentsResponse)
+
+    def ready(self) -> bool:
+        """True if a call that starts now leaves now: it is looked up anew each time."""
+        return not self.gone.done() and self._channel.get_state() is READY
+
+    def watch(self) -> None:
+        """Begin to notice the loss of the connection. Call once, after the first call succeeded."""
+        self._watch = asyncio.create_task(self._until_lost())
+
+    async def close(self, why: str = "closed") -> None:
+        """End the channel: calls in flight are cancelled, and no new one can start."""
+        if not self.gone.done():
+            self.gone.set_result(why)
+        if self._watch is not None and self._watch is not asyncio.current_task():
+            self._watch.cancel()
+        await self._channel.close()
+
+    async def _until_lost(self) -> None:
+        while (now := self._channel.get_state()) is READY:
+            await self._channel.wait_for_state_change(now)
+        await self.close(f"the connection to lnd at {self.rpcserver} was lost")
+
+    def _streaming(self, method: str, request: type[Any], reply: type[Any]) -> Callable[..., Any]:
+        return self._channel.unary_stream(method, request.SerializeToString, reply.FromString)
+
+    def _unary(self, method: str, request: type[Any], reply: type[Any]) -> Callable[..., Any]:
+        return self._channel.unary_unary(method, request.SerializeToString, reply.FromString)
