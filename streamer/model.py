@@ -10,7 +10,7 @@ them in the hot loop; only the core does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from streamer.reasons import Halt, Reason
 
@@ -223,6 +223,42 @@ class Payment:
     def open(self) -> bool:
         """True until the payment has ended."""
         return self.state in OPEN
+
+
+class Kind(Enum):
+    """What a node said about a payment."""
+
+    SETTLED = "settled"
+    FAILED = "failed"
+    IN_FLIGHT = "in_flight"
+    """Alive at the node (a duplicate send that lnd refused with ALREADY_EXISTS comes as DUPLICATE)."""
+    DUPLICATE = "duplicate"
+    """The node knows this hash already: ask with track."""
+    NOT_FOUND = "not_found"
+    REFUSED = "refused"
+    """The call was answered with an error status before any Payment: candidate for REFUSED (rule 7)."""
+    LOST = "lost"
+    """The call ended without a terminal answer (disconnect, deadline, stream closed early)."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one send or track call gave.
+
+    accepted: at least one Payment update came, so the node has recorded the payment. closed: the
+    call delivered an update or a server status, so no ghost of it is alive. amount_msat is the
+    node's value_msat; message its own words. fee_msat and preimage only when SETTLED.
+    """
+
+    kind: Kind
+    accepted: bool = False
+    closed: bool = True
+    amount_msat: int = 0
+    fee_msat: int = 0
+    reason: Reason = Reason.NONE
+    message: str = ""
+    index: int = 0
+    preimage: bytes = b""
 
 
 @dataclass(slots=True, frozen=True)

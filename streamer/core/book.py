@@ -1,0 +1,350 @@
+"""All streams of one node in memory: which payments are to be made now.
+
+`plan` turns due streams into payments as late as possible and reserves their money. It only changes
+memory and says in `Facts` what must be durable; nothing here waits, and time is an argument. What
+the ends of payments mean is in ends.py, what a person does to a stream in lifecycle.py: both on
+this book.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from streamer.core.budgets import Budgets
+from streamer.core.buying import Nothing, Purchase, buy
+from streamer.core.ledger import Budget, fee_limit_msat
+from streamer.core.outages import Outages
+from streamer.core.schedule import price_msat
+from streamer.core.slots import Entry, Slots
+from streamer.core.streamtime import check_conservation, covered_ns, end_ns, origin_ns
+from streamer.core.switch import Switch
+from streamer.core.wheel import Wheel
+from streamer.model import ENDED, Facts, Payment, Stream, StreamState
+from streamer.money import SECOND_NS, format_amount
+from streamer.reasons import Halt, Reason
+
+MAX_IN_DOUBT = 3
+"""Payments of one stream that may be in doubt before it stalls (DESIGN.md, section 4)."""
+HOLD_RECHECK_NS = 5 * SECOND_NS
+"""How often a stream looks again whether its destination still holds a payment."""
+
+Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes]]
+"""(stream, owner, seq, amount_msat) → (payment hash, records): the keysend's identity."""
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """The bounds of one node's book."""
+
+    max_in_flight_per_destination: int = 10
+    stall_after: int = 5
+    cltv_limit: int = 288
+    timeout_seconds: int = 30
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all nodes of a daemon share. jitter gives random numbers of 0..99."""
+
+    budgets: Budgets
+    switch: Switch
+    outages: Outages
+    rows: Iterator[int]
+    jitter: Callable[[], int]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened since the last look, for metrics and watchers; never needed for money."""
+
+    changed: list[Stream] = field(default_factory=list)
+    ended: list[Payment] = field(default_factory=list)
+    late: list[Payment] = field(default_factory=list)
+    skipped: list[tuple[Stream, int]] = field(default_factory=list)
+
+
+class Book:
+    """The streams of one node and their open payments."""
+
+    def __init__(self, node: str, limits: Limits, shared: Shared, stamp: Stamp) -> None:
+        self.node = node
+        self.limits = limits
+        self.shared = shared
+        self.budgets = shared.budgets
+        self.outages = Outages()
+        self.slots = Slots(limits.max_in_flight_per_destination)
+        self.streams: dict[str, Stream] = {}
+        self.by_key: dict[int, Stream] = {}
+        self.payments: dict[int, Payment] = {}
+        self.largest_spendable_msat: int | None = None
+        self.tally = Tally()
+        self._stamp = stamp
+        self._wheel = Wheel()
+        self._ready: list[Entry] = []
+        self._queued: set[int] = set()
+
+    def add(self, stream: Stream) -> None:
+        """Take a stream in, new or from the journal; schedule it afterwards."""
+        self.streams[stream.id] = stream
+        self.by_key[stream.key] = stream
+
+    # -- when ---------------------------------------------------------------------------------
+
+    def next_ns(self) -> int | None:
+        """When a stream falls due: 0 if one waits already, None if none ever will."""
+        return 0 if self._ready else self._wheel.next_ns()
+
+    @property
+    def ready_streams(self) -> int:
+        """Streams that are due and wait for room."""
+        return len(self._queued)
+
+    def due_ns(self, stream: Stream) -> int | None:
+        """When the next payment of stream is due; None while it waits for something else."""
+        account, state = stream.account, stream.state
+        if state is StreamState.PENDING:
+            return stream.terms.start_time_ns
+        if state not in (StreamState.ACTIVE, StreamState.STALLED) or not self._may_open_another(stream):
+            return None
+        due = origin_ns(stream) + covered_ns(stream)
+        if account.seq:
+            due = max(due, account.due_ns + stream.terms.min_payment_interval_ns)
+        if stream.terms.end_time_ns is not None:
+            due = min(due, stream.terms.end_time_ns)
+        return max(due, account.next_attempt_ns)
+
+    def _may_open_another(self, stream: Stream) -> bool:
+        limit = 1 if stream.account.streak or stream.state is StreamState.STALLED else stream.terms.max_open_payments
+        return stream.open_payments < limit and self.slots.doubts(stream.key) < MAX_IN_DOUBT
+
+    def schedule(self, stream: Stream) -> None:
+        """Put stream where it belongs: due at a moment, or waiting for something else."""
+        if stream.key in self._queued:
+            return
+        if stream.state in ENDED or stream.state is StreamState.CLOSING:
+            self._wheel.cancel(stream.key)
+            return
+        moment = self.due_ns(stream)
+        if stream.expire_time_ns and (moment is None or stream.expire_time_ns < moment):
+            moment = stream.expire_time_ns
+        end_time = self._end_of_waiting(stream)
+        if end_time is not None and (moment is None or end_time < moment):
+            moment = end_time
+        if moment is None:
+            self._wheel.cancel(stream.key)
+        else:
+            self._wheel.schedule(stream.key, moment)
+
+    def _end_of_waiting(self, stream: Stream) -> int | None:
+        return stream.terms.end_time_ns if stream.state in (StreamState.PAUSED, StreamState.STALLED) else None
+
+    # -- plan ---------------------------------------------------------------------------------
+
+    def plan(self, now_ns: int, room: int, facts: Facts) -> list[Payment]:
+        """At most room payments, earliest due first; their intents and what changed go into facts."""
+        for entry in self._wheel.pop_due(now_ns):
+            self._enqueue(entry)
+        planned: list[Payment] = []
+        while room > len(planned) and self._ready and self.shared.switch.sending:
+            entry = heapq.heappop(self._ready)
+            stream = self.by_key[entry[1]]
+            if self._must_wait(stream, entry, now_ns):
+                continue
+            self._queued.discard(stream.key)
+            if self.tick(stream, now_ns, facts):
+                payment = self._pay(stream, now_ns, facts)
+                if payment is not None:
+                    planned.append(payment)
+            else:
+                self.schedule(stream)
+        facts.intents.extend(planned)
+        return planned
+
+    def _enqueue(self, entry: Entry) -> None:
+        heapq.heappush(self._ready, entry)
+        self._queued.add(entry[1])
+
+    def _must_wait(self, stream: Stream, entry: Entry, now_ns: int) -> bool:
+        destination = stream.terms.destination
+        if self.slots.holds(destination) and stream.state in (StreamState.ACTIVE, StreamState.STALLED):
+            self._queued.discard(stream.key)
+            self._wheel.schedule(stream.key, now_ns + HOLD_RECHECK_NS)
+            return True
+        if self.slots.full(destination):
+            self.slots.park(destination, entry)
+            return True
+        return False
+
+    def tick(self, stream: Stream, now_ns: int, facts: Facts) -> bool:
+        """Let time take effect (start, ttl, end, renewal); True if stream may be paid now."""
+        if stream.expire_time_ns and now_ns >= stream.expire_time_ns and stream.state in (StreamState.ACTIVE, StreamState.STALLED):
+            stream.paused_at_ns = stream.expire_time_ns
+            self.enter(stream, StreamState.PAUSED, Reason.TTL_EXPIRED, stream.expire_time_ns, facts)
+            stream.expire_time_ns = 0
+        end_time = self._end_of_waiting(stream)
+        if end_time is not None and now_ns >= end_time:
+            self.close(stream, StreamState.COMPLETED, Reason.END_TIME, now_ns, facts)
+        due = self.due_ns(stream)
+        if due is None or due > now_ns:
+            return False
+        if stream.state is StreamState.PENDING or stream.reason is Reason.BUDGET_PERIOD:
+            self.enter(stream, StreamState.ACTIVE, Reason.NONE, now_ns, facts)
+        return True
+
+    def _pay(self, stream: Stream, now_ns: int, facts: Facts) -> Payment | None:
+        own = self.budgets.own(stream, now_ns)
+        probe = stream.state is StreamState.STALLED
+        outages = (self.outages, self.shared.outages)
+        bought = buy(stream, now_ns, probe, self.cap_msat(stream), None if own is None else own.room_msat(), outages)
+        if isinstance(bought, Nothing):
+            self._nothing(stream, bought, own, now_ns, facts)
+            return None
+        fee_limit = fee_limit_msat(bought.amount_msat, stream.terms.fee_floor_msat, stream.terms.fee_limit_ppm)
+        if not self._within_spend_limit(bought.amount_msat + fee_limit, now_ns, facts):
+            self._enqueue((now_ns, stream.key))
+            return None
+        payment = self._intend(stream, bought, fee_limit, probe, now_ns)
+        if bought.skip_ns:
+            self._skip(stream, bought, facts)
+        self.take_intent(stream, payment)
+        check_conservation(stream)
+        self.schedule(stream)
+        return payment
+
+    def _intend(self, stream: Stream, bought: Purchase, fee_limit: int, probe: bool, now_ns: int) -> Payment:
+        seq = stream.account.seq + 1
+        payment_hash, records = self._stamp(stream, stream.id, seq, bought.amount_msat)
+        due = self.due_ns(stream)
+        payment = Payment(
+            next(self.shared.rows), stream.id, stream.key, seq, self.node, stream.terms.destination, payment_hash, bought.amount_msat,
+            fee_limit, self.limits.cltv_limit, self.limits.timeout_seconds, records, now_ns if due is None else due, now_ns,
+            bought.until_ns, bought.skip_ns, bought.skip_msat, probe, 0, 0,
+        )  # fmt: skip
+        self.budgets.stamp(payment)
+        return payment
+
+    def _skip(self, stream: Stream, bought: Purchase, facts: Facts) -> None:
+        stream.skipped_ns += bought.skip_ns
+        stream.skipped_msat += bought.skip_msat
+        stream.segments = bought.segments
+        facts.streams.append(stream)
+        self.tally.skipped.append((stream, bought.skip_msat))
+
+    def take_intent(self, stream: Stream, payment: Payment) -> None:
+        """Count a payment as planned: at plan, and again at replay, by the same code."""
+        account = stream.account
+        if payment.seq > account.seq:
+            account.seq = payment.seq
+            account.bought_until_ns, account.due_ns, account.owed_msat = payment.bought_until_ns, payment.due_ns, 0
+            if not payment.probe:
+                account.counted_until_ns = payment.planned_ns
+                stream.carried_outage_ns = 0
+                if account.failing_until_ns:
+                    account.failing_since_ns = account.failing_until_ns = 0
+        stream.reserved_msat += payment.amount_msat
+        stream.reserved_fee_msat += payment.fee_limit_msat
+        stream.open_payments += 1
+        self.take_open(payment)
+
+    def take_open(self, payment: Payment) -> None:
+        """Count payment as open: reserved in the budgets, in the window."""
+        self.budgets.reserve(payment)
+        self.payments[payment.row] = payment
+        self.slots.take(payment)
+
+    def single(self, owner: str, destination: bytes, amount_msat: int, fee_limit: int, now_ns: int, facts: Facts) -> Payment | None:
+        """Plan one payment that belongs to no stream; None if the spend limit does not allow it."""
+        if not self.shared.switch.sending or not self._within_spend_limit(amount_msat + fee_limit, now_ns, facts):
+            return None
+        payment_hash, records = self._stamp(None, owner, 0, amount_msat)
+        payment = Payment(
+            next(self.shared.rows), owner, 0, 0, self.node, destination, payment_hash, amount_msat, fee_limit,
+            self.limits.cltv_limit, self.limits.timeout_seconds, records, now_ns, now_ns, 0, 0, 0, False, 0, 0,
+        )  # fmt: skip
+        self.budgets.stamp(payment)
+        self.take_open(payment)
+        facts.intents.append(payment)
+        return payment
+
+    def cap_msat(self, stream: Stream) -> int | None:
+        """The largest amount that one payment of stream may have now; None: unknown, no bound."""
+        terms, probe_cap = stream.terms, stream.account.probe_cap_msat
+        cap = terms.max_payment_msat
+        if cap is None and self.largest_spendable_msat is not None:
+            cap = self.largest_spendable_msat // 2
+        if probe_cap:
+            cap = probe_cap if cap is None else min(cap, probe_cap)
+        return None if cap is None else max(cap, terms.min_payment_msat)
+
+    def _within_spend_limit(self, msat: int, now_ns: int, facts: Facts) -> bool:
+        limit, switch = self.budgets.spend_limit, self.shared.switch
+        limit.roll(now_ns)
+        if msat <= limit.room_msat():
+            return True
+        text = f"the spend limit of {format_amount(limit.limit_msat)} is reached: find what spends, then `streamer sending start`"
+        switch.stop(Halt.SPEND_LIMIT, text, facts)
+        return False
+
+    def _nothing(self, stream: Stream, why: Nothing, own: Budget | None, now_ns: int, facts: Facts) -> None:
+        end_time = stream.terms.end_time_ns
+        if why is Nothing.ENDED and end_time is not None:
+            if now_ns < end_time:
+                self._wheel.schedule(stream.key, end_time)
+            elif stream.open_payments == 0:
+                self.close(stream, StreamState.COMPLETED, Reason.END_TIME, now_ns, facts)
+        elif own is not None and own.period_ns is not None:
+            self.stall(stream, Reason.BUDGET_PERIOD, own.end_ns() or now_ns, now_ns, facts)
+        elif stream.open_payments == 0:
+            self.close(stream, StreamState.COMPLETED, Reason.BUDGET_SPENT, now_ns, facts)
+
+    # -- states -------------------------------------------------------------------------------
+
+    def enter(self, stream: Stream, state: StreamState, reason: Reason, now_ns: int, facts: Facts) -> None:
+        """Change the state of stream, with its reason and time."""
+        if stream.reason is Reason.BUDGET_PERIOD and state is StreamState.ACTIVE:
+            stream.account.failing_until_ns = now_ns
+            stream.account.next_attempt_ns = 0
+        stream.state, stream.reason, stream.state_time_ns = state, reason, now_ns
+        facts.streams.append(stream)
+        self.tally.changed.append(stream)
+
+    def stall(self, stream: Stream, reason: Reason, next_attempt_ns: int, now_ns: int, facts: Facts) -> None:
+        """Paying this stream is impossible until its next attempt settles."""
+        account = stream.account
+        account.next_attempt_ns = next_attempt_ns
+        if not account.failing_since_ns or account.failing_until_ns:
+            account.failing_since_ns, account.failing_until_ns = now_ns, 0
+        self.enter(stream, StreamState.STALLED, reason, now_ns, facts)
+        self.schedule(stream)
+
+    def close(self, stream: Stream, ends_as: StreamState, reason: Reason, now_ns: int, facts: Facts) -> None:
+        """End stream: nothing new is paid; it has ended when nothing is open that may come back."""
+        left = stream.account.owed_msat
+        ends_ns = end_ns(stream, now_ns)
+        if reason is Reason.END_TIME and ends_ns is not None:
+            left = price_msat(stream.segments, ends_ns) - stream.account.settled_msat - stream.reserved_msat
+        stream.dropped_msat += max(0, left)
+        stream.ends_as = ends_as
+        self.enter(stream, StreamState.CLOSING, reason, now_ns, facts)
+        self.settle_closing(stream, now_ns, facts)
+        self.schedule(stream)
+
+    def settle_closing(self, stream: Stream, now_ns: int, facts: Facts) -> None:
+        """Let a CLOSING stream end if nothing holds it any more."""
+        if stream.state is StreamState.CLOSING and stream.open_payments == 0 and stream.ends_as is not None:
+            self.enter(stream, stream.ends_as, stream.reason, now_ns, facts)
+
+    def leave_window(self, payment: Payment) -> None:
+        """Free its place in the window, once; a stream parked for its destination goes on."""
+        entry = self.slots.leave(payment)
+        if entry is not None:
+            heapq.heappush(self._ready, entry)
+
+    def may_send(self, payment: Payment) -> bool:
+        """Whether payment may be handed to the node now: by the switch and by its stream's state."""
+        if not self.shared.switch.sending:
+            return False
+        stream = self.by_key.get(payment.stream_key)
+        return stream is None or stream.state in (StreamState.ACTIVE, StreamState.STALLED)

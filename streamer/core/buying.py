@@ -1,0 +1,106 @@
+"""What the next payment of a stream buys, and what time is skipped before: one decision, no effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from streamer.core.ledger import largest_amount_msat
+from streamer.core.outages import Outages, union_ns
+from streamer.core.schedule import buy_until_ns, moment_ns, price_msat, remove_time
+from streamer.core.streamtime import covered_ns, end_ns, origin_ns, stream_now_ns
+from streamer.model import Segment, Stream
+
+
+class Nothing(Enum):
+    """Why no payment can be made."""
+
+    ENDED = "all is bought up to the end"
+    NO_ROOM = "not even the minimum payment fits into the stream's budget"
+
+
+@dataclass(slots=True, frozen=True)
+class Purchase:
+    """amount_msat buys stream time up to until_ns, after skip_ns (worth skip_msat) was taken out."""
+
+    amount_msat: int
+    until_ns: int
+    skip_ns: int
+    skip_msat: int
+    segments: list[Segment]
+
+
+def impossible_ns(stream: Stream, now_ns: int, outages: tuple[Outages, ...]) -> int:
+    """The part of the gap in which paying was impossible and which no plan has counted yet."""
+    account = stream.account
+    covered_at_ns = origin_ns(stream) + covered_ns(stream)
+    from_ns = max(account.counted_until_ns, covered_at_ns)
+    spans = [span for kept in outages for span in kept.overlapping(from_ns, now_ns)]
+    if account.failing_since_ns:
+        failing = (max(from_ns, account.failing_since_ns), min(now_ns, account.failing_until_ns or now_ns))
+        spans += [failing] if failing[1] > failing[0] else []
+    return stream.carried_outage_ns + union_ns(spans)
+
+
+def skip_ns(stream: Stream, now_ns: int, outages: tuple[Outages, ...]) -> int:
+    """max(0, min(outage, gap − catch_up)): DESIGN.md, section 4, Catch-up."""
+    catch_up_ns = stream.terms.catch_up_ns
+    if catch_up_ns is None:
+        return 0
+    reached_ns = stream_now_ns(stream, now_ns)
+    ends_ns = end_ns(stream, now_ns)
+    gap_ns = (reached_ns if ends_ns is None else min(reached_ns, ends_ns)) - covered_ns(stream)
+    if gap_ns <= catch_up_ns:
+        return 0
+    return max(0, min(impossible_ns(stream, now_ns, outages), gap_ns - catch_up_ns))
+
+
+def buy(stream: Stream, now_ns: int, probe: bool, cap_msat: int | None, room_msat: int | None, outages: tuple[Outages, ...]) -> Purchase | Nothing:
+    """What to buy at now_ns.
+
+    probe: of a stalled stream, buys no more than it must, and skips nothing. cap_msat bounds the
+    amount; room_msat is what the stream's own budget holds, fee limit included (None: no bound).
+    """
+    terms, segments = stream.terms, stream.segments
+    covered = covered_ns(stream)
+    reached = covered if probe else stream_now_ns(stream, now_ns)
+    end = end_ns(stream, now_ns)
+    skip = 0 if probe else skip_ns(stream, now_ns, outages)
+    skip_msat = 0
+    if skip:
+        skip_msat = price_msat(segments, covered + skip) - price_msat(segments, covered)
+        segments = remove_time(segments, covered, skip)
+        reached -= skip
+        end = None if end is None else end - skip
+    paid = stream.account.settled_msat + stream.reserved_msat
+    until = buy_until_ns(segments, paid, max(reached, covered), terms.min_payment_msat)
+    left: int | None = None
+    if end is not None:
+        left = price_msat(segments, max(end, covered)) - paid
+        if until > end or price_msat(segments, end) - price_msat(segments, until) < terms.min_payment_msat:
+            until = end
+        if left < terms.min_payment_msat:
+            return Nothing.ENDED
+    wanted = price_msat(segments, until) - paid
+    amount = _bounded(wanted, left, cap_msat, room_msat, stream)
+    if amount < terms.min_payment_msat:
+        return Nothing.NO_ROOM
+    if amount != wanted:
+        until = moment_ns(segments, paid + amount)
+    return Purchase(amount, until, skip, skip_msat, segments)
+
+
+def _bounded(wanted: int, left: int | None, cap: int | None, room: int | None, stream: Stream) -> int:
+    """wanted within the cap and the budget, such that no remainder below the minimum stays behind."""
+    terms, minimum, amount = stream.terms, stream.terms.min_payment_msat, wanted
+    if cap is not None and amount > cap:
+        amount = cap
+        if left is not None and 0 < left - amount < minimum:
+            amount = max(minimum, left - minimum) if left >= 2 * minimum else amount
+    if room is None:
+        return amount
+    largest = largest_amount_msat(room, terms.fee_floor_msat, terms.fee_limit_ppm)
+    total = terms.budget is not None and terms.budget.period_ns is None
+    if total and amount < largest and largest_amount_msat(room - amount, terms.fee_floor_msat, terms.fee_limit_ppm) < minimum:
+        amount = min(bound for bound in (largest, cap, left) if bound is not None)
+    return min(amount, largest)

@@ -1,0 +1,141 @@
+"""What a person does to a stream: open, pause, resume, change, renew, cancel.
+
+All of it is idempotent: what is so already stays as it is. Refusals are FailedPrecondition with a
+sentence for the user. Facts take what must be durable before the caller is answered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from streamer.core.book import Book
+from streamer.core.buying import impossible_ns
+from streamer.core.schedule import change_rate, price_msat
+from streamer.core.streamtime import check_conservation, covered_ns, origin_ns, owed_by_price_msat, stream_now_ns
+from streamer.errors import FailedPrecondition
+from streamer.model import ENDED, Facts, Segment, Stream, StreamState, Terms
+from streamer.reasons import Reason
+
+
+def new_stream(stream_id: str, key: int, terms: Terms, now_ns: int) -> Stream:
+    """A stream that has not begun; nothing is durable or scheduled yet."""
+    stream = Stream(stream_id, key, terms, now_ns, StreamState.PENDING, Reason.NONE, now_ns)
+    stream.segments = [Segment(0, 0, terms.rate)]
+    stream.expire_time_ns = max(now_ns, terms.start_time_ns) + terms.ttl_ns if terms.ttl_ns is not None else 0
+    return stream
+
+
+def open_stream(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
+    """Take a new stream in; its first payment falls due at start_time."""
+    book.add(stream)
+    facts.streams.append(stream)
+    if stream.terms.start_time_ns <= now_ns:
+        book.enter(stream, StreamState.ACTIVE, Reason.NONE, now_ns, facts)
+    book.schedule(stream)
+
+
+def pause(book: Book, stream: Stream, now_ns: int, facts: Facts, reason: Reason = Reason.USER) -> None:
+    """Stop buying; what is bought runs out. Impossible time so far is put on record first."""
+    _require_not_ended(stream, "paused")
+    if stream.state is StreamState.PAUSED:
+        return
+    stream.carried_outage_ns = impossible_ns(stream, now_ns, (book.outages, book.shared.outages))
+    stream.account.counted_until_ns = now_ns
+    stream.paused_at_ns = now_ns
+    book.enter(stream, StreamState.PAUSED, reason, now_ns, facts)
+    book.schedule(stream)
+
+
+def resume(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
+    """Go on at the covered moment, or now if that is later; for a STALLED stream: try now."""
+    _require_not_ended(stream, "resumed")
+    account = stream.account
+    if stream.state is StreamState.STALLED and stream.reason is not Reason.IN_DOUBT:
+        account.next_attempt_ns = now_ns
+        facts.accounts.append(stream)
+    elif stream.state is StreamState.PAUSED:
+        if now_ns < stream.terms.start_time_ns:
+            stream.paused_at_ns = 0
+            book.enter(stream, StreamState.PENDING, Reason.USER, now_ns, facts)
+        else:
+            stopped_from = max(stream.paused_at_ns, origin_ns(stream) + covered_ns(stream))
+            stream.paused_ns += max(0, now_ns - stopped_from)
+            stream.paused_at_ns = 0
+            account.counted_until_ns = max(account.counted_until_ns, now_ns)
+            account.streak = account.next_attempt_ns = 0
+            if account.failing_since_ns:
+                account.failing_until_ns = account.failing_until_ns or now_ns
+            book.enter(stream, StreamState.ACTIVE, Reason.USER, now_ns, facts)
+        if stream.terms.ttl_ns is not None:
+            stream.expire_time_ns = now_ns + stream.terms.ttl_ns
+    book.schedule(stream)
+
+
+def renew(book: Book, stream: Stream, now_ns: int, facts: Facts) -> bool:
+    """Put expire_time a ttl ahead; False if the stream has none or is not running."""
+    if stream.terms.ttl_ns is None or stream.state in ENDED or stream.state in (StreamState.CLOSING, StreamState.PAUSED):
+        return False
+    stream.expire_time_ns = max(now_ns, stream.terms.start_time_ns) + stream.terms.ttl_ns
+    facts.streams.append(stream)
+    book.schedule(stream)
+    return True
+
+
+def cancel(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
+    """Stop paying for good; nothing comes back."""
+    if stream.state in ENDED or stream.state is StreamState.CLOSING:
+        return
+    book.close(stream, StreamState.CANCELLED, Reason.USER, now_ns, facts)
+
+
+def change(book: Book, stream: Stream, terms: Terms, now_ns: int, facts: Facts) -> None:
+    """Take new terms. A new rate starts where the covered time ends, or now if that is later."""
+    _require_not_ended(stream, "changed")
+    if terms.rate != stream.terms.rate:
+        _change_rate(stream, terms, now_ns)
+    if terms.budget != stream.terms.budget:
+        _change_budget(book, stream, terms)
+    if terms.ttl_ns != stream.terms.ttl_ns:
+        stream.expire_time_ns = 0 if terms.ttl_ns is None else now_ns + terms.ttl_ns
+    stream.terms = terms
+    facts.streams.append(stream)
+    book.budgets.own(stream, now_ns)
+    check_conservation(stream)
+    book.schedule(stream)
+
+
+def _change_rate(stream: Stream, terms: Terms, now_ns: int) -> None:
+    account = stream.account
+    from_ns = max(0, covered_ns(stream), stream_now_ns(stream, now_ns))
+    stream.segments = change_rate(stream.segments, from_ns, terms.rate)
+    account.bought_until_ns = min(account.bought_until_ns, from_ns)
+    account.owed_msat = owed_by_price_msat(stream)
+
+
+def _change_budget(book: Book, stream: Stream, terms: Terms) -> None:
+    """A budget with the same period keeps what was spent in it; another period begins at nothing
+    for a renewing one, and at all that was ever paid for a total.
+    """
+    before, after, account = stream.terms.budget, terms.budget, stream.account
+    if after is None or (before is not None and before.period_ns == after.period_ns):
+        return
+    if book.payments and any(payment.stream_key == stream.key for payment in book.payments.values()):
+        raise FailedPrecondition("the period of a budget can only change while no payment of the stream is open: try again shortly")
+    book.budgets.forget(stream)
+    account.period_start_ns = 0
+    account.period_spent_msat = account.settled_msat + account.fee_msat if after.period_ns is None else 0
+
+
+def without_budget(terms: Terms) -> Terms:
+    """The same terms with no budget of their own."""
+    return replace(terms, budget=None)
+
+
+def _require_not_ended(stream: Stream, verb: str) -> None:
+    if stream.state in ENDED or stream.state is StreamState.CLOSING:
+        raise FailedPrecondition(f"{stream.id} has ended ({stream.state}, {stream.reason}) and cannot be {verb}; open a new stream instead")
+
+
+def price_now_msat(stream: Stream, now_ns: int) -> int:
+    """The price of the stream time that has run until now_ns."""
+    return price_msat(stream.segments, max(0, stream_now_ns(stream, now_ns)))
