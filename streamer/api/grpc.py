@@ -23,7 +23,7 @@ from grpc_reflection.v1alpha import reflection
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.api.auth import Keys
 from streamer.api.errors import rich_status
-from streamer.api.rpcs import AdminRpcs, PaymentRpcs, StreamRpcs
+from streamer.api.rpcs import AdminRpcs, Context, PaymentRpcs, StreamRpcs
 from streamer.errors import ConfigError, StreamerError
 from streamer.service import Service
 
@@ -34,6 +34,8 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_CALLS = 1_000
 """Calls at once; more are answered RESOURCE_EXHAUSTED by gRPC."""
 
+Unary = Callable[[Any, Context], Awaitable[Message]]
+Streaming = Callable[[Any, Context], AsyncIterator[Message]]
 Observe = Callable[[str, str, float], None]
 """Told of each call: method, code, seconds."""
 
@@ -88,14 +90,13 @@ class _Guard:
 
     def handler(self, method: MethodDescriptor, serve: Callable[[Any, Any], Any]) -> Any:
         request = message_factory.GetMessageClass(method.input_type)
-        codec = {"request_deserializer": request.FromString, "response_serializer": _bytes_of}
         name = f"{method.containing_service.name}/{method.name}"
         if method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._streaming(name, serve), **codec)
-        return grpc.unary_unary_rpc_method_handler(self._unary(name, serve), **codec)
+            return grpc.unary_stream_rpc_method_handler(self._streaming(name, serve), request.FromString, _bytes_of)
+        return grpc.unary_unary_rpc_method_handler(self._unary(name, serve), request.FromString, _bytes_of)
 
-    def _unary(self, name: str, serve: Callable[[Any, Any], Awaitable[Message]]) -> Callable[[Message, Any], Awaitable[Message]]:
-        async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+    def _unary(self, name: str, serve: Unary) -> Unary:
+        async def call(request: Any, context: Context) -> Message:
             began = time.perf_counter()
             try:
                 self._keys.check(context.invocation_metadata() or ())
@@ -111,7 +112,9 @@ class _Guard:
 
         return call
 
-    def _streaming(self, name: str, serve: Callable[[Any, Any], AsyncIterator[Message]]) -> Callable[[Message, Any], AsyncIterator[Message]]:
+    def _streaming(
+        self, name: str, serve: Callable[[Any, Any], AsyncIterator[Message]]
+    ) -> Callable[[Message, Any], AsyncIterator[Message]]:
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
             began = time.perf_counter()
             try:
@@ -128,7 +131,7 @@ class _Guard:
 
         return call
 
-    async def _refuse(self, name: str, error: Exception, began: float, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def _refuse(self, name: str, error: Exception, began: float, context: Context) -> None:
         """End the call with the error's status; raises gRPC's own abort."""
         code, message, details = rich_status(error)
         self._observe(name, code.name, time.perf_counter() - began)

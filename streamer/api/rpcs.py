@@ -23,7 +23,7 @@ REPLY_MARGIN_SECONDS = 0.25
 
 def patience_seconds(context: Context) -> float:
     """How long this call may wait for something to end."""
-    remaining: float | None = context.time_remaining()  # type: ignore[attr-defined]
+    remaining: float | None = context.time_remaining()
     if remaining is None:
         return DEFAULT_PATIENCE_SECONDS
     return max(0.0, min(remaining - REPLY_MARGIN_SECONDS, DEFAULT_PATIENCE_SECONDS * 60))
