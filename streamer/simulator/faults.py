@@ -189,6 +189,8 @@ class Faults:
     def _enter(self, node: LightningNode, wallet: Wallet) -> None:
         node.listening, node.wallet = True, wallet
         node.up = wallet is Wallet.SERVER_ACTIVE
+        for watcher in list(node.on_listen):
+            watcher()
         if node.up:
             self._unstick(node)
 

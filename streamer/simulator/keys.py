@@ -16,12 +16,12 @@ def derive(seed: str, purpose: str) -> bytes:
     return hashlib.sha256(f"streamer/simulator/{seed}/{purpose}".encode()).digest()
 
 
-def private_key(seed: str, name: str) -> ec.EllipticCurvePrivateKey:
-    """The node key of the simulated node called name."""
-    scalar = int.from_bytes(derive(seed, f"node/{name}")) % (_ORDER - 1) + 1
-    return ec.derive_private_key(scalar, ec.SECP256K1())
+def secret_scalar(seed: str, name: str) -> int:
+    """The secret key of the simulated node called name."""
+    return int.from_bytes(derive(seed, f"node/{name}")) % (_ORDER - 1) + 1
 
 
 def public_key(seed: str, name: str) -> bytes:
     """Its 33-byte compressed public key."""
-    return private_key(seed, name).public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    key = ec.derive_private_key(secret_scalar(seed, name), ec.SECP256K1())
+    return key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)

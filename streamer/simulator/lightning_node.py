@@ -116,6 +116,7 @@ class LightningNode:
     stuck: list[Flight] = field(default_factory=list)
     inbox: deque[Callable[[], None]] = field(default_factory=deque)
     on_down: list[Callable[[str], None]] = field(default_factory=list)
+    on_listen: list[Callable[[], None]] = field(default_factory=list)
     on_thaw: list[Callable[[], None]] = field(default_factory=list)
     on_invoice: list[Callable[[InvoiceRecord], None]] = field(default_factory=list)
 

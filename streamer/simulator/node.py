@@ -17,6 +17,7 @@ from streamer.reasons import Reason
 from streamer.simulator.books import KEYSEND_RECORD, Failure, Order, PaymentRecord, Refused, Status
 from streamer.simulator.drive import Simulation
 from streamer.simulator.lightning_node import LightningNode
+from streamer.simulator.pages import page
 from streamer.simulator.tlv import decode_records
 
 VERSION = "0.21.2-beta.simulated"
@@ -174,8 +175,8 @@ class SimulatedNode:
     async def payments_after(self, index: int, limit: int) -> Sequence[NodePayment]:
         """The node's payments with a higher index, oldest first, at most limit."""
         await self._ready()
-        found = [record for record in self._node.payments.values() if record.index > index]
-        return [_listed(record) for record in found[:limit]]
+        found = page(self._node.payments.values(), lambda record: record.index, index, limit, reverse=False, keep=lambda _: True)
+        return [_listed(record) for record in found]
 
     # -- the node ----------------------------------------------------------------------------
 

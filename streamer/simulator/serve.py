@@ -1,0 +1,125 @@
+"""A whole simulated network in this process, each node with lnd's gRPC on a port of its own.
+
+async with start_network(folder, Plan(nodes=2)) as served:
+    served.nodes[0].rpcserver, served.simulation.faults, …
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from streamer.ports import Clock
+from streamer.simulator.clock import RealClock
+from streamer.simulator.credentials import Credentials, make_credentials
+from streamer.simulator.drive import Simulation
+from streamer.simulator.lightning_node import LightningNode
+from streamer.simulator.network import Network
+from streamer.simulator.pace import Pace
+from streamer.simulator.server import NodeServer
+from streamer.simulator.state import load, save
+
+NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
+"""What the first nodes are called; the others are node9, node10, …"""
+
+MAX_NODES = 100
+MAX_CHANNELS = 100
+"""Most nodes, and most channels to each of them: a small network on one machine."""
+
+
+@dataclass(slots=True, frozen=True)
+class Plan:
+    """What to build: the first node gets `channels` channels of capacity_sat to each of the others.
+
+    port 0 takes free ports, else the nodes take port, port + 1, …; pace is the first node's.
+    """
+
+    nodes: int = 2
+    channels: int = 10
+    capacity_sat: int = 10_000_000
+    seed: int = 0
+    chain: str = "regtest"
+    like_lnd: bool = False
+    host: str = "127.0.0.1"
+    port: int = 0
+    state: Path | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class ServedNode:
+    """What a client needs to reach one node; pubkey in hex, paths as text."""
+
+    name: str
+    pubkey: str
+    rpcserver: str
+    tlscertpath: str
+    macaroonpath: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True, frozen=True)
+class ServedNetwork:
+    """The nodes, the model behind them (faults, books), and their files."""
+
+    nodes: list[ServedNode]
+    simulation: Simulation
+    credentials: dict[str, Credentials]
+
+    @property
+    def network(self) -> Network:
+        """The model."""
+        return self.simulation.network
+
+    def node(self, name: str) -> LightningNode:
+        """The model of one node: its received HTLCs, payments, switches."""
+        return self.network.named[name]
+
+
+def node_names(count: int) -> list[str]:
+    """The names of the first count nodes."""
+    return [NAMES[number] if number < len(NAMES) else f"node{number + 1}" for number in range(count)]
+
+
+def build(plan: Plan, now_ns: int) -> Network:
+    """The network of a plan, as it is at its first moment."""
+    network = Network(plan.seed, start_ns=now_ns, chain=plan.chain)
+    first, *others = [network.add_node(name) for name in node_names(plan.nodes)]
+    if plan.like_lnd:
+        first.pace = Pace.like_lnd()
+    for other in others:
+        for _ in range(plan.channels):
+            network.open_channel(first, other, plan.capacity_sat)
+    return network
+
+
+@asynccontextmanager
+async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | None = None) -> AsyncIterator[ServedNetwork]:
+    """Serve a network until the block ends; certificates and macaroons go to folder/NAME.
+
+    With plan.state the network goes on where the file left it, and is written there at the end.
+    Raises Unavailable (a port is taken), OSError (a folder cannot be written), ValueError (the state
+    file is not one, or does not fit the plan).
+    """
+    plan = plan or Plan()
+    clock = clock or RealClock()
+    network = build(plan, clock.now_ns())
+    if plan.state is not None and plan.state.exists():
+        load(network, plan.state)
+    async with AsyncExitStack() as stack:
+        simulation = stack.enter_context(Simulation(network, clock))
+        if plan.state is not None:
+            stack.callback(save, network, plan.state)
+        served, credentials = [], {}
+        for number, (name, node) in enumerate(network.named.items()):
+            files = make_credentials(folder / name, str(plan.seed), name)
+            server = NodeServer(simulation, node, files, plan.host, plan.port + number if plan.port else 0)
+            await server.start()
+            stack.push_async_callback(server.stop)
+            credentials[name] = files
+            served.append(ServedNode(name, node.pubkey.hex(), server.rpcserver, str(files.tlscertpath), str(files.macaroonpath)))
+        yield ServedNetwork(served, simulation, credentials)
