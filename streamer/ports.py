@@ -45,10 +45,10 @@ class Channel:
 
 @dataclass(slots=True, frozen=True)
 class Channels:
-    """All channels at one moment, the number that is closing, and the block height (0: not asked)."""
+    """All channels at one moment, the points of those that are closing, and the block height (0: not asked)."""
 
     channels: tuple[Channel, ...]
-    closing: int
+    closing: frozenset[str]
     block_height: int
 
 

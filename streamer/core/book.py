@@ -73,7 +73,7 @@ class Book:
         self.limits = limits
         self.shared = shared
         self.budgets = shared.budgets
-        self.outages = Outages()
+        self.outages = Outages(node)
         self.slots = Slots(limits.max_in_flight_per_destination)
         self.streams: dict[str, Stream] = {}
         self.by_key: dict[int, Stream] = {}
@@ -285,6 +285,7 @@ class Book:
             return True
         text = f"the spend limit of {format_amount(limit.limit_msat)} is reached: find what spends, then `streamer sending start`"
         switch.stop(Halt.SPEND_LIMIT, text, facts)
+        self.shared.outages.begin(Halt.SPEND_LIMIT, now_ns, facts)
         return False
 
     def _nothing(self, stream: Stream, why: Nothing, own: Budget | None, now_ns: int, facts: Facts) -> None:

@@ -10,7 +10,7 @@ from streamer.core.payment import Event, Money, move
 from streamer.core.retry import after_failure
 from streamer.core.schedule import drop_passed
 from streamer.core.streamtime import check_conservation
-from streamer.model import ENDED, Answer, Facts, Mark, Payment, Stream, StreamState
+from streamer.model import ENDED, Answer, Facts, Kind, Mark, Payment, Stream, StreamState
 from streamer.reasons import Reason
 
 FREE_MARKS = frozenset({Mark.ORPHAN, Mark.LOST_SIGHT})
@@ -22,10 +22,11 @@ def resolve(book: Book, payment: Payment, event: Event, answer: Answer, now_ns: 
 
     blame False: the failure was the node's (all channels down), and says nothing of the stream.
     """
+    before = (payment.state, payment.accepted)
     payment.state, money = move(payment.state, event)
     payment.accepted = payment.accepted or answer.accepted
     payment.index = answer.index or payment.index
-    if money is Money.NOTHING:
+    if money is Money.NOTHING or (money is Money.HOLD and before == (payment.state, payment.accepted)):
         return money
     facts.ends.append(payment)
     if money is Money.HOLD:
@@ -51,16 +52,16 @@ def mark(book: Book, payment: Payment, to: Mark, now_ns: int, facts: Facts) -> N
     if payment.mark is to:
         return
     stream = book.by_key.get(payment.stream_key)
-    occupied = payment.mark not in FREE_MARKS and payment.row not in book.slots.doubtful
+    held_slot = payment.mark not in FREE_MARKS and payment.row not in book.slots.doubtful
     book.slots.set_mark(payment, to)
     facts.ends.append(payment)
     if to is not Mark.NONE:
         book.leave_window(payment)
     if to in FREE_MARKS:
         book.slots.clear_doubt(payment)
-        if stream is not None and occupied:
-            stream.open_payments -= 1
+    holds_slot = to not in FREE_MARKS and payment.row not in book.slots.doubtful
     if stream is not None:
+        stream.open_payments += holds_slot - held_slot
         _unstall_doubt(book, stream, now_ns, facts)
         book.settle_closing(stream, now_ns, facts)
         book.schedule(stream)
@@ -79,6 +80,32 @@ def doubt(book: Book, payment: Payment, now_ns: int, facts: Facts) -> None:
     if doubts >= MAX_IN_DOUBT and stream.state is StreamState.ACTIVE:
         book.stall(stream, Reason.IN_DOUBT, 0, now_ns, facts)
     book.settle_closing(stream, now_ns, facts)
+    book.schedule(stream)
+
+
+ENDED_KINDS = frozenset({Kind.SETTLED, Kind.FAILED})
+
+
+def adopt(book: Book, stream: Stream, payment: Payment, answer: Answer, now_ns: int, facts: Facts) -> None:
+    """Take in a payment of ours that the journal lacked, with the node's word for it (money rule 9).
+
+    It buys nothing new: its amount becomes a credit of the stream, which shortens the next payment.
+    """
+    account = stream.account
+    account.seq = max(account.seq, payment.seq)
+    facts.intents.append(payment)
+    if answer.kind is Kind.FAILED:
+        payment.state, payment.end_ns, payment.reason = move(payment.state, Event.FAILED)[0], now_ns, answer.reason
+        facts.ends.append(payment)
+    else:
+        account.owed_msat -= payment.amount_msat
+        stream.reserved_msat += payment.amount_msat
+        stream.open_payments += 1
+        book.take_open(payment)
+        event = Event.SETTLED if answer.kind is Kind.SETTLED else Event.ACCEPTED
+        resolve(book, payment, event, answer, now_ns, facts)
+    facts.accounts.append(stream)
+    check_conservation(stream)
     book.schedule(stream)
 
 

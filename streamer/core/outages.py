@@ -6,43 +6,52 @@ asked for by overlap. Spans of one stream (failing, no budget) live in its accou
 
 from __future__ import annotations
 
-from streamer.model import Outage
+from streamer.model import Facts, Outage
 
 KEPT_OUTAGES = 10_000
 """The oldest are forgotten beyond this: that can only make a stream pay for time it could skip."""
+SETTING = "outage."
+"""The setting that keeps the outage that goes on: "outage." and the scope = "start_ns cause"."""
 
 
 class Outages:
-    """The ended outages and the one that goes on (start_ns 0: none)."""
+    """The ended outages of one scope (a node's name, or "" for the daemon) and the one that goes on."""
 
-    def __init__(self, ended: list[Outage] | None = None) -> None:
-        self._spans = sorted((outage.start_ns, outage.end_ns) for outage in ended or [])[-KEPT_OUTAGES:]
+    def __init__(self, scope: str = "") -> None:
+        self.scope = scope
         self.since_ns = 0
         self.cause = ""
+        self._spans: list[tuple[int, int]] = []
 
-    def begin(self, cause: str, now_ns: int) -> None:
+    def restore(self, ended: list[Outage], settings: dict[str, str]) -> None:
+        """Take what the journal knows of this scope, the outage that went on included."""
+        self._spans = sorted((outage.start_ns, outage.end_ns) for outage in ended if outage.node == self.scope)[-KEPT_OUTAGES:]
+        since, _, cause = settings.get(SETTING + self.scope, "").partition(" ")
+        self.since_ns, self.cause = int(since or 0), cause
+
+    def begin(self, cause: str, now_ns: int, facts: Facts) -> None:
         """Paying is impossible from now on; a second cause changes nothing."""
         if not self.since_ns:
             self.since_ns, self.cause = now_ns, cause
+            facts.settings.append((SETTING + self.scope, f"{now_ns} {cause}"))
 
-    def end(self, now_ns: int) -> tuple[str, int] | None:
-        """Paying is possible again: (cause, start_ns) of what ended, None if nothing went on."""
-        if not self.since_ns:
-            return None
-        ended = (self.cause, self.since_ns)
-        self.add(self.since_ns, now_ns)
-        self.since_ns, self.cause = 0, ""
-        return ended
+    def end(self, now_ns: int, facts: Facts) -> None:
+        """Paying is possible again."""
+        if self.since_ns:
+            facts.settings.append((SETTING + self.scope, ""))
+            self.add(self.cause, self.since_ns, now_ns, facts)
+            self.since_ns, self.cause = 0, ""
 
-    def add(self, start_ns: int, end_ns: int) -> None:
+    def add(self, cause: str, start_ns: int, end_ns: int, facts: Facts) -> None:
         """Count a span that has ended."""
         if end_ns > start_ns:
             self._spans.append((start_ns, end_ns))
             del self._spans[:-KEPT_OUTAGES]
+            facts.outages.append(Outage(self.scope, cause, start_ns, end_ns))
 
     def overlapping(self, from_ns: int, until_ns: int) -> list[tuple[int, int]]:
         """The parts of all spans within [from_ns, until_ns)."""
-        spans = [(max(start, from_ns), min(end, until_ns)) for start, end in reversed(self._spans) if end > from_ns and start < until_ns]
+        spans = [(max(start, from_ns), min(end, until_ns)) for start, end in self._spans if end > from_ns and start < until_ns]
         if self.since_ns and self.since_ns < until_ns:
             spans.append((max(self.since_ns, from_ns), until_ns))
         return [span for span in spans if span[1] > span[0]]

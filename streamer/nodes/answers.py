@@ -72,7 +72,8 @@ def identity(info: ln.GetInfoResponse) -> NodeIdentity:
 
 def all_channels(listed: ln.ListChannelsResponse, pending: ln.PendingChannelsResponse, block_height: int) -> Channels:
     """ListChannels and PendingChannels together; closing counts both ways of closing."""
-    closing = len(pending.pending_force_closing_channels) + len(pending.waiting_close_channels)
+    both = (*pending.pending_force_closing_channels, *pending.waiting_close_channels)
+    closing = frozenset(one.channel.channel_point for one in both)
     return Channels(tuple(_channel(channel) for channel in listed.channels), closing, block_height)
 
 

@@ -191,10 +191,11 @@ class SimulatedNode:
     async def channels(self) -> Channels:
         """All channels, inactive ones too. Raises NodeUnavailable or NodeRejected."""
         await self._ready()
-        shown, closing = [], 0
+        shown: list[Channel] = []
+        closing: set[str] = set()
         for side in self._node.sides:
             if side.channel.closing:
-                closing += 1
+                closing.add(str(side.channel.id))
                 continue
             other = side.other
             shown.append(
@@ -207,7 +208,7 @@ class SimulatedNode:
                     {htlc.payment_hash: htlc.expiry_height for htlc in side.htlcs.values()},
                 )
             )
-        return Channels(tuple(shown), closing, self._simulation.network.height)
+        return Channels(tuple(shown), frozenset(closing), self._simulation.network.height)
 
     async def accepts_keysend(self, destination: bytes) -> bool | None:
         """What the graph says of the destination; None: it has no channel that anybody knows."""

@@ -1,0 +1,99 @@
+"""Takes in payments of ours that the node has and our journal lacks: our data is old (money rule 9).
+
+A copied folder or a machine rolled back does not say so. What the node has after the highest
+payment index of the journal is read at every connect; it is a few rows, or the lost time. A hash
+that our secret derives for one of our streams is ours, whatever the journal says; it is adopted
+only with the destination and token of that stream, and with the node's own amounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from streamer.core import ends
+from streamer.core.book import Book
+from streamer.errors import NodeRejected
+from streamer.model import Facts, Payment, Stream
+from streamer.nodes.keysend import (
+    PREIMAGE_TYPE,
+    STREAM_TYPE,
+    StreamRecord,
+    decode_stream_record,
+    derive_preimage,
+    derive_token,
+    encode_records,
+    payment_hash,
+)
+from streamer.ports import Node, NodePayment
+from streamer.reasons import Halt
+
+PAGE = 500
+
+Find = Callable[[str, int], Awaitable[Payment | None]]
+Defer = Callable[[Callable[[int, Facts], None]], None]
+
+
+@dataclass(slots=True, frozen=True)
+class Adopted:
+    """A payment of ours that the journal lacked."""
+
+    payment: Payment
+    theirs: NodePayment
+
+
+async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret: bytes, index: int) -> list[Payment]:
+    """Read the node's payments after index and take in what is ours and unknown; those still open.
+
+    Raises NodeUnavailable, or NodeRejected with HASH_COLLISION if one of our hashes was paid to
+    somebody else.
+    """
+    if not book.streams:
+        return []
+    by_token: dict[bytes, list[Stream]] = {}
+    for stream in book.streams.values():
+        by_token.setdefault(stream.terms.token or derive_token(secret, stream.id), []).append(stream)
+    open_payments: list[Payment] = []
+    while page := await node.payments_after(index, PAGE):
+        index = page[-1].index
+        for theirs in page:
+            found = await _ours(theirs, by_token, find, secret)
+            if found is None:
+                continue
+            payment = _payment(book, found[0], found[1], theirs)
+            defer(_adoption(book, found[0], Adopted(payment, theirs)))
+            open_payments += [payment] if theirs.answer.kind not in ends.ENDED_KINDS else []
+    return open_payments
+
+
+async def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], find: Find, secret: bytes) -> tuple[Stream, StreamRecord] | None:
+    value = theirs.records.get(STREAM_TYPE)
+    if value is None:
+        return None
+    try:
+        record = decode_stream_record(value)
+    except ValueError:
+        return None
+    for stream in by_token.get(record.token, ()):
+        if payment_hash(derive_preimage(secret, stream.id, record.seq)) != theirs.payment_hash:
+            continue
+        if stream.terms.destination != theirs.destination:
+            text = f"payment {stream.id}.{record.seq} went to {theirs.destination.hex()}, which is not the stream's destination"
+            raise NodeRejected(text, Halt.HASH_COLLISION)
+        return None if await find(stream.id, record.seq) is not None else (stream, record)
+    return None
+
+
+def _payment(book: Book, stream: Stream, record: StreamRecord, theirs: NodePayment) -> Payment:
+    return Payment(
+        next(book.shared.rows), stream.id, stream.key, record.seq, book.node, stream.terms.destination, theirs.payment_hash,
+        theirs.answer.amount_msat, 0, book.limits.cltv_limit, book.limits.timeout_seconds, encode_records((kind, value) for kind, value in theirs.records.items() if kind != PREIMAGE_TYPE),
+        theirs.create_time_ns, theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0,
+    )  # fmt: skip
+
+
+def _adoption(book: Book, stream: Stream, adopted: Adopted) -> Callable[[int, Facts], None]:
+    def action(now_ns: int, facts: Facts) -> None:
+        ends.adopt(book, stream, adopted.payment, adopted.theirs.answer, now_ns, facts)
+
+    return action

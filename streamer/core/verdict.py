@@ -1,0 +1,68 @@
+"""What an answer about an open payment means: the money rules 3 to 7, as one decision.
+
+A *ghost* is a call of unknown end whose bytes may still be executed. While one may be alive, FAILED
+and NOT_FOUND are not the end: the node takes a failed or unknown hash as a fresh try. What is
+found IN_FLIGHT is the node's to end, unless no HTLC of it exists anywhere: then it never will.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from streamer.model import Answer, Kind, Payment
+
+
+class Verdict(Enum):
+    """What to do with an open payment."""
+
+    SETTLE = "settle"
+    FAIL = "fail"
+    RESEND = "resend"
+    WAIT = "wait"
+    HELD = "held"
+    ORPHAN = "orphan"
+    LOST_SIGHT = "lost_sight"
+
+
+@dataclass(slots=True, frozen=True)
+class Circumstances:
+    """What is known beside the answer.
+
+    ghost: a call of unknown end may be alive. may_resend: switch, stream and pace allow it now.
+    witness: the newest payment that the node had accepted is still known to it. closing: a channel
+    went into closing since. pending: the hash is in a channel's pending HTLCs. down_since_send: the
+    node's connection was lost since the payment was sent. steady: the node has been up, its channels
+    active, for a minute. long_open: open for longer than hold_after.
+    """
+
+    ghost: bool
+    may_resend: bool
+    witness: bool
+    closing: bool
+    pending: bool
+    down_since_send: bool
+    steady: bool
+    long_open: bool
+
+
+def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
+    """What the node's answer about an open payment means, in these circumstances."""
+    if answer.kind is Kind.SETTLED:
+        return Verdict.SETTLE
+    if answer.kind is Kind.FAILED:
+        return _resend_or_wait(so) if so.ghost else Verdict.FAIL
+    if answer.kind is Kind.NOT_FOUND:
+        if payment.accepted or not so.witness or so.closing:
+            return Verdict.LOST_SIGHT
+        return _resend_or_wait(so) if so.ghost else Verdict.FAIL
+    if answer.kind is Kind.IN_FLIGHT:
+        if so.pending:
+            return Verdict.HELD if so.long_open else Verdict.WAIT
+        if so.down_since_send and so.steady and not so.closing:
+            return Verdict.ORPHAN
+    return Verdict.WAIT
+
+
+def _resend_or_wait(so: Circumstances) -> Verdict:
+    return Verdict.RESEND if so.may_resend else Verdict.WAIT

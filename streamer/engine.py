@@ -1,0 +1,381 @@
+"""The loop of one node: due → plan → journal → send → resolve.
+
+Each turn takes the ends that came in, plans what is due within room, makes both durable in one
+commit, and only then hands the new payments to a fixed pool of workers. Amounts are bound at plan
+time, as late as possible: a slow node makes payments larger, never queues longer. Nothing that
+watches (metrics, feed) can fail or delay a payment. The connection is link.py's, and what has no
+clear end is recovery.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from streamer.core import ends
+from streamer.core.book import Book
+from streamer.core.payment import Event
+from streamer.core.rate import Bucket, Window
+from streamer.core.streamtime import check_conservation
+from streamer.core.switch import Switch
+from streamer.errors import FailedPrecondition, StoreFailed
+from streamer.link import Link, LinkTerms
+from streamer.model import Answer, Facts, Kind, Mark, Payment, Snapshot, Stream
+from streamer.money import SECOND_NS
+from streamer.nodes.keysend import derive_preimage
+from streamer.ports import Clock, Node, NodeIdentity, Store
+from streamer.reasons import Halt, Reason
+from streamer.recovery import Patience, Recovery
+
+WAKE_AT_LEAST_NS = SECOND_NS
+"""Timers stand still in suspend; the wall of boot time does not: look at it each second."""
+
+WITHDRAWN = Answer(Kind.FAILED, message="not sent: stopped before it was handed to the node")
+
+
+@dataclass(slots=True, frozen=True)
+class Pace:
+    """What the operator allows of one node."""
+
+    max_payments_per_second: int = 200
+    max_in_flight: int = 100
+
+
+class Observer(Protocol):
+    """Who counts. Never waits, and never raises into the loop."""
+
+    def sent(self, node: str, lateness_seconds: float) -> None:
+        """A payment was handed to the node, so long after it was due."""
+
+    def ended(self, payment: Payment, stream: Stream | None, seconds: float, late: bool) -> None:
+        """A payment ended, so long after it was planned."""
+
+    def changed(self, stream: Stream) -> None:
+        """A stream changed its state."""
+
+    def skipped(self, group: str, cause: str, msat: int) -> None:
+        """Time of this price was skipped."""
+
+
+class Engine:
+    """One node, its book and its payments. `run` it for as long as it should pay."""
+
+    def __init__(
+        self,
+        node: Node,
+        book: Book,
+        store: Store,
+        clock: Clock,
+        secret: bytes,
+        observer: Observer,
+        pace: Pace,
+        patience: Patience,
+        terms: LinkTerms,
+        on_store_failed: Callable[[str], None],
+    ) -> None:
+        self.name = node.name
+        self.node = node
+        self.book = book
+        self.switch = Switch(node.name)
+        self.window = Window(pace.max_in_flight)
+        self.recovery = Recovery(node, book, clock, patience, self)
+        self.link = Link(node, book, clock, self.switch, self.recovery, terms, self)
+        self.stopping = False
+        self._bucket = Bucket(pace.max_payments_per_second)
+        self._store = store
+        self._clock = clock
+        self._secret = secret
+        self._observer = observer
+        self._patience_seconds = patience.hold_after_ns / SECOND_NS
+        self._on_store_failed = on_store_failed
+        self._ends: deque[tuple[Payment, Answer, Event | None]] = deque()
+        self._actions: deque[Callable[[int, Facts], None]] = deque()
+        self._resends: deque[Payment] = deque()
+        self._outbox: deque[tuple[Payment, bool]] = deque()
+        self._idle: deque[asyncio.Future[tuple[Payment, bool]]] = deque()
+        self._waiters: dict[int, list[asyncio.Future[None]]] = {}
+        self._wake = asyncio.Event()
+        self._in_flight = 0
+
+    # -- what others see ------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """The node is connected, checked, and recovery has asked about every open payment."""
+        return self.link.up
+
+    @property
+    def up_since_ns(self) -> int:
+        """Since when it is up; 0 if it is not."""
+        return self.link.up_since_ns
+
+    @property
+    def problem(self) -> str:
+        """What keeps this node from paying, in words; empty if nothing does."""
+        return next(iter(self.switch.halts.values()), "") or self.link.problem
+
+    @property
+    def identity(self) -> NodeIdentity | None:
+        """Who the node is, as of the last connection."""
+        return self.link.identity
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are with the node now."""
+        return self._in_flight
+
+    @property
+    def paying(self) -> bool:
+        """True if new payments may be made."""
+        return self.link.up and not self.link.blocked and not self.stopping and self.switch.sending and self.book.shared.switch.sending
+
+    def wake(self) -> None:
+        """Something changed: look at what is due."""
+        self._wake.set()
+
+    async def find(self, owner: str, seq: int) -> Payment | None:
+        """The payment in the journal, open or ended."""
+        return await self._store.payment(owner, seq)
+
+    def defer(self, action: Callable[[int, Facts], None]) -> None:
+        """Do action in the next turn, with (now_ns, facts); what it puts into facts becomes durable."""
+        self._actions.append(action)
+        self._wake.set()
+
+    def resend(self, payment: Payment) -> None:
+        """Send the same intent again, as soon as all gates allow it."""
+        self._resends.append(payment)
+        self._wake.set()
+
+    def may_resend(self, payment: Payment) -> bool:
+        """Whether the gates would allow it now (they are asked again right before the call)."""
+        return self.paying and self.book.may_send(payment)
+
+    def block(self, reason: Reason, text: str) -> None:
+        """The whole node cannot pay; the link looks again until it can."""
+        self.link.block(reason, text)
+
+    async def pay(self, owner: str, destination: bytes, amount_msat: int, fee_limit_msat: int, facts: Facts) -> Payment:
+        """Make one payment that belongs to no stream, and wait for its end.
+
+        facts take its intent together with what the caller has put there. Cancelling the wait does
+        not recall it. Raises FailedPrecondition if nothing may be sent now.
+        """
+        now_ns = self._clock.now_ns()
+        payment = None
+        if self.paying and not self.book.slots.holds(destination):
+            payment = self.book.single(owner, destination, amount_msat, fee_limit_msat, now_ns, facts)
+        if payment is None:
+            raise FailedPrecondition(self._why_not())
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(payment.row, []).append(ended)
+        if await self._commit(facts):
+            self._dispatch(payment, False)
+        await ended
+        return payment
+
+    async def wait_for(self, payment: Payment) -> None:
+        """Wait until payment has ended."""
+        if payment.open:
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.setdefault(payment.row, []).append(ended)
+            await ended
+
+    def _why_not(self) -> str:
+        halts = {**self.book.shared.switch.halts, **self.switch.halts}
+        if halts:
+            halt, text = next(iter(halts.items()))
+            return f"sending is stopped ({halt}): {text}"
+        return f"the node {self.name} cannot pay now: {self.link.problem or 'the receiver holds a payment of ours'}"
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def replay(self, snapshot: Snapshot, now_ns: int) -> None:
+        """Take from the journal what concerns this node. Raises AssertionError if it does not balance."""
+        self.switch.restore(snapshot.settings)
+        self.link.restore(snapshot.settings)
+        self.link.last_index = snapshot.last_index.get(self.name, 0)
+        self.book.outages.restore(snapshot.outages, snapshot.settings)
+        streams = [stream for stream in snapshot.streams if stream.terms.node == self.name]
+        for stream in streams:
+            self.book.add(stream)
+            self.book.budgets.own(stream, now_ns)
+        self._replay_payments([payment for payment in snapshot.open_payments if payment.node == self.name])
+        for stream in streams:
+            check_conservation(stream)
+            self.book.schedule(stream)
+
+    def _replay_payments(self, payments: list[Payment]) -> None:
+        for payment in payments:
+            stream = self.book.by_key.get(payment.stream_key)
+            if stream is not None:
+                self.book.take_intent(stream, payment)
+            else:
+                self.book.take_open(payment)
+            if payment.mark is not Mark.NONE:
+                mark, payment.mark = payment.mark, Mark.NONE
+                ends.mark(self.book, payment, mark, payment.planned_ns, Facts())
+            self.recovery.replay(payment)
+
+    async def run(self) -> None:
+        """Pay, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self.window.limit):
+                tasks.start_soon(self._work)
+            tasks.start_soon(self.recovery.run)
+            tasks.start_soon(self.link.run)
+            await self._turns()
+
+    async def drain(self) -> None:
+        """Plan nothing new and wait until no call is with the node."""
+        self.stopping = True
+        while self._in_flight or self._outbox or self._ends or self._actions:
+            self._wake.set()
+            await asyncio.sleep(0.02)
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    async def _turns(self) -> None:
+        while True:
+            facts = Facts()
+            now_ns = self._clock.now_ns()
+            self._take_ends(now_ns, facts)
+            planned, resent = self._plan(now_ns, facts) if self.paying else ([], [])
+            if facts:
+                self.link.remember(facts)
+                if not await self._commit(facts):
+                    await asyncio.Event().wait()
+            for payment in resent:
+                self._dispatch(payment, True)
+            for payment in planned:
+                self._dispatch(payment, False)
+            self._tell(now_ns)
+            if not (self._ends or self._actions):
+                await self._pause()
+
+    async def _commit(self, facts: Facts) -> bool:
+        if facts.intents or facts.ends:
+            facts.spends.append(self.book.budgets.spend())
+        try:
+            await self._store.append(facts)
+        except StoreFailed as error:
+            self._on_store_failed(str(error))
+            return False
+        return True
+
+    def _plan(self, now_ns: int, facts: Facts) -> tuple[list[Payment], list[Payment]]:
+        room = min(self.window.size - self._in_flight - len(self._outbox), self._bucket.available(now_ns))
+        resent: list[Payment] = []
+        while room > len(resent) and self._resends:
+            payment = self._resends.popleft()
+            if payment.open:
+                resent.append(payment)
+        planned = self.book.plan(now_ns, min(room - len(resent), self.window.size - len(self.book.slots.window)), facts)
+        if planned or resent:
+            self._bucket.take(len(planned) + len(resent), now_ns)
+        return planned, resent
+
+    async def _pause(self) -> None:
+        now_ns = self._clock.now_ns()
+        wait_ns = WAKE_AT_LEAST_NS
+        if self.paying:
+            due = self.book.next_ns()
+            if due is not None and self.window.size > self._in_flight:
+                wait_ns = min(wait_ns, max(due, self._bucket.next_ns(now_ns)) - now_ns)
+        if wait_ns > 0 or not self._wake.is_set():
+            timer = asyncio.get_running_loop().call_later(max(wait_ns, 0) / SECOND_NS, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+        self._wake.clear()
+
+    def _take_ends(self, now_ns: int, facts: Facts) -> None:
+        for _ in range(len(self._actions)):
+            self._actions.popleft()(now_ns, facts)
+        for _ in range(len(self._ends)):
+            payment, answer, event = self._ends.popleft()
+            if not payment.open:
+                continue
+            if event is not None:
+                ends.resolve(self.book, payment, event, answer, now_ns, facts)
+            elif answer.kind is Kind.FAILED and answer.reason is Reason.NO_LIQUIDITY and not self.recovery.haunted(payment, now_ns):
+                self.recovery.take_short(payment, answer)
+            else:
+                if answer.accepted:
+                    payment.accepted = True
+                ends.resolve(self.book, payment, Event.LOST, answer, now_ns, facts)
+                self.recovery.take(payment, answer, now_ns)
+
+    def _dispatch(self, payment: Payment, again: bool) -> None:
+        while self._idle:
+            worker = self._idle.popleft()
+            if not worker.done():
+                worker.set_result((payment, again))
+                return
+        self._outbox.append((payment, again))
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._outbox:
+                payment, again = self._outbox.popleft()
+            else:
+                turn: asyncio.Future[tuple[Payment, bool]] = loop.create_future()
+                self._idle.append(turn)
+                payment, again = await turn
+            await self._send(payment, again)
+            if not self._wake.is_set():
+                self._wake.set()
+
+    async def _send(self, payment: Payment, again: bool) -> None:
+        if not (self.link.up and self.switch.sending and self.book.may_send(payment)):
+            answer = Answer(Kind.LOST, message="held back") if again else WITHDRAWN
+            self._ends.append((payment, answer, None if again else Event.WITHDRAWN))
+            return
+        began_ns = self._clock.now_ns()
+        if not again:
+            self._observer.sent(self.name, (began_ns - payment.due_ns) / SECOND_NS)
+        self._in_flight += 1
+        try:
+            answer = await self.node.send(payment, derive_preimage(self._secret, payment.owner, payment.seq), self._patience_seconds)
+        finally:
+            self._in_flight -= 1
+        now_ns = self._clock.now_ns()
+        event = None
+        if answer.kind is Kind.SETTLED:
+            event = Event.SETTLED
+            self.window.ended(payment.destination, now_ns - began_ns, now_ns, self._in_flight)
+        elif answer.kind is Kind.FAILED and answer.reason is not Reason.NO_LIQUIDITY and not self.recovery.haunted(payment, now_ns):
+            event = Event.FAILED
+            self.window.ended(payment.destination, now_ns - began_ns, now_ns, self._in_flight)
+        self._ends.append((payment, answer, event))
+        if answer.accepted:
+            self.link.witness = payment.payment_hash
+
+    def _tell(self, now_ns: int) -> None:
+        tally = self.book.tally
+        if not (tally.ended or tally.changed or tally.skipped or tally.late):
+            return
+        for payment in tally.ended:
+            self._observer.ended(payment, self.book.by_key.get(payment.stream_key), (now_ns - payment.planned_ns) / SECOND_NS, False)
+            self.recovery.forget(payment)
+            for waiter in self._waiters.pop(payment.row, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
+        for payment in tally.late:
+            self._observer.ended(payment, self.book.by_key.get(payment.stream_key), (now_ns - payment.planned_ns) / SECOND_NS, True)
+        for stream in tally.changed:
+            self._observer.changed(stream)
+        for stream, msat in tally.skipped:
+            self._observer.skipped(stream.terms.group, self._cause(stream), msat)
+        tally.ended.clear()
+        tally.late.clear()
+        tally.changed.clear()
+        tally.skipped.clear()
+
+    def _cause(self, stream: Stream) -> str:
+        return stream.reason or self.book.outages.cause or Halt.OPERATOR

@@ -1,0 +1,248 @@
+"""The connection to one node: kept, checked anew each time it is made, and given up when in doubt.
+
+Identity, network and readiness are checked on every new connection (gRPC reconnects silently, so a
+lost one is thrown away). Before the node may pay, recovery has asked about every open payment, the
+node's own list has been read for payments that our journal lacks, and a witness exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamer.adoption import adopt_unknown
+from streamer.core.book import Book
+from streamer.core.switch import Switch
+from streamer.errors import NodeRejected, NodeUnavailable
+from streamer.model import Facts, Kind, Payment
+from streamer.money import SECOND_NS
+from streamer.nodes.keysend import payment_hash
+from streamer.ports import Clock, Node, NodeIdentity
+from streamer.reasons import Halt, Reason
+from streamer.recovery import BLOCKED_TEXT, Recovery, cannot_pay
+
+FIRST_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 30.0
+REJECTED_RETRY_SECONDS = 5.0
+"""After a rejection (credentials, another node): files are looked at again this often."""
+LOOK_SECONDS = 60.0
+BLOCKED_LOOK_SECONDS = 5.0
+CLOCK_TOLERANCE_NS = 3 * 3600 * SECOND_NS
+"""How far lnd's best header may be from our clock (MONEY.md 13)."""
+
+NOBODY = bytes.fromhex("0257892b7a7046bfe0fba5ded89b8ddb24b9eb0658f3de721e35702d3cdea1b2ee")
+"""A public key of which nobody knows the secret: x is SHA-256("streamer/nobody/v1"), the next on the curve."""
+WITNESS_MSAT = 1_000
+WITNESS_PATIENCE_SECONDS = 20.0
+
+
+@dataclass(slots=True, frozen=True)
+class LinkTerms:
+    """What the configuration says of the node. network "" accepts any; min_payment_msat in msat."""
+
+    secret: bytes
+    network: str = ""
+    min_payment_msat: int = 1_000
+
+
+class Engine(Protocol):
+    """What the link needs of its engine."""
+
+    def defer(self, action: Callable[[int, Facts], None]) -> None:
+        """Do action in the engine's next turn; what it puts into facts becomes durable."""
+
+    def wake(self) -> None:
+        """Look at what is due."""
+
+    async def find(self, owner: str, seq: int) -> Payment | None:
+        """The payment in the journal."""
+
+
+class Link:
+    """Whether the node can be used now, and if not, why."""
+
+    def __init__(self, node: Node, book: Book, clock: Clock, switch: Switch, recovery: Recovery, terms: LinkTerms, engine: Engine) -> None:
+        self.node = node
+        self.book = book
+        self.clock = clock
+        self.switch = switch
+        self.recovery = recovery
+        self.terms = terms
+        self.engine = engine
+        self.up_since_ns = 0
+        self.problem = "not connected yet"
+        self.blocked: Reason | None = None
+        self.identity: NodeIdentity | None = None
+        self.witness: bytes | None = None
+        self.last_index = 0
+        self.recovery_seconds = 0.0
+        self.settings: dict[str, str] = {}
+        self.known_pubkey = ""
+        self._remembered: bytes | None = None
+        self._look = asyncio.Event()
+
+    @property
+    def up(self) -> bool:
+        """Connected, checked and recovered."""
+        return self.up_since_ns > 0
+
+    def restore(self, settings: dict[str, str]) -> None:
+        """Take what the journal knows of this node."""
+        self.known_pubkey = settings.get(self._key("identity"), "")
+        witness = settings.get(self._key("witness"), "")
+        self.witness = self._remembered = self.recovery.witness = bytes.fromhex(witness) or None
+        self.recovery.closing = frozenset(settings.get(self._key("closing"), "").split())
+        self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
+
+    def remember(self, facts: Facts) -> None:
+        """Put the newest witness into a commit that happens anyway."""
+        if self.witness is not self._remembered and self.witness is not None:
+            self._remembered = self.recovery.witness = self.witness
+            facts.settings.append((self._key("witness"), self.witness.hex()))
+
+    def block(self, reason: Reason, text: str) -> None:
+        """The node is connected, but no channel of it can pay."""
+        if self.blocked is None:
+            self.blocked, self.problem = reason, text
+            self.engine.defer(lambda now_ns, facts: self.book.outages.begin(reason, now_ns, facts))
+        self._look.set()
+
+    async def run(self) -> None:
+        """Connect, and again whenever the connection is lost, for ever."""
+        backoff = FIRST_BACKOFF_SECONDS
+        self._begin_outage()
+        while True:
+            wait = backoff
+            try:
+                await self._connect()
+            except NodeUnavailable as error:
+                self._down(str(error))
+            except NodeRejected as error:
+                self._down(str(error))
+                self.switch.stop(Halt(error.reason) if error.reason in Halt.__members__ else Halt.CREDENTIALS, str(error))
+                wait = REJECTED_RETRY_SECONDS
+            else:
+                backoff = wait = FIRST_BACKOFF_SECONDS
+                self._down(await self._stay())
+            await self.node.close()
+            await asyncio.sleep(wait)
+            backoff = min(MAX_BACKOFF_SECONDS, backoff * 2)
+
+    async def _connect(self) -> None:
+        began_ns = self.clock.now_ns()
+        identity = await self.node.open()
+        self.switch.lift(Halt.CREDENTIALS)
+        self._check(identity)
+        self.identity = identity
+        self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
+        await self._look_at_channels()
+        await self._make_witness()
+        for payment in await adopt_unknown(self.node, self.book, self.engine.defer, self.engine.find, self.terms.secret, self.last_index):
+            self.recovery.replay(payment)
+        await self.recovery.catch_up()
+        self.switch.lift(Halt.RECOVERING)
+        now_ns = self.clock.now_ns()
+        self.recovery_seconds = (now_ns - began_ns) / SECOND_NS
+        self.up_since_ns = now_ns
+        if self.blocked is None:
+            self.problem = ""
+            self._end_outage()
+
+    def _check(self, identity: NodeIdentity) -> None:
+        wanted, pubkey = self.terms.network, identity.pubkey.hex()
+        if wanted and identity.network != wanted:
+            text = f"the node is on {identity.network}, but the configuration says {wanted}: point node.rpcserver at a {wanted} node"
+            raise NodeRejected(text, Halt.NODE_CHANGED)
+        if self.known_pubkey and pubkey != self.known_pubkey:
+            text = (
+                f"the node is {pubkey}, but this data folder has paid with {self.known_pubkey}: point node.rpcserver back,"
+                f" or `streamer sending start --accept-node {pubkey}` once nothing is open"
+            )
+            raise NodeRejected(text, Halt.NODE_CHANGED)
+        self.switch.lift(Halt.NODE_CHANGED)
+        if identity.best_header_time_ns - self.clock.now_ns() > CLOCK_TOLERANCE_NS:
+            text = "our clock is more than 3 hours behind the node's best block header: put the clock right"
+            raise NodeRejected(text, Halt.CLOCK)
+        self.switch.lift(Halt.CLOCK)
+        if not self.known_pubkey:
+            self.known_pubkey = pubkey
+            self.engine.defer(lambda _, facts: facts.settings.append((self._key("identity"), pubkey)))
+
+    def accept(self, pubkey: str, facts: Facts) -> None:
+        """A person says that the node's new identity is right."""
+        self.known_pubkey = pubkey
+        facts.settings.append((self._key("identity"), pubkey))
+        self.switch.lift(Halt.NODE_CHANGED)
+
+    async def _make_witness(self) -> None:
+        """Without one, an unknown payment could not be told from a lost history (MONEY.md 4)."""
+        if self.recovery.loose:
+            return
+        if self.witness is not None and (await self.node.track(self.witness, WITNESS_PATIENCE_SECONDS)).kind is not Kind.NOT_FOUND:
+            return
+        preimage = hashlib.sha256(self.terms.secret + self.clock.now_ns().to_bytes(8, "big")).digest()
+        payment = Payment(
+            0, "", 0, 0, self.node.name, NOBODY, payment_hash(preimage), WITNESS_MSAT, 1, 288, 15, b"", 0, 0, 0, 0, 0, False, 0, 0
+        )
+        answer = await self.node.send(payment, preimage, WITNESS_PATIENCE_SECONDS)
+        if answer.accepted:
+            self.witness = self.recovery.witness = payment.payment_hash
+            self.engine.defer(lambda _, facts: self.remember(facts))
+
+    async def _stay(self) -> str:
+        """Look at the channels now and then, until the connection is lost; why it was."""
+        lost = asyncio.ensure_future(self.node.lost())
+        try:
+            while not lost.done():
+                self.engine.wake()
+                look = asyncio.ensure_future(self._look.wait())
+                await asyncio.wait({lost, look}, timeout=BLOCKED_LOOK_SECONDS if self.blocked else LOOK_SECONDS, return_when="FIRST_COMPLETED")
+                look.cancel()
+                if self._look.is_set():
+                    self._look.clear()
+                    await asyncio.wait({lost}, timeout=BLOCKED_LOOK_SECONDS)
+                if not lost.done():
+                    await self._look_at_channels()
+            return lost.result()
+        except (NodeUnavailable, NodeRejected) as error:
+            return str(error)
+        finally:
+            lost.cancel()
+
+    async def _look_at_channels(self) -> None:
+        channels = await self.node.channels()
+        active = [channel.spendable_msat for channel in channels.channels if channel.active]
+        self.book.largest_spendable_msat = max(active, default=None) if active else self.book.largest_spendable_msat
+        if not self.recovery.loose and channels.closing != self.recovery.closing:
+            self.recovery.closing = channels.closing
+            known = " ".join(sorted(channels.closing))
+            self.engine.defer(lambda _, facts: facts.settings.append((self._key("closing"), known)))
+        reason = cannot_pay(channels, self.terms.min_payment_msat)
+        if reason is not Reason.NONE:
+            self.block(reason, BLOCKED_TEXT[reason])
+            self._look.clear()
+        elif self.blocked is not None:
+            self.blocked, self.problem = None, ""
+            if self.up:
+                self._end_outage()
+
+    def _down(self, why: str) -> None:
+        self.up_since_ns = 0
+        self.problem = why
+        self.blocked = None
+        self.recovery.lost_connection()
+        self._begin_outage()
+        self.engine.wake()
+
+    def _begin_outage(self) -> None:
+        self.engine.defer(lambda now_ns, facts: self.book.outages.begin(Reason.NODE_DOWN, now_ns, facts))
+
+    def _end_outage(self) -> None:
+        self.engine.defer(lambda now_ns, facts: self.book.outages.end(now_ns, facts))
+        self.engine.wake()
+
+    def _key(self, what: str) -> str:
+        return f"{what}.{self.node.name}"

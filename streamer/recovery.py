@@ -1,0 +1,312 @@
+"""Finds out what became of payments whose end was not seen: after a crash, a lost reply, a hold.
+
+The main road, not an exception: a payment whose call ended without an answer, in this process or
+an earlier one, is *loose* until the node has told its end. Each is asked for with TrackPaymentV2,
+at once and then ever more rarely; core/verdict.py says what the answer means. Nothing here pays by
+itself: a resend goes back to the engine, through all its gates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamer.core import ends
+from streamer.core.book import Book
+from streamer.core.payment import Event
+from streamer.core.verdict import Circumstances, Verdict, judge
+from streamer.errors import NodeUnavailable
+from streamer.model import Answer, Facts, Kind, Mark, Payment
+from streamer.money import SECOND_NS
+from streamer.ports import Channels, Clock, Node
+from streamer.reasons import Reason
+
+ASK_AGAIN_NS = SECOND_NS
+ASK_AT_MOST_EVERY_NS = 60 * SECOND_NS
+PARALLEL_ASKS = 16
+TRACK_PATIENCE_SECONDS = 10.0
+STEADY_NS = 60 * SECOND_NS
+"""How long a node must be up before a payment without HTLC counts as an orphan (MONEY.md 2)."""
+SLOTS_PER_CHANNEL = 483
+"""HTLCs that a channel carries in one direction (BOLT 2)."""
+RESEND_PAUSE_NS = SECOND_NS
+"""After FAILED, lnd may still be finishing the same hash (MONEY.md C)."""
+
+
+@dataclass(slots=True, frozen=True)
+class Patience:
+    """When open payments become what: all in ns."""
+
+    ghost_after_ns: int = 120 * SECOND_NS
+    hold_after_ns: int = 30 * SECOND_NS
+    in_doubt_after_ns: int = 600 * SECOND_NS
+    orphan_write_off_after_ns: int = 86_400 * SECOND_NS
+
+
+@dataclass(slots=True)
+class Loose:
+    """A payment whose end is asked for. ghost_until_ns: 0 no ghost, -1 until the node is back."""
+
+    payment: Payment
+    ghost_until_ns: int
+    next_ask_ns: int
+    asks: int = 0
+    refusal: Answer | None = None
+    down_since_send: bool = False
+    resending: bool = False
+
+
+class Sender(Protocol):
+    """What recovery needs of the engine."""
+
+    up_since_ns: int
+
+    def defer(self, action: Callable[[int, Facts], None]) -> None:
+        """Do action in the engine's next turn; what it puts into facts becomes durable."""
+
+    def resend(self, payment: Payment) -> None:
+        """Send the same intent again, as soon as all gates allow it."""
+
+    def may_resend(self, payment: Payment) -> bool:
+        """Whether the gates would allow it now."""
+
+    def block(self, reason: Reason, text: str) -> None:
+        """The whole node cannot pay for now."""
+
+
+class Recovery:
+    """The loose payments of one node."""
+
+    def __init__(self, node: Node, book: Book, clock: Clock, patience: Patience, sender: Sender) -> None:
+        self.node = node
+        self.book = book
+        self.clock = clock
+        self.patience = patience
+        self.sender = sender
+        self.loose: dict[int, Loose] = {}
+        self.witness: bytes | None = None
+        self.closing: frozenset[str] | None = None
+        self._short: list[tuple[Payment, Answer]] = []
+        self._wake = asyncio.Event()
+
+    # -- what comes in ------------------------------------------------------------------------
+
+    def replay(self, payment: Payment) -> None:
+        """An intent that was open when we started: a call of an earlier process may be alive."""
+        self.loose[payment.row] = Loose(payment, -1, 0, down_since_send=True)
+
+    def take(self, payment: Payment, answer: Answer, now_ns: int) -> None:
+        """A call ended without the payment's end."""
+        loose = self.loose.get(payment.row)
+        if loose is None:
+            loose = self.loose[payment.row] = Loose(payment, 0, now_ns)
+        loose.resending = False
+        loose.next_ask_ns = max(now_ns, loose.next_ask_ns)
+        if not answer.closed:
+            loose.ghost_until_ns = now_ns + self.patience.ghost_after_ns
+        if answer.kind is Kind.REFUSED:
+            loose.refusal = answer
+        self._wake.set()
+
+    def take_short(self, payment: Payment, answer: Answer) -> None:
+        """The node said that its balance is insufficient: find out whose fault that is (MONEY.md 6)."""
+        self._short.append((payment, answer))
+        self._wake.set()
+
+    def haunted(self, payment: Payment, now_ns: int) -> bool:
+        """True while a call of unknown end of this payment may be alive."""
+        loose = self.loose.get(payment.row)
+        return loose is not None and loose.ghost_until_ns != 0 and (loose.ghost_until_ns < 0 or now_ns < loose.ghost_until_ns)
+
+    def forget(self, payment: Payment) -> None:
+        """The payment has ended."""
+        self.loose.pop(payment.row, None)
+
+    def lost_connection(self) -> None:
+        """The connection died: its ghosts live on until the node is back, and then for ghost_after."""
+        for loose in self.loose.values():
+            loose.down_since_send = True
+            if loose.ghost_until_ns:
+                loose.ghost_until_ns = -1
+
+    # -- what goes on -------------------------------------------------------------------------
+
+    async def catch_up(self) -> None:
+        """The node is reachable: ask once about every loose payment. Raises NodeUnavailable."""
+        now_ns = self.clock.now_ns()
+        for loose in self.loose.values():
+            loose.next_ask_ns = 0
+            if loose.ghost_until_ns:
+                loose.ghost_until_ns = now_ns + self.patience.ghost_after_ns
+        await self._round(now_ns)
+
+    async def run(self) -> None:
+        """Ask about what is loose, as often as it is worth it, for ever."""
+        while True:
+            await self._sleep()
+            if not self.sender.up_since_ns:
+                continue
+            try:
+                await self._round(self.clock.now_ns())
+            except NodeUnavailable:
+                await asyncio.sleep(1)
+
+    async def _sleep(self) -> None:
+        now_ns = self.clock.now_ns()
+        due = min((loose.next_ask_ns for loose in self.loose.values() if not loose.resending), default=now_ns + ASK_AT_MOST_EVERY_NS)
+        wait = max(0.05, min(1.0, (due - now_ns) / SECOND_NS))
+        timer = asyncio.get_running_loop().call_later(wait, self._wake.set)
+        await self._wake.wait()
+        timer.cancel()
+        self._wake.clear()
+        self._mark_old(self.clock.now_ns())
+
+    def _mark_old(self, now_ns: int) -> None:
+        for loose in self.loose.values():
+            payment = loose.payment
+            if now_ns - payment.planned_ns > self.patience.in_doubt_after_ns and payment.row not in self.book.slots.doubtful:
+                if payment.mark not in ends.FREE_MARKS:
+                    self.sender.defer(lambda now, facts, payment=payment: ends.doubt(self.book, payment, now, facts) if payment.open else None)  # type: ignore[misc]
+                elif now_ns - payment.planned_ns > self.patience.orphan_write_off_after_ns:
+                    self._conclude(payment, Event.WRITE_OFF, Answer(Kind.IN_FLIGHT, accepted=payment.accepted))
+
+    async def _round(self, now_ns: int) -> None:
+        due = [loose for loose in self.loose.values() if loose.next_ask_ns <= now_ns and not loose.resending]
+        short, self._short = self._short, []
+        answers = await self._ask([loose.payment for loose in due])
+        needs_look = short or any(answer.kind in (Kind.IN_FLIGHT, Kind.NOT_FOUND) for answer in answers)
+        try:
+            channels = await self.node.channels() if needs_look else None
+        except NodeUnavailable:
+            self._short = short + self._short
+            raise
+        witness = await self._witness_found() if any(answer.kind is Kind.NOT_FOUND for answer in answers) else True
+        for payment, answer in short:
+            assert channels is not None
+            self._judge_short(payment, answer, channels)
+        for loose, answer in zip(due, answers, strict=True):
+            if loose.payment.open:
+                await self._decide(loose, answer, channels, witness)
+
+    async def _ask(self, payments: Sequence[Payment]) -> list[Answer]:
+        answers: list[Answer] = []
+        for first in range(0, len(payments), PARALLEL_ASKS):
+            batch = payments[first : first + PARALLEL_ASKS]
+            answers += await asyncio.gather(*(self.node.track(payment.payment_hash, TRACK_PATIENCE_SECONDS) for payment in batch))
+        return answers
+
+    async def _witness_found(self) -> bool:
+        if self.witness is None:
+            return False
+        answer = await self.node.track(self.witness, TRACK_PATIENCE_SECONDS)
+        if answer.kind is Kind.LOST:
+            raise NodeUnavailable("lnd did not answer about the witness")
+        return answer.kind is not Kind.NOT_FOUND
+
+    async def _decide(self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool) -> None:
+        payment, now_ns = loose.payment, self.clock.now_ns()
+        loose.asks += 1
+        loose.next_ask_ns = now_ns + min(ASK_AT_MOST_EVERY_NS, ASK_AGAIN_NS << min(loose.asks, 6))
+        so = self._circumstances(loose, channels, witness, now_ns)
+        verdict = judge(payment, answer, so)
+        if verdict is Verdict.SETTLE:
+            self._conclude(payment, Event.SETTLED, answer)
+        elif verdict is Verdict.FAIL:
+            await self._failed(loose, answer)
+        elif verdict is Verdict.RESEND:
+            loose.resending = True
+            self.sender.resend(payment)
+        elif verdict is Verdict.WAIT:
+            if answer.kind is Kind.IN_FLIGHT:
+                self._conclude(payment, Event.ACCEPTED, answer)
+        else:
+            self._mark(payment, Mark(verdict.value), channels, answer)
+
+    def _circumstances(self, loose: Loose, channels: Channels | None, witness: bool, now_ns: int) -> Circumstances:
+        pending = channels is not None and any(loose.payment.payment_hash in channel.pending for channel in channels.channels)
+        up_since_ns = self.sender.up_since_ns
+        steady = up_since_ns > 0 and now_ns - up_since_ns >= STEADY_NS
+        return Circumstances(
+            ghost=self.haunted(loose.payment, now_ns),
+            may_resend=self.sender.may_resend(loose.payment),
+            witness=witness,
+            closing=channels is not None and self._closes(channels),
+            pending=pending,
+            down_since_send=loose.down_since_send,
+            steady=steady and channels is not None and all(channel.active for channel in channels.channels),
+            long_open=now_ns - loose.payment.planned_ns >= self.patience.hold_after_ns,
+        )
+
+    def _closes(self, channels: Channels) -> bool:
+        """A channel went into closing that was not closing when we last saw all well."""
+        if self.closing is None:
+            self.closing = channels.closing
+        return bool(channels.closing - self.closing)
+
+    async def _failed(self, loose: Loose, answer: Answer) -> None:
+        if loose.refusal is not None and answer.kind is Kind.NOT_FOUND:
+            await self.node.identity()
+            refusal = loose.refusal
+            self._conclude(loose.payment, Event.REFUSED, Answer(Kind.REFUSED, reason=Reason.NODE_REFUSED, message=refusal.message))
+        elif answer.kind is Kind.NOT_FOUND:
+            message = "the node never executed it: its call was lost"
+            self._conclude(loose.payment, Event.FAILED, Answer(Kind.FAILED, reason=Reason.TIMEOUT, message=message))
+        elif answer.reason is Reason.NO_LIQUIDITY:
+            self.take_short(loose.payment, answer)
+        else:
+            self._conclude(loose.payment, Event.FAILED, answer)
+
+    def _judge_short(self, payment: Payment, answer: Answer, channels: Channels) -> None:
+        reason = cannot_pay(channels, payment.amount_msat if payment.stream_key == 0 else self._minimum_msat(payment))
+        if reason is Reason.NONE:
+            message = f"{answer.message or 'insufficient balance'}: no single channel could carry it, smaller payments can go"
+            self._conclude(payment, Event.FAILED, Answer(Kind.FAILED, True, reason=Reason.NO_LIQUIDITY, message=message, index=answer.index))
+            return
+        answer.reason = reason
+        if payment.stream_key:
+            self.sender.block(reason, BLOCKED_TEXT[reason])
+        self._conclude(payment, Event.FAILED, answer, blame=False)
+
+    def _minimum_msat(self, payment: Payment) -> int:
+        return self.book.by_key[payment.stream_key].terms.min_payment_msat
+
+    def _mark(self, payment: Payment, mark: Mark, channels: Channels | None, answer: Answer) -> None:
+        if mark is Mark.HELD and channels is not None:
+            active = sum(channel.active for channel in channels.channels)
+            if payment.mark is not Mark.HELD and self.book.slots.held >= active * SLOTS_PER_CHANNEL // 2:
+                return
+
+        def action(now_ns: int, facts: Facts) -> None:
+            if payment.open:
+                if answer.kind is Kind.IN_FLIGHT:
+                    ends.resolve(self.book, payment, Event.ACCEPTED, answer, now_ns, facts)
+                ends.mark(self.book, payment, mark, now_ns, facts)
+
+        self.sender.defer(action)
+
+    def _conclude(self, payment: Payment, event: Event, answer: Answer, blame: bool = True) -> None:
+        def action(now_ns: int, facts: Facts) -> None:
+            if payment.open:
+                ends.resolve(self.book, payment, event, answer, now_ns, facts, blame)
+
+        self.sender.defer(action)
+
+
+def cannot_pay(channels: Channels, minimum_msat: int) -> Reason:
+    """Why no channel can carry a payment of minimum_msat; NONE if one can."""
+    active = [channel for channel in channels.channels if channel.active]
+    if not active:
+        return Reason.NODE_DOWN
+    able = [channel for channel in active if channel.spendable_msat >= minimum_msat]
+    if not able:
+        return Reason.NO_LIQUIDITY
+    return Reason.NONE if any(channel.slots < SLOTS_PER_CHANNEL for channel in able) else Reason.NO_SLOTS
+
+
+BLOCKED_TEXT = {
+    Reason.NODE_DOWN: "the node has no active channel: see that its peers are online (`lncli listchannels`)",
+    Reason.NO_LIQUIDITY: "no channel of the node can send the minimum payment: open a channel, or receive first",
+    Reason.NO_SLOTS: "all HTLC slots of the node's channels are taken: wait for held payments, or open a channel",
+}
