@@ -40,41 +40,41 @@ class StreamRpcs:
         if not request.HasField("stream"):
             raise InvalidArgument("stream is missing")
         order = stream_order(request.stream)
-        return stream_message(await self._service.create_stream(order, request.request_id, request.validate_only))
+        return stream_message(await self._service.streams.create(order, request.request_id, request.validate_only))
 
     async def GetStream(self, request: stream_pb2.GetStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
         """One stream, with its last payment."""
-        return stream_message(await self._service.get_stream(request.id))
+        return stream_message(await self._service.streams.get(request.id))
 
     async def ListStreams(self, request: stream_pb2.ListStreamsRequest, _: Context) -> stream_pb2.ListStreamsResponse:  # noqa: N802
         """A page of streams, newest first."""
-        reports, token = await self._service.list_streams(request.filter, request.page_size, request.page_token)
+        reports, token = await self._service.streams.page(request.filter, request.page_size, request.page_token)
         return stream_pb2.ListStreamsResponse(streams=[stream_message(report) for report in reports], next_page_token=token)
 
     async def UpdateStream(self, request: stream_pb2.UpdateStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
         """Change what the mask names."""
         stream_id, order, paths = stream_changes(request)
-        return stream_message(await self._service.update_stream(stream_id, order, paths))
+        return stream_message(await self._service.streams.update(stream_id, order, paths))
 
     async def PauseStream(self, request: stream_pb2.PauseStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
         """Stop buying."""
-        return stream_message(await self._service.pause_stream(request.id))
+        return stream_message(await self._service.streams.pause(request.id))
 
     async def ResumeStream(self, request: stream_pb2.ResumeStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
         """Go on, or try now."""
-        return stream_message(await self._service.resume_stream(request.id))
+        return stream_message(await self._service.streams.resume(request.id))
 
     async def CancelStream(self, request: stream_pb2.CancelStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
         """Stop for good."""
-        return stream_message(await self._service.cancel_stream(request.id))
+        return stream_message(await self._service.streams.cancel(request.id))
 
     async def RenewStreams(self, request: stream_pb2.RenewStreamsRequest, _: Context) -> stream_pb2.RenewStreamsResponse:  # noqa: N802
         """Put off the expiry of matching streams."""
-        return stream_pb2.RenewStreamsResponse(renewed=await self._service.renew_streams(request.filter))
+        return stream_pb2.RenewStreamsResponse(renewed=await self._service.streams.renew(request.filter))
 
     async def WatchStreams(self, request: stream_pb2.WatchStreamsRequest, context: Context) -> AsyncIterator[stream_pb2.StreamEvent]:  # noqa: N802
         """Events of matching streams until the reader leaves. Headers go out at once: from then on nothing is missed."""
-        events = self._service.watch_streams(request.filter)
+        events = self._service.streams.watch(request.filter)
         await context.send_initial_metadata(())
         async for event, stream, payment in events:
             yield stream_pb2.StreamEvent(
@@ -94,20 +94,20 @@ class PaymentRpcs:
     async def CreatePayment(self, request: payment_pb2.CreatePaymentRequest, context: Context) -> payment_pb2.Payment:  # noqa: N802
         """One keysend; waits for its end as long as the deadline allows."""
         order = payment_order(request)
-        return payment_message(await self._service.create_payment(order, request.request_id, patience_seconds(context)))
+        return payment_message(await self._service.payments.create(order, request.request_id, patience_seconds(context)))
 
     async def GetPayment(self, request: payment_pb2.GetPaymentRequest, _: Context) -> payment_pb2.Payment:  # noqa: N802
         """One payment."""
-        return payment_message(await self._service.get_payment(request.id))
+        return payment_message(await self._service.payments.get(request.id))
 
     async def ListPayments(self, request: payment_pb2.ListPaymentsRequest, _: Context) -> payment_pb2.ListPaymentsResponse:  # noqa: N802
         """A page of payments, newest first."""
-        reports, token = await self._service.list_payments(request.filter, request.page_size, request.page_token)
+        reports, token = await self._service.payments.page(request.filter, request.page_size, request.page_token)
         return payment_pb2.ListPaymentsResponse(payments=[payment_message(report) for report in reports], next_page_token=token)
 
     async def WriteOffPayment(self, request: payment_pb2.WriteOffPaymentRequest, _: Context) -> payment_pb2.Payment:  # noqa: N802
         """Count an open payment as paid."""
-        return payment_message(await self._service.write_off(request.id))
+        return payment_message(await self._service.payments.write_off(request.id))
 
 
 class AdminRpcs:
@@ -118,12 +118,12 @@ class AdminRpcs:
 
     async def GetStatus(self, _request: admin_pb2.GetStatusRequest, _: Context) -> admin_pb2.Status:  # noqa: N802
         """The daemon at one look."""
-        return status_message(self._service.status())
+        return status_message(self._service.sending.report())
 
     async def StopSending(self, request: admin_pb2.StopSendingRequest, context: Context) -> admin_pb2.Status:  # noqa: N802
         """Stop with reason OPERATOR."""
-        return status_message(await self._service.stop_sending(request.drain, patience_seconds(context)))
+        return status_message(await self._service.sending.stop(request.drain, patience_seconds(context)))
 
     async def StartSending(self, request: admin_pb2.StartSendingRequest, _: Context) -> admin_pb2.Status:  # noqa: N802
         """Lift what a person may lift."""
-        return status_message(await self._service.start_sending(hex_bytes(request.accept_node, "accept_node")))
+        return status_message(await self._service.sending.start(hex_bytes(request.accept_node, "accept_node")))

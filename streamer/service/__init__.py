@@ -1,1 +1,19 @@
 """The use cases behind the doors: streams, payments, the sending switch, the status."""
+
+from __future__ import annotations
+
+from streamer.service.payments import Payments
+from streamer.service.seams import Engine, Surroundings
+from streamer.service.sending import Sending
+from streamer.service.streams import Streams
+
+__all__ = ["Engine", "Service", "Surroundings"]
+
+
+class Service:
+    """All use cases, by the noun that they are about: what gRPC, and later HTTP, call."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.streams = Streams(around)
+        self.payments = Payments(around)
+        self.sending = Sending(around)

@@ -1,0 +1,112 @@
+"""A small typed client of the gRPC API: what the command line uses, and any asyncio program may.
+
+It speaks to loopback only, for the key travels in the clear. Every failure is a StreamerError:
+NotReachable if nobody answered, CallFailed if the daemon refused, with its own words and reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from streamer._proto.streamer.v1 import admin_pb2_grpc, payment_pb2_grpc, stream_pb2, stream_pb2_grpc
+from streamer.errors import InvalidArgument, StreamerError
+
+DEFAULT_TIMEOUT_SECONDS = 15.0
+"""For calls that answer at once; a daemon that takes longer is in trouble."""
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class NotReachable(StreamerError):
+    """Nobody answers at that address, or not in time."""
+
+    reason = "NOT_REACHABLE"
+
+
+class CallFailed(StreamerError):
+    """The daemon answered with an error: code is gRPC's name of it, reason one of ours."""
+
+    def __init__(self, message: str, code: str, reason: str) -> None:
+        super().__init__(message, reason)
+        self.code = code
+
+
+class Client:
+    """A connection to a daemon; use it as `async with Client(server, key) as client`."""
+
+    def __init__(self, server: str, key: str) -> None:
+        _check_loopback(server)
+        self.server = server
+        self._metadata = (("x-api-key", key),)
+        options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.enable_http_proxy", 0)]
+        self._channel = grpc.aio.insecure_channel(server, options=options)
+        self.streams = stream_pb2_grpc.StreamServiceStub(self._channel)
+        self.payments = payment_pb2_grpc.PaymentServiceStub(self._channel)
+        self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._channel.close()
+
+    async def call(self, method: object, request: object, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> object:
+        """Make one call: `await client.call(client.streams.GetStream, GetStreamRequest(id=…))`."""
+        pending: Awaitable[object] = method(request, timeout=timeout_seconds, metadata=self._metadata)  # type: ignore[operator]
+        try:
+            return await pending
+        except grpc.aio.AioRpcError as error:
+            raise self._failure(error) from None
+
+    async def watch(self, filter_text: str = "") -> AsyncIterator[stream_pb2.StreamEvent]:
+        """Events of matching streams until the daemon or the reader ends it."""
+        call = self.streams.WatchStreams(stream_pb2.WatchStreamsRequest(filter=filter_text), metadata=self._metadata)
+        try:
+            async for event in call:
+                yield event
+        except grpc.aio.AioRpcError as error:
+            raise self._failure(error) from None
+        finally:
+            call.cancel()
+
+    def _failure(self, error: grpc.aio.AioRpcError) -> StreamerError:
+        reason = _reason(error)
+        code = error.code()
+        message = error.details() or code.name
+        if reason:
+            return CallFailed(message, code.name, reason)
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return NotReachable(f"no daemon answers at {self.server}: start it with `streamer serve`, or name its address with --server")
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return NotReachable(f"the daemon at {self.server} did not answer in time")
+        return CallFailed(message, code.name, code.name)
+
+
+def _reason(error: grpc.aio.AioRpcError) -> str:
+    """ErrorInfo's reason; empty if the error was not made by a daemon of ours."""
+    for name, value in error.trailing_metadata() or ():
+        if name == "grpc-status-details-bin":
+            info = error_details_pb2.ErrorInfo()
+            for detail in status_pb2.Status.FromString(value).details:
+                if detail.Unpack(info):
+                    return str(info.reason)
+    return ""
+
+
+def _check_loopback(server: str) -> None:
+    host, colon, port = server.rpartition(":")
+    try:
+        inside = host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        inside = False
+    if not colon or not port.isdecimal():
+        raise InvalidArgument(f"server {server!r} is not understood: write host:port, such as 127.0.0.1:8881")
+    if not inside:
+        raise InvalidArgument(f"server {server} is not on this machine: the key would travel in the clear; use an ssh tunnel to loopback")

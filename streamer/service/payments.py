@@ -1,0 +1,175 @@
+"""Use cases of payments: one keysend, show, list, write off."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+
+from streamer.core import ends
+from streamer.core.ledger import fee_limit_msat
+from streamer.core.payment import Event
+from streamer.core.streamtime import origin_ns
+from streamer.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request
+from streamer.money import MAX_MSAT, format_duration
+from streamer.reasons import Halt
+from streamer.service.filters import PaymentFilter, page_size, page_start, parse_payment_filter
+from streamer.service.orders import PaymentOrder, digest
+from streamer.service.reports import PaymentReport
+from streamer.service.seams import Engine, Surroundings
+from streamer.service.terms import check_amount, check_destination, check_records, check_request_id
+
+ID_BYTES = 16
+
+
+class Payments:
+    """The use cases of PaymentService."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._creating: dict[str, asyncio.Lock] = {}
+
+    async def create(self, order: PaymentOrder, request_id: str, patience_seconds: float) -> PaymentReport:
+        """Send one keysend, once per request_id; wait for its end no longer than patience.
+
+        Raises InvalidArgument, AlreadyExists, Unavailable, FailedPrecondition, ResourceExhausted.
+        """
+        if not request_id:
+            raise InvalidArgument("request_id is missing: without it a retry would pay again")
+        check_request_id(request_id)
+        asked = Request(request_id, "", digest(order))
+        async with self._creating.setdefault(request_id, asyncio.Lock()):
+            try:
+                known = await self._around.store.request(request_id)
+                payment = await self._send(order, asked) if known is None else await self._known(asked, known)
+            finally:
+                self._creating.pop(request_id, None)
+        if payment.open:
+            engine = self._engine_for(payment.node)
+            try:
+                async with asyncio.timeout(patience_seconds):
+                    await engine.ended(payment)
+            except TimeoutError:
+                pass
+        report = report_payment(self._around, payment)
+        if payment.state is PaymentState.SETTLED:
+            return replace(report, preimage=self._around.preimage(payment.owner))
+        return report
+
+    async def _send(self, order: PaymentOrder, asked: Request) -> Payment:
+        engine, settings = self._engine_for(order.node), self._around.settings
+        check_destination(order.destination, None if engine.identity is None else engine.identity.pubkey)
+        check_amount("amount_msat", order.amount_msat, settings.min_payment_msat)
+        check_records(order.records)
+        fee_limit = order.fee_limit_msat
+        if fee_limit is None:
+            fee_limit = fee_limit_msat(order.amount_msat, settings.fee_floor_msat, settings.fee_limit_ppm)
+        if not 1 <= fee_limit <= MAX_MSAT:
+            raise InvalidArgument(f"fee_limit_msat is {fee_limit}: at least 1, for lnd reads 0 as free routes only")
+        owner = "pay_" + secrets.token_hex(ID_BYTES)
+        facts = Facts(requests=[replace(asked, resource_id=owner)])
+        return await engine.pay(
+            owner,
+            destination=order.destination,
+            amount_msat=order.amount_msat,
+            fee_limit_msat=fee_limit,
+            records=order.records,
+            facts=facts,
+        )
+
+    async def _known(self, asked: Request, known: tuple[str, bytes]) -> Payment:
+        if known[1] != asked.digest:
+            raise AlreadyExists(
+                f"request_id {asked.request_id!r} was used for {known[0]}, with other content: take a new request_id for a new payment"
+            )
+        return await self._find(known[0])
+
+    async def get(self, payment_id: str) -> PaymentReport:
+        """One payment. Raises InvalidArgument, NotFound."""
+        return report_payment(self._around, await self._find(payment_id))
+
+    async def page(self, filter_text: str, size: int, token: str) -> tuple[list[PaymentReport], str]:
+        """A page of payments, newest first, and the token of the next page (empty: this is the last)."""
+        wanted, limit, below = parse_payment_filter(filter_text), page_size(size), page_start(token)
+        found = self._doubtful(wanted, below) if wanted.in_doubt else await self._stored(wanted, below, limit + 1)
+        more = len(found) > limit
+        return [report_payment(self._around, payment) for payment in found[:limit]], str(found[limit - 1].row) if more else ""
+
+    async def write_off(self, payment_id: str) -> PaymentReport:
+        """Count an open payment as paid: only one whose end the node cannot tell."""
+        payment = await self._find(payment_id)
+        if payment.state is PaymentState.WRITTEN_OFF:
+            return report_payment(self._around, payment)
+        if not payment.open:
+            raise FailedPrecondition(f"{payment_id} has ended ({payment.state}): there is nothing to write off")
+        engine = self._engine_for(payment.node)
+        now_ns = self._around.clock.now_ns()
+        lost = payment.row in engine.book.slots.doubtful or payment.mark is not Mark.NONE or Halt.HASH_COLLISION in engine.halts
+        if not lost:
+            wait = format_duration(self._around.settings.in_doubt_after_ns)
+            raise FailedPrecondition(f"{payment_id} may still end by itself: it can be written off {wait} after it began")
+        facts = Facts()
+        ends.resolve(engine.book, payment, Event.WRITE_OFF, Answer(Kind.LOST, message="written off by a person"), now_ns, facts)
+        facts.spends.append(self._around.shared.budgets.spend())
+        await self._around.store.append(facts)
+        engine.wake()
+        return report_payment(self._around, payment)
+
+    def _doubtful(self, wanted: PaymentFilter, below: int) -> list[Payment]:
+        open_ones = [payment for engine in self._around.engines.values() for payment in engine.book.slots.doubtful.values()]
+        rows = [payment for payment in open_ones if wanted.matches(payment, True) and (not below or payment.row < below)]
+        return sorted(rows, key=lambda payment: -payment.row)
+
+    async def _stored(self, wanted: PaymentFilter, below: int, limit: int) -> list[Payment]:
+        query = PaymentQuery(wanted.owner, wanted.node, wanted.states, below, limit)
+        return [live(self._around, payment) for payment in await self._around.store.payments(query)]
+
+    async def _find(self, payment_id: str) -> Payment:
+        owner, dot, number = payment_id.partition(".")
+        if not owner.startswith(("st_", "pay_")) or (dot and not number.isdecimal()) or bool(dot) != owner.startswith("st_"):
+            raise InvalidArgument(f"{payment_id!r} is no payment's id: they look like st_….7, or pay_… for a single one")
+        seq = int(number or 0)
+        for payment in _open_payments(self._around):
+            if payment.owner == owner and payment.seq == seq:
+                return payment
+        found = await self._around.store.payment(owner, seq)
+        if found is None:
+            raise NotFound(f"no payment {payment_id}: `streamer payment list` shows those there are")
+        return found
+
+    def _engine_for(self, node: str) -> Engine:
+        engines = self._around.engines
+        if not node and engines:
+            return next(iter(engines.values()))
+        if node not in engines:
+            raise InvalidArgument(f"no node {node!r} is configured; there are: {', '.join(engines)}")
+        return engines[node]
+
+
+def report_payment(around: Surroundings, payment: Payment) -> PaymentReport:
+    """A payment with what memory knows of it beyond its row."""
+    engine = around.engines.get(payment.node)
+    if engine is None:
+        return PaymentReport(payment)
+    return PaymentReport(payment, payment.row in engine.book.slots.doubtful, bought_until_wall_ns(engine, payment))
+
+
+def bought_until_wall_ns(engine: Engine, payment: Payment) -> int:
+    """Up to which moment payment buys; 0 for all but the newest: later skips and pauses moved those."""
+    stream = engine.book.by_key.get(payment.stream_key)
+    if stream is None or payment.seq != stream.account.seq:
+        return 0
+    return origin_ns(stream) + payment.bought_until_ns
+
+
+def live(around: Surroundings, payment: Payment) -> Payment:
+    """The payment as memory has it, if it is open; the store's copy may be a commit behind."""
+    engine = around.engines.get(payment.node)
+    return payment if engine is None else engine.book.payments.get(payment.row, payment)
+
+
+def _open_payments(around: Surroundings) -> Iterator[Payment]:
+    for engine in around.engines.values():
+        yield from engine.book.payments.values()

@@ -1,0 +1,154 @@
+"""The sending switch, and the daemon at one look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from streamer.errors import FailedPrecondition, InvalidArgument
+from streamer.model import ENDED, Facts, StreamState
+from streamer.money import SECOND_NS, format_duration
+from streamer.reasons import Halt
+from streamer.service.reports import DaemonReport, NodeReport
+from streamer.service.seams import Engine, Surroundings
+
+MINUTE_NS = 60 * SECOND_NS
+LOW_SPACE_BYTES = 1024 * 1024 * 1024
+"""Free bytes below which the status warns; sending stops at 64 MiB."""
+
+
+class Sending:
+    """The use cases of AdminService."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    async def stop(self, drain: bool, patience_seconds: float) -> DaemonReport:
+        """Stop all new payments with reason OPERATOR; drain: wait until none is in flight, or patience ends."""
+        around = self._around
+        facts, now_ns = Facts(), around.clock.now_ns()
+        if Halt.OPERATOR not in around.shared.switch.halts:
+            around.shared.switch.stop(Halt.OPERATOR, "stopped by `streamer sending stop`", facts)
+            around.shared.outages.begin(Halt.OPERATOR, now_ns, facts)
+            await around.store.append(facts)
+        if drain:
+            try:
+                async with asyncio.timeout(patience_seconds):
+                    await asyncio.gather(*(engine.drained() for engine in around.engines.values()))
+            except TimeoutError:
+                pass
+        return self.report()
+
+    async def start(self, accept_node: bytes) -> DaemonReport:
+        """Lift OPERATOR and SPEND_LIMIT (a new period begins), replay after STORE_FAILED.
+
+        accept_node: the public key of a changed node that is to be accepted. Raises
+        InvalidArgument, FailedPrecondition.
+        """
+        around = self._around
+        switch = around.shared.switch
+        if accept_node:
+            await self._changed_node(accept_node).accept_identity(accept_node)
+        if Halt.STORE_FAILED in switch.halts:
+            around.replay()
+            return self.report()
+        facts, now_ns = Facts(), around.clock.now_ns()
+        if switch.lift(Halt.SPEND_LIMIT, facts):
+            around.shared.budgets.spend_limit.begin(now_ns)
+            facts.spends.append(around.shared.budgets.spend())
+        switch.lift(Halt.OPERATOR, facts)
+        if switch.sending:
+            around.shared.outages.end(now_ns, facts)
+        if facts:
+            await around.store.append(facts)
+        for engine in around.engines.values():
+            engine.wake()
+        return self.report()
+
+    def _changed_node(self, pubkey: bytes) -> Engine:
+        changed = [engine for engine in self._around.engines.values() if Halt.NODE_CHANGED in engine.halts]
+        if not changed:
+            raise FailedPrecondition("no node has changed its identity: there is nothing to accept")
+        for engine in changed:
+            if engine.identity is not None and engine.identity.pubkey == pubkey:
+                return engine
+        seen = ", ".join(engine.identity.pubkey.hex() for engine in changed if engine.identity is not None)
+        raise InvalidArgument(f"accept_node is not the key of a changed node; changed is now: {seen or 'not known yet'}")
+
+    def report(self) -> DaemonReport:
+        """The daemon at one look."""
+        around = self._around
+        now_ns = around.clock.now_ns()
+        engines = around.engines.values()
+        streams = [stream for engine in engines for stream in engine.book.streams.values()]
+        stalled = Counter(str(stream.reason) for stream in streams if stream.state is StreamState.STALLED)
+        doubtful = [payment for engine in engines for payment in engine.book.slots.doubtful.values()]
+        limit = around.shared.budgets.spend_limit
+        taken, free = around.store.space()
+        return DaemonReport(
+            problems=tuple(self._problems(free, now_ns)),
+            stopped_by=tuple(str(halt) for halt in around.shared.switch.halts),
+            nodes=tuple(_node(engine) for engine in engines),
+            streams_by_state=dict(Counter(str(stream.state) for stream in streams)),
+            stalled_by_reason=dict(stalled),
+            payments_open=sum(len(engine.book.payments) for engine in engines),
+            payments_in_doubt=len(doubtful),
+            in_doubt_msat=sum(payment.amount_msat for payment in doubtful),
+            spent_msat=limit.spent_msat,
+            spend_limit_msat=limit.limit_msat,
+            spend_period_start_ns=limit.period_start_ns,
+            store_bytes=taken,
+            store_free_bytes=free,
+            start_time_ns=around.start_time_ns,
+            totals=around.totals(),
+        )
+
+    def unready(self) -> str:
+        """Why no node can pay now; empty if one can."""
+        switch = self._around.shared.switch
+        if not switch.sending:
+            return "; ".join(f"{halt}: {text}" for halt, text in switch.halts.items())
+        engines = self._around.engines.values()
+        problems = [f"node {engine.name}: {engine.problem or 'not reached yet'}" for engine in engines if not engine.up]
+        return "; ".join(problems) if len(problems) == len(engines) else ""
+
+    def _problems(self, free_bytes: int, now_ns: int) -> list[str]:
+        found = [f"sending is stopped ({halt}): {text}" for halt, text in self._around.shared.switch.halts.items()]
+        for engine in self._around.engines.values():
+            found += [f"node {engine.name}: {text}" for text in _node_problems(engine, now_ns)]
+        if free_bytes < LOW_SPACE_BYTES:
+            found.append(f"only {free_bytes // 1024**2} MiB are free for the journal: make room; sending stops at 64 MiB")
+        return found
+
+
+def _node_problems(engine: Engine, now_ns: int) -> list[str]:
+    found = [engine.problem or "not reached yet"] if engine.problem or not engine.up else []
+    running = [stream for stream in engine.book.streams.values() if stream.state not in ENDED]
+    stalled = sum(stream.state is StreamState.STALLED for stream in running)
+    if stalled:
+        found.append(f"{stalled} of {len(running)} streams are stalled: `streamer stream list --filter state=STALLED`")
+    doubtful = engine.book.slots.doubtful.values()
+    if doubtful:
+        age_ns = now_ns - min(payment.planned_ns for payment in doubtful)
+        age = format_duration(age_ns - age_ns % MINUTE_NS)
+        found.append(f"{len(doubtful)} payments are in doubt, the oldest for {age}: `streamer payment list --in-doubt`")
+    return found
+
+
+def _node(engine: Engine) -> NodeReport:
+    identity = engine.identity
+    return NodeReport(
+        name=engine.name,
+        up=engine.up,
+        problem=engine.problem,
+        stopped_by=tuple(str(halt) for halt in engine.halts),
+        pubkey=b"" if identity is None else identity.pubkey,
+        alias="" if identity is None else identity.alias,
+        network="" if identity is None else identity.network,
+        version="" if identity is None else identity.version,
+        window=engine.window,
+        in_flight=engine.in_flight,
+        ready_streams=engine.book.ready_streams,
+        capacity_per_second=engine.capacity,
+        wanted_per_second=engine.wanted,
+    )

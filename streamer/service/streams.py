@@ -1,0 +1,254 @@
+"""Use cases of streams: open, show, change, pause, resume, cancel, renew, watch.
+
+A reply means durable: memory is changed, the facts are appended, and only then is answered. Reads
+come from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+
+from streamer.core import lifecycle
+from streamer.core.ledger import fee_limit_msat
+from streamer.core.streamtime import covered_ns, origin_ns, paid_until_ns
+from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, StreamerError
+from streamer.model import ENDED, Facts, PaymentQuery, Request, Stream
+from streamer.service.explain import explain
+from streamer.service.filters import StreamFilter, page_size, page_start, parse_stream_filter
+from streamer.service.forecast import forecast
+from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
+from streamer.service.payments import report_payment
+from streamer.service.reports import Event, PaymentReport, StreamReport
+from streamer.service.seams import Engine, Surroundings
+from streamer.service.terms import changed_terms, check_request_id, default_payment_interval_ns, order_of, terms_of
+
+ID_BYTES = 16
+YIELD_EVERY = 5_000
+"""Streams that a list looks at before it lets payments go first again."""
+GRAPH_PATIENCE_SECONDS = 2.0
+"""How long a forecast waits for what the graph says of the receiver."""
+
+Act = Callable[[Engine, Stream, int, Facts], None]
+
+
+class Streams:
+    """The use cases of StreamService."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._opening: dict[str, asyncio.Lock] = {}
+
+    # -- open ---------------------------------------------------------------------------------
+
+    async def create(self, order: StreamOrder, request_id: str, validate_only: bool) -> StreamReport:
+        """Open a stream, once per request_id; validate_only: forecast it and create nothing."""
+        check_request_id(request_id)
+        engine = self._engine_for(order.node)
+        if validate_only:
+            return await self._forecast(order, engine)
+        if not request_id:
+            return await self._open(order, engine, None)
+        asked = Request(request_id, "", digest(order))
+        async with self._opening.setdefault(request_id, asyncio.Lock()):
+            try:
+                known = await self._around.store.request(request_id)
+                if known is None:
+                    return await self._open(order, engine, asked)
+            finally:
+                self._opening.pop(request_id, None)
+        require_same(asked, known)
+        return await self.get(known[0])
+
+    async def _open(self, order: StreamOrder, engine: Engine, asked: Request | None) -> StreamReport:
+        around = self._around
+        now_ns = around.clock.now_ns()
+        terms = terms_of(order, now_ns, around.settings, engine.name, _own_pubkey(engine))
+        self._require_room()
+        facts = Facts()
+        stream = lifecycle.new_stream("st_" + secrets.token_hex(ID_BYTES), next(around.stream_keys), terms, now_ns)
+        lifecycle.open_stream(engine.book, stream, now_ns, facts)
+        if asked is not None:
+            facts.requests.append(replace(asked, resource_id=stream.id))
+        await around.store.append(facts)
+        engine.wake()
+        return replace(self._report(stream), forecast=self._forecast_of(stream, engine, new=True))
+
+    async def _forecast(self, order: StreamOrder, engine: Engine) -> StreamReport:
+        now_ns = self._around.clock.now_ns()
+        terms = terms_of(order, now_ns, self._around.settings, engine.name, _own_pubkey(engine))
+        stream = lifecycle.new_stream("", 0, terms, now_ns)
+        found = self._forecast_of(stream, engine, new=True)
+        try:
+            async with asyncio.timeout(GRAPH_PATIENCE_SECONDS):
+                accepts = await engine.accepts_keysend(terms.destination)
+        except (TimeoutError, StreamerError):
+            accepts = None
+        if accepts is False:
+            found = replace(found, warnings=(*found.warnings, "RECEIVER: the graph says that this node does not accept keysend"))
+        return StreamReport(stream, runway_end_ns=found.runway_end_ns or 0, forecast=found)
+
+    def _forecast_of(self, stream: Stream, engine: Engine, new: bool = False) -> Forecast:
+        wanted = engine.wanted
+        if not new:
+            wanted -= 1e9 / stream.terms.rate.payment_interval_ns
+        return forecast(stream.terms, self._around.clock.now_ns(), engine.capacity, max(0.0, wanted))
+
+    # -- show ---------------------------------------------------------------------------------
+
+    async def get(self, stream_id: str) -> StreamReport:
+        """One stream, with forecast and last payment. Raises NotFound."""
+        engine, stream = self._find(stream_id)
+        newest = await self._around.store.payments(PaymentQuery(owner=stream_id, limit=1))
+        last = report_payment(self._around, newest[0]) if newest else None
+        return replace(self._report(stream), last_payment=last, forecast=self._forecast_of(stream, engine))
+
+    async def page(self, filter_text: str, size: int, token: str) -> tuple[list[StreamReport], str]:
+        """A page of streams, newest first, and the token of the next page (empty: this is the last)."""
+        wanted, limit, below = parse_stream_filter(filter_text), page_size(size), page_start(token)
+        found: list[Stream] = []
+        for number, stream in enumerate(self._newest_first()):
+            if number % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+            if (not below or stream.key < below) and wanted.matches(stream):
+                found.append(stream)
+                if len(found) > limit:
+                    break
+        more = len(found) > limit
+        return [self._report(stream) for stream in found[:limit]], str(found[limit - 1].key) if more else ""
+
+    def watch(self, filter_text: str) -> AsyncIterator[tuple[Event, StreamReport, PaymentReport | None]]:
+        """Events of matching streams from now on. Raises InvalidArgument, ResourceExhausted."""
+        return self._watched(parse_stream_filter(filter_text), self._around.events.watch())
+
+    async def _watched(
+        self, wanted: StreamFilter, events: AsyncIterator[Event]
+    ) -> AsyncIterator[tuple[Event, StreamReport, PaymentReport | None]]:
+        async for event in events:
+            if wanted.matches(event.stream):
+                payment = None if event.payment is None else report_payment(self._around, event.payment)
+                yield event, self._report(event.stream), payment
+
+    # -- change -------------------------------------------------------------------------------
+
+    async def update(self, stream_id: str, order: StreamOrder, paths: frozenset[str]) -> StreamReport:
+        """Replace what paths name; a derived payment_interval follows a new rate."""
+        settings = self._around.settings
+
+        def change(engine: Engine, stream: Stream, now_ns: int, facts: Facts) -> None:
+            replaced = {field: getattr(order, field) for path in paths for field in fields_of(path)}
+            if paths & {"amount_msat", "interval"} and "payment_interval" not in paths:
+                rate = stream.terms.rate
+                if rate.payment_interval_ns == default_payment_interval_ns(rate.amount_msat, rate.interval_ns, settings):
+                    replaced["payment_interval_ns"] = None
+            terms = changed_terms(stream.terms, replace(order_of(stream.terms), **replaced), now_ns, settings)
+            lifecycle.change(engine.book, stream, terms, now_ns, facts)
+
+        return await self._act(stream_id, change)
+
+    async def pause(self, stream_id: str) -> StreamReport:
+        """Stop buying; pausing a paused stream changes nothing."""
+        return await self._act(stream_id, lambda engine, stream, now_ns, facts: lifecycle.pause(engine.book, stream, now_ns, facts))
+
+    async def resume(self, stream_id: str) -> StreamReport:
+        """Go on; for a STALLED stream: try now."""
+        return await self._act(stream_id, lambda engine, stream, now_ns, facts: lifecycle.resume(engine.book, stream, now_ns, facts))
+
+    async def cancel(self, stream_id: str) -> StreamReport:
+        """Stop for good; cancelling an ended stream changes nothing."""
+        return await self._act(stream_id, lambda engine, stream, now_ns, facts: lifecycle.cancel(engine.book, stream, now_ns, facts))
+
+    async def renew(self, filter_text: str) -> int:
+        """Put expire_time of every matching stream that has a ttl ahead; how many there were."""
+        wanted, now_ns, facts, renewed = parse_stream_filter(filter_text), self._around.clock.now_ns(), Facts(), 0
+        for engine in self._around.engines.values():
+            for stream in engine.book.streams.values():
+                if stream.terms.ttl_ns is not None and wanted.matches(stream):
+                    renewed += lifecycle.renew(engine.book, stream, now_ns, facts)
+            engine.wake()
+        if facts:
+            await self._around.store.append(facts)
+        return renewed
+
+    async def _act(self, stream_id: str, act: Act) -> StreamReport:
+        engine, stream = self._find(stream_id)
+        facts = Facts()
+        act(engine, stream, self._around.clock.now_ns(), facts)
+        if facts:
+            await self._around.store.append(facts)
+            engine.wake()
+        return await self.get(stream_id)
+
+    # -- find ---------------------------------------------------------------------------------
+
+    def _find(self, stream_id: str) -> tuple[Engine, Stream]:
+        for engine in self._around.engines.values():
+            stream = engine.book.streams.get(stream_id)
+            if stream is not None:
+                return engine, stream
+        if not stream_id.startswith("st_"):
+            raise InvalidArgument(f"{stream_id!r} is no stream's id: they look like st_0123456789abcdef0123456789abcdef")
+        raise NotFound(f"no stream {stream_id}: `streamer stream list` shows those there are")
+
+    def _engine_for(self, node: str) -> Engine:
+        engines = self._around.engines
+        if not node and engines:
+            return next(iter(engines.values()))
+        if node not in engines:
+            raise InvalidArgument(f"no node {node!r} is configured; there are: {', '.join(engines)}")
+        return engines[node]
+
+    def _require_room(self) -> None:
+        most = self._around.settings.max_streams
+        if sum(len(engine.book.streams) for engine in self._around.engines.values()) < most:
+            return
+        running = sum(stream.state not in ENDED for stream in self._newest_first())
+        if running >= most:
+            raise ResourceExhausted(f"{running:,} streams are open, as many as streams.max_streams allows: end some, or raise it")
+
+    def _newest_first(self) -> Iterator[Stream]:
+        books = [engine.book for engine in self._around.engines.values()]
+        streams = [stream for book in books for stream in book.streams.values()]
+        if len(books) > 1:
+            streams.sort(key=lambda stream: stream.key)
+        return reversed(streams)
+
+    def _report(self, stream: Stream) -> StreamReport:
+        engine, now_ns = self._around.engines[stream.terms.node], self._around.clock.now_ns()
+        return StreamReport(
+            stream,
+            paid_until_ns=origin_ns(stream) + paid_until_ns(stream),
+            next_attempt_ns=(engine.book.due_ns(stream) or 0) if stream.state not in ENDED else 0,
+            owed_msat=stream.account.owed_msat,
+            runway_end_ns=runway_end_ns(stream, now_ns) or 0,
+            explanation=explain(stream, engine.book, engine.problem, now_ns),
+        )
+
+
+def require_same(asked: Request, known: tuple[str, bytes]) -> None:
+    """Raise AlreadyExists unless the request_id was used for the same content."""
+    if known[1] != asked.digest:
+        raise AlreadyExists(
+            f"request_id {asked.request_id!r} was used for {known[0]}, with other content: take a new request_id for a new request"
+        )
+
+
+def runway_end_ns(stream: Stream, now_ns: int) -> int | None:
+    """When a total budget will be spent at the latest fees allowed, or the end; None: not in sight."""
+    terms = stream.terms
+    if stream.state in ENDED:
+        return None
+    ends = [] if terms.end_time_ns is None else [terms.end_time_ns]
+    if terms.budget is not None and terms.budget.period_ns is None:
+        rate = terms.rate
+        amount = max(1, rate.payment_interval_ns * rate.amount_msat // rate.interval_ns)
+        spent = stream.account.settled_msat + stream.account.fee_msat + stream.reserved_msat + stream.reserved_fee_msat
+        payments = max(0, terms.budget.amount_msat - spent) // (amount + fee_limit_msat(amount, terms.fee_floor_msat, terms.fee_limit_ppm))
+        ends.append(max(now_ns, origin_ns(stream) + covered_ns(stream)) + payments * rate.payment_interval_ns)
+    return min(ends, default=None)
+
+
+def _own_pubkey(engine: Engine) -> bytes | None:
+    return None if engine.identity is None else engine.identity.pubkey
