@@ -71,9 +71,10 @@ def identity(info: ln.GetInfoResponse) -> NodeIdentity:
 
 
 def all_channels(listed: ln.ListChannelsResponse, pending: ln.PendingChannelsResponse, block_height: int) -> Channels:
-    """ListChannels and PendingChannels together; closing counts both ways of closing."""
-    both = (*pending.pending_force_closing_channels, *pending.waiting_close_channels)
-    closing = frozenset(one.channel.channel_point for one in both)
+    """ListChannels and PendingChannels together; closing holds both ways of closing."""
+    forced = {one.channel.channel_point for one in pending.pending_force_closing_channels}
+    waiting = {one.channel.channel_point for one in pending.waiting_close_channels}
+    closing = frozenset(forced | waiting)
     return Channels(tuple(_channel(channel) for channel in listed.channels), closing, block_height)
 
 

@@ -31,12 +31,15 @@ CALL_SECONDS = 30.0
 async def ask(connection: Connection, method: Any, request: Any, name: str) -> Any:
     """One unary call. Raises NodeUnavailable or NodeRejected, never what gRPC raises."""
     try:
-        return await method(request, timeout=CALL_SECONDS, metadata=connection.metadata)
+        reply = await method(request, timeout=CALL_SECONDS, metadata=connection.metadata)
     except AioRpcError as error:
         raise faults.explain(error, name, connection.rpcserver) from None
     except asyncio.CancelledError:
         pass_on_cancellation()
         raise NodeUnavailable(f"the connection to lnd at {connection.rpcserver} was closed") from None
+    if reply is None:  # what gRPC makes of a message that it cannot parse
+        raise NodeUnavailable(f"lnd at {connection.rpcserver} answered {name} with something that cannot be read")
+    return reply
 
 
 def pass_on_cancellation() -> None:

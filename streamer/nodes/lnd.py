@@ -88,7 +88,7 @@ class LndNode:
             pass_on_cancellation()
             return Answer(Kind.LOST, accepted=accepted, closed=accepted, message="the connection was closed")
         except Exception as error:  # whatever it was, the payment may be on its way: doubt, not a crash
-            return Answer(Kind.LOST, accepted=accepted, closed=accepted, message=f"{type(error).__name__} while sending")
+            return Answer(Kind.LOST, accepted=accepted, closed=accepted, message=f"lnd's answer could not be read ({type(error).__name__})")
 
     async def track(self, payment_hash: bytes, patience_seconds: float) -> Answer:
         """The first update of TrackPaymentV2."""
@@ -106,7 +106,7 @@ class LndNode:
             pass_on_cancellation()
             return Answer(Kind.LOST, message="the connection was closed")
         except Exception as error:  # an answer that cannot be read is no answer
-            return Answer(Kind.LOST, message=f"{type(error).__name__} while asking for a payment")
+            return Answer(Kind.LOST, message=f"lnd's answer could not be read ({type(error).__name__})")
         finally:
             call.cancel()
 
