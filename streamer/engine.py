@@ -160,22 +160,25 @@ class Engine:
         """The whole node cannot pay; the link looks again until it can."""
         self.link.block(reason, text)
 
-    async def pay(self, owner: str, destination: bytes, amount_msat: int, fee_limit_msat: int, facts: Facts) -> Payment:
+    async def pay(
+        self, owner: str, destination: bytes, amount_msat: int, fee_limit_msat: int, facts: Facts, records: bytes = b""
+    ) -> Payment:
         """Make one payment that belongs to no stream, and wait for its end.
 
-        facts take its intent together with what the caller has put there. Cancelling the wait does
-        not recall it. Raises FailedPrecondition if nothing may be sent now.
+        facts take its intent together with what the caller has put there; records are encoded. Cancelling the wait does
+        not recall it. Raises FailedPrecondition if nothing may be sent now, StoreFailed.
         """
         now_ns = self._clock.now_ns()
         payment = None
         if self.paying and not self.book.slots.holds(destination):
-            payment = self.book.single(owner, destination, amount_msat, fee_limit_msat, now_ns, facts)
+            payment = self.book.single(owner, destination, amount_msat, fee_limit_msat, now_ns, facts, records)
         if payment is None:
             raise FailedPrecondition(self._why_not())
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(payment.row, []).append(ended)
-        if await self._commit(facts):
-            self._dispatch(payment, False)
+        if not await self._commit(facts):
+            raise StoreFailed("nothing was sent: the journal cannot be written; see `streamer status`")
+        self._dispatch(payment, False)
         await ended
         return payment
 

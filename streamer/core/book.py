@@ -254,14 +254,16 @@ class Book:
         self.payments[payment.row] = payment
         self.slots.take(payment)
 
-    def single(self, owner: str, destination: bytes, amount_msat: int, fee_limit: int, now_ns: int, facts: Facts) -> Payment | None:
+    def single(
+        self, owner: str, destination: bytes, amount_msat: int, fee_limit: int, now_ns: int, facts: Facts, records: bytes = b""
+    ) -> Payment | None:
         """Plan one payment that belongs to no stream; None if the spend limit does not allow it."""
         if not self.shared.switch.sending or not self._within_spend_limit(amount_msat + fee_limit, now_ns, facts):
             return None
-        payment_hash, records = self._stamp(None, owner, 0, amount_msat)
+        payment_hash, own = self._stamp(None, owner, 0, amount_msat)
         payment = Payment(
             next(self.shared.rows), owner, 0, 0, self.node, destination, payment_hash, amount_msat, fee_limit,
-            self.limits.cltv_limit, self.limits.timeout_seconds, records, now_ns, now_ns, 0, 0, 0, False, 0, 0,
+            self.limits.cltv_limit, self.limits.timeout_seconds, records or own, now_ns, now_ns, 0, 0, 0, False, 0, 0,
         )  # fmt: skip
         self.budgets.stamp(payment)
         self.take_open(payment)
