@@ -22,6 +22,11 @@ VIRTUAL_START_NS = 1_800_000_000 * SECOND_NS
 """The wall moment at which a virtual run begins unless told otherwise (2027-01-15 08:00 UTC)."""
 
 
+RESOLUTION_SECONDS = 1e-7
+"""Timers closer than this are one moment: more than a float's step after ten years of virtual time,
+or a timer that is due would never be seen as due."""
+
+
 class VirtualDeadlockError(RuntimeError):
     """Nothing is scheduled and the main coroutine has not ended: it waits for what cannot come."""
 
@@ -48,7 +53,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._leap = _LeapSelector()
         super().__init__(self._leap)
-        self._clock_resolution = 1e-9
+        self._clock_resolution = RESOLUTION_SECONDS
 
     @property
     def elapsed_ns(self) -> int:

@@ -1,0 +1,115 @@
+"""A payer, a receiver, and what a test sends between them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from streamer.model import Payment
+from streamer.simulator.books import KEYSEND_RECORD, Order, PaymentRecord, Refused
+from streamer.simulator.faults import Faults
+from streamer.simulator.lightning_node import LightningNode
+from streamer.simulator.network import Network
+from streamer.simulator.pace import Pace
+
+START_NS = 1_800_000_000 * 10**9
+SECOND = 10**9
+
+
+@dataclass
+class Witness:
+    """A Call that writes down what it is told."""
+
+    states: list[str] = field(default_factory=list)
+    refusal: Refused | None = None
+    was_cut: bool = False
+    record: PaymentRecord | None = None
+
+    def update(self, payment: PaymentRecord) -> None:
+        self.record = payment
+        self.states.append(payment.status.name)
+
+    def refuse(self, refusal: Refused) -> None:
+        self.refusal = refusal
+
+    def cut(self) -> None:
+        self.was_cut = True
+
+    @property
+    def end(self) -> str:
+        assert self.record is not None
+        return self.record.failure.name if self.record.status.name == "FAILED" else self.record.status.name
+
+
+def preimage_of(number: int) -> bytes:
+    return hashlib.sha256(f"preimage {number}".encode()).digest()
+
+
+def hash_of(number: int) -> bytes:
+    return hashlib.sha256(preimage_of(number)).digest()
+
+
+def keysend(destination: bytes, number: int, amount_msat: int = 1_000, fee_limit_msat: int = 5_000, cltv_limit: int = 288) -> Order:
+    records = {KEYSEND_RECORD: preimage_of(number), 70_001: b"x"}
+    return Order(destination, hash_of(number), amount_msat, fee_limit_msat, cltv_limit, records=records)
+
+
+def payment(destination: bytes, number: int, amount_msat: int = 1_000, fee_limit_msat: int = 5_000) -> Payment:
+    """What the engine hands to a Node."""
+    return Payment(
+        row=number,
+        owner=f"pay_{number}",
+        stream_key=0,
+        seq=0,
+        node="alice",
+        destination=destination,
+        payment_hash=hash_of(number),
+        amount_msat=amount_msat,
+        fee_limit_msat=fee_limit_msat,
+        cltv_limit=288,
+        timeout_seconds=30,
+        records=b"\xfe\x00\x01\x11\x71\x01x",
+        due_ns=0,
+        planned_ns=0,
+        bought_until_ns=0,
+        skip_ns=0,
+        skip_msat=0,
+        probe=False,
+        period_start_ns=0,
+        daemon_period_ns=0,
+    )
+
+
+@dataclass
+class Pair:
+    """alice with channels to bob; drive it by hand: no clock."""
+
+    network: Network
+    faults: Faults
+
+    @property
+    def alice(self) -> LightningNode:
+        return self.network.named["alice"]
+
+    @property
+    def bob(self) -> LightningNode:
+        return self.network.named["bob"]
+
+    def send(self, number: int, amount_msat: int = 1_000, **changes: object) -> Witness:
+        witness = Witness()
+        order = keysend(self.bob.pubkey, number, amount_msat)
+        for name, value in changes.items():
+            setattr(order, name, value)
+        self.network.submit(self.alice, order, witness)
+        return witness
+
+    def run(self, seconds: float = 0) -> None:
+        self.network.advance(self.network.now_ns + int(seconds * SECOND))
+
+
+def pair(channels: int = 1, capacity_sat: int = 1_000_000, pace: Pace | None = None, seed: int = 1) -> Pair:
+    network = Network(seed, start_ns=START_NS)
+    alice, bob = network.add_node("alice", pace), network.add_node("bob")
+    for _ in range(channels):
+        network.open_channel(alice, bob, capacity_sat)
+    return Pair(network, Faults(network, lambda: None))
