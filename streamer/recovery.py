@@ -61,7 +61,9 @@ class Loose:
 class Sender(Protocol):
     """What recovery needs of the engine."""
 
-    up_since_ns: int
+    @property
+    def up_since_ns(self) -> int:
+        """Since when the node is up; 0 if it is not."""
 
     def defer(self, action: Callable[[int, Facts], None]) -> None:
         """Do action in the engine's next turn; what it puts into facts becomes durable."""

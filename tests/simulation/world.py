@@ -1,0 +1,159 @@
+"""A whole engine on a virtual clock: simulated lnd nodes, a memory store, and the real rest."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from streamer.core import lifecycle
+from streamer.core.book import Book, Limits, Shared
+from streamer.core.budgets import Budgets
+from streamer.core.ledger import Budget
+from streamer.core.outages import Outages
+from streamer.core.schedule import price_msat
+from streamer.core.streamtime import check_conservation, origin_ns, paid_until_ns, stream_now_ns
+from streamer.core.switch import Switch
+from streamer.engine import Engine, Pace as EnginePace
+from streamer.keysends import stamp_with
+from streamer.link import LinkTerms
+from streamer.model import Facts, Payment, Rate, Stream, Terms
+from streamer.money import SECOND_NS, parse_duration, parse_rate
+from streamer.recovery import Patience
+from streamer.simulator.clock import VirtualClock
+from streamer.simulator.drive import Simulation
+from streamer.simulator.faults import Faults
+from streamer.simulator.network import Network
+from streamer.simulator.node import SimulatedNode
+from streamer.simulator.pace import Pace
+from streamer.stores.memory import MemoryStore
+
+SECRET = bytes(range(32))
+
+
+class Counting:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.latenesses: list[float] = []
+        self.payments: list[Payment] = []
+        self.late: list[Payment] = []
+        self.skipped_msat = 0
+        self.states: list[tuple[str, str, str]] = []
+
+    def sent(self, node: str, lateness_seconds: float) -> None:
+        self.latenesses.append(lateness_seconds)
+
+    def ended(self, payment: Payment, stream: Stream | None, seconds: float, late: bool) -> None:
+        (self.late if late else self.payments).append(payment)
+
+    def changed(self, stream: Stream) -> None:
+        self.states.append((stream.id, stream.state, stream.reason))
+
+    def skipped(self, group: str, cause: str, msat: int) -> None:
+        self.skipped_msat += msat
+
+
+class World:
+    """One paying node with channels to receivers, one engine on it, and its streams by name."""
+
+    def __init__(self, clock: VirtualClock, pace: Pace | None = None, receivers: int = 1, **options: object) -> None:
+        self.clock = clock
+        self.options = options
+        self.network = Network(seed=clock.random.randrange(1 << 30), start_ns=clock.now_ns())
+        payer = self.network.add_node("payer", pace)
+        for number in range(receivers):
+            receiver = self.network.add_node(f"receiver{number}")
+            self.network.open_channel(payer, receiver, 100_000_000)
+        self.simulation = Simulation(self.network, clock)
+        self.faults = Faults(self.network, self.simulation.sync)
+        self.store = MemoryStore()
+        self.observer = Counting()
+        self.failures: list[str] = []
+        self._keys = itertools.count(1)
+        self._build()
+
+    def _build(self) -> None:
+        snapshot = self.store.load()
+        limit = Budget(10**15, 3600 * SECOND_NS, aligned=False)
+        spent = next((spend for spend in snapshot.spends if spend.scope == "daemon"), None)
+        limit.begin(spent.period_start_ns if spent else self.clock.now_ns(), spent.spent_msat if spent else 0)
+        rows = itertools.count(snapshot.last_row + 1)
+        self.daemon_outages = Outages()
+        self.switch = Switch()
+        shared = Shared(Budgets(limit), self.switch, self.daemon_outages, rows, lambda: self.clock.random.randrange(100))
+        limits = Limits(max_in_flight_per_destination=int(str(self.options.get("per_destination", 10))))
+        self.book = Book("payer", limits, shared, stamp_with(SECRET))
+        self.engine = Engine(
+            SimulatedNode(self.simulation, "payer"),
+            self.book,
+            self.store,
+            self.clock,
+            SECRET,
+            self.observer,
+            EnginePace(),
+            self.options.get("patience", Patience()),  # type: ignore[arg-type]
+            LinkTerms(SECRET),
+            self.failures.append,
+        )
+        self.engine.replay(snapshot, self.clock.now_ns())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[World]:
+        task = asyncio.ensure_future(self.engine.run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if not task.cancelled() and task.exception() is not None:
+                raise task.exception()  # type: ignore[misc]
+
+    def crash(self) -> None:
+        """What a kill leaves: the store. `running` again is the restart."""
+        self.store = self.store.reopen()
+        self._build()
+
+    def terms(self, rate: str, receiver: int = 0, **changes: object) -> Terms:
+        amount, interval = parse_rate(rate)
+        payment = interval
+        while payment * amount // interval < 1_000 or payment < SECOND_NS:
+            payment += interval
+        terms = Terms(
+            "payer", self.network.named[f"receiver{receiver}"].pubkey, Rate(amount, interval, payment), self.clock.now_ns(), None, None,
+            5_000, 10_000, 1_000, SECOND_NS, None, parse_duration("5m"), None, 1, "", (), (), b"",
+        )  # fmt: skip
+        return replace(terms, **changes)  # type: ignore[arg-type]
+
+    async def open(self, rate: str, receiver: int = 0, **changes: object) -> Stream:
+        key = next(self._keys)
+        stream = lifecycle.new_stream(f"st_{key:032x}", key, self.terms(rate, receiver, **changes), self.clock.now_ns())
+        facts = Facts()
+        lifecycle.open_stream(self.book, stream, self.clock.now_ns(), facts)
+        await self.store.append(facts)
+        self.engine.wake()
+        return stream
+
+    async def do(self, action: object, stream: Stream, *arguments: object) -> None:
+        """One of lifecycle's functions on a stream, durable when it returns."""
+        facts = Facts()
+        action(self.book, stream, *arguments, self.clock.now_ns(), facts)  # type: ignore[operator]
+        await self.store.append(facts)
+        self.engine.wake()
+
+    def price_now(self, stream: Stream) -> int:
+        return price_msat(stream.segments, max(0, stream_now_ns(stream, self.clock.now_ns())))
+
+    def ahead_ns(self, stream: Stream) -> int:
+        """How far settled money reaches beyond now."""
+        return origin_ns(stream) + paid_until_ns(stream) - self.clock.now_ns()
+
+    def received_msat(self, receiver: int = 0) -> int:
+        node = self.network.named[f"receiver{receiver}"]
+        return sum(htlc.amount_msat for invoice in node.invoices.values() for htlc in invoice.htlcs)
+
+    def check(self) -> None:
+        for stream in self.book.streams.values():
+            check_conservation(stream)
