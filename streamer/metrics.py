@@ -89,6 +89,10 @@ class Metrics:
         """A payment was written off."""
         self._payments.add((node, "written_off", ""))
 
+    def withdrawn(self, node: str) -> None:
+        """A payment was planned, but stopped before it was handed to the node."""
+        self._payments.add((node, "withdrawn", ""))
+
     def late(self, node: str) -> None:
         """A payment that had failed settled after all: never expected, always worth an alarm."""
         self._payments.add((node, "settled_late", ""))
@@ -140,12 +144,12 @@ class Metrics:
 
     def totals(self) -> Totals:
         """What was counted since the start."""
-        outcomes = {"settled": 0, "failed": 0, "settled_late": 0, "written_off": 0}
+        outcomes: dict[str, int] = {}
         for (_, outcome, _), count in self._payments.values.items():
-            outcomes[outcome] += int(count)
+            outcomes[outcome] = outcomes.get(outcome, 0) + int(count)
         return Totals(
-            payments_settled=outcomes["settled"] + outcomes["settled_late"],
-            payments_failed=outcomes["failed"],
+            payments_settled=outcomes.get("settled", 0),
+            payments_failed=outcomes.get("failed", 0),
             paid_msat=int(sum(self._paid.values.values())),
             fee_msat=int(sum(self._fees.values.values())),
             skipped_msat=int(sum(self._skipped.values.values())),

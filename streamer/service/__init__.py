@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from streamer.service.payments import Payments
-from streamer.service.seams import Engine, Surroundings
+from streamer.service.seams import Surroundings
 from streamer.service.sending import Sending
 from streamer.service.streams import Streams
 
-__all__ = ["Engine", "Service", "Surroundings"]
+__all__ = ["Service", "Surroundings"]
 
 
 class Service:

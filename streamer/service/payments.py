@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from streamer.core import ends
 from streamer.core.ledger import fee_limit_msat
 from streamer.core.payment import Event
 from streamer.core.streamtime import origin_ns
+from streamer.engine import Engine
 from streamer.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request
 from streamer.money import MAX_MSAT, format_duration
+from streamer.nodes.keysend import encode_records
 from streamer.reasons import Halt
 from streamer.service.filters import PaymentFilter, page_size, page_start, parse_payment_filter
+from streamer.service.once import Once
 from streamer.service.orders import PaymentOrder, digest
 from streamer.service.reports import PaymentReport
-from streamer.service.seams import Engine, Surroundings
+from streamer.service.seams import Surroundings
 from streamer.service.terms import check_amount, check_destination, check_records, check_request_id
 
 ID_BYTES = 16
+
+T = TypeVar("T")
 
 
 class Payments:
@@ -29,7 +35,8 @@ class Payments:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self._creating: dict[str, asyncio.Lock] = {}
+        self._creating = Once()
+        self._waiting: set[asyncio.Task[Any]] = set()
 
     async def create(self, order: PaymentOrder, request_id: str, patience_seconds: float) -> PaymentReport:
         """Send one keysend, once per request_id; wait for its end no longer than patience.
@@ -40,26 +47,18 @@ class Payments:
             raise InvalidArgument("request_id is missing: without it a retry would pay again")
         check_request_id(request_id)
         asked = Request(request_id, "", digest(order))
-        async with self._creating.setdefault(request_id, asyncio.Lock()):
-            try:
-                known = await self._around.store.request(request_id)
-                payment = await self._send(order, asked) if known is None else await self._known(asked, known)
-            finally:
-                self._creating.pop(request_id, None)
-        if payment.open:
-            engine = self._engine_for(payment.node)
-            try:
-                async with asyncio.timeout(patience_seconds):
-                    await engine.ended(payment)
-            except TimeoutError:
-                pass
+        async with self._creating.only(request_id):
+            known = await self._around.store.request(request_id)
+            payment = await self._send(order, asked, patience_seconds) if known is None else await self._known(asked, known)
+        if payment.open and known is not None:
+            await self._wait(self._around.engine_for(payment.node).wait_for(payment), patience_seconds)
         report = report_payment(self._around, payment)
         if payment.state is PaymentState.SETTLED:
             return replace(report, preimage=self._around.preimage(payment.owner))
         return report
 
-    async def _send(self, order: PaymentOrder, asked: Request) -> Payment:
-        engine, settings = self._engine_for(order.node), self._around.settings
+    async def _send(self, order: PaymentOrder, asked: Request, patience_seconds: float) -> Payment:
+        engine, settings = self._around.engine_for(order.node), self._around.settings
         check_destination(order.destination, None if engine.identity is None else engine.identity.pubkey)
         check_amount("amount_msat", order.amount_msat, settings.min_payment_msat)
         check_records(order.records)
@@ -70,14 +69,23 @@ class Payments:
             raise InvalidArgument(f"fee_limit_msat is {fee_limit}: at least 1, for lnd reads 0 as free routes only")
         owner = "pay_" + secrets.token_hex(ID_BYTES)
         facts = Facts(requests=[replace(asked, resource_id=owner)])
-        return await engine.pay(
-            owner,
-            destination=order.destination,
-            amount_msat=order.amount_msat,
-            fee_limit_msat=fee_limit,
-            records=order.records,
-            facts=facts,
-        )
+        records = encode_records(order.records)
+        paying = engine.pay(owner, order.destination, order.amount_msat, fee_limit, facts, records)
+        paid = await self._wait(paying, patience_seconds)
+        return await self._find(owner) if paid is None else paid
+
+    async def _wait(self, waiting: Coroutine[Any, Any, T], patience_seconds: float) -> T | None:
+        """Its result, or None when patience ends first; what goes on is not cancelled."""
+        task = asyncio.create_task(waiting)
+        self._waiting.add(task)
+        task.add_done_callback(self._forget)
+        done, _ = await asyncio.wait({task}, timeout=patience_seconds)
+        return task.result() if done else None
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._waiting.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _known(self, asked: Request, known: tuple[str, bytes]) -> Payment:
         if known[1] != asked.digest:
@@ -104,9 +112,9 @@ class Payments:
             return report_payment(self._around, payment)
         if not payment.open:
             raise FailedPrecondition(f"{payment_id} has ended ({payment.state}): there is nothing to write off")
-        engine = self._engine_for(payment.node)
+        engine = self._around.engine_for(payment.node)
         now_ns = self._around.clock.now_ns()
-        lost = payment.row in engine.book.slots.doubtful or payment.mark is not Mark.NONE or Halt.HASH_COLLISION in engine.halts
+        lost = payment.row in engine.book.slots.doubtful or payment.mark is not Mark.NONE or Halt.HASH_COLLISION in engine.switch.halts
         if not lost:
             wait = format_duration(self._around.settings.in_doubt_after_ns)
             raise FailedPrecondition(f"{payment_id} may still end by itself: it can be written off {wait} after it began")
@@ -138,14 +146,6 @@ class Payments:
         if found is None:
             raise NotFound(f"no payment {payment_id}: `streamer payment list` shows those there are")
         return found
-
-    def _engine_for(self, node: str) -> Engine:
-        engines = self._around.engines
-        if not node and engines:
-            return next(iter(engines.values()))
-        if node not in engines:
-            raise InvalidArgument(f"no node {node!r} is configured; there are: {', '.join(engines)}")
-        return engines[node]
 
 
 def report_payment(around: Surroundings, payment: Payment) -> PaymentReport:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+from streamer.engine import Engine
 from streamer.errors import FailedPrecondition, InvalidArgument
-from streamer.model import ENDED, Facts, StreamState
+from streamer.model import ENDED, Facts, Payment, StreamState
 from streamer.money import SECOND_NS, format_duration
 from streamer.reasons import Halt
 from streamer.service.reports import DaemonReport, NodeReport
-from streamer.service.seams import Engine, Surroundings
+from streamer.service.seams import Surroundings
 
 MINUTE_NS = 60 * SECOND_NS
 LOW_SPACE_BYTES = 1024 * 1024 * 1024
@@ -34,7 +35,7 @@ class Sending:
         if drain:
             try:
                 async with asyncio.timeout(patience_seconds):
-                    await asyncio.gather(*(engine.drained() for engine in around.engines.values()))
+                    await asyncio.gather(*(engine.wait_for(payment) for engine, payment in self._in_flight()))
             except TimeoutError:
                 pass
         return self.report()
@@ -48,7 +49,7 @@ class Sending:
         around = self._around
         switch = around.shared.switch
         if accept_node:
-            await self._changed_node(accept_node).accept_identity(accept_node)
+            await self._accept(accept_node)
         if Halt.STORE_FAILED in switch.halts:
             around.replay()
             return self.report()
@@ -65,15 +66,25 @@ class Sending:
             engine.wake()
         return self.report()
 
-    def _changed_node(self, pubkey: bytes) -> Engine:
-        changed = [engine for engine in self._around.engines.values() if Halt.NODE_CHANGED in engine.halts]
+    async def _accept(self, pubkey: bytes) -> None:
+        changed = [engine for engine in self._around.engines.values() if Halt.NODE_CHANGED in engine.switch.halts]
         if not changed:
             raise FailedPrecondition("no node has changed its identity: there is nothing to accept")
-        for engine in changed:
-            if engine.identity is not None and engine.identity.pubkey == pubkey:
-                return engine
-        seen = ", ".join(engine.identity.pubkey.hex() for engine in changed if engine.identity is not None)
-        raise InvalidArgument(f"accept_node is not the key of a changed node; changed is now: {seen or 'not known yet'}")
+        offered = [engine for engine in changed if pubkey.hex() in engine.switch.halts[Halt.NODE_CHANGED]]
+        if not offered:
+            seen = "; ".join(engine.switch.halts[Halt.NODE_CHANGED] for engine in changed)
+            raise InvalidArgument(f"accept_node is not the key of the changed node: {seen}")
+        for engine in offered:
+            if engine.book.payments:
+                raise FailedPrecondition(
+                    f"{len(engine.book.payments)} payments are open on the old node of {engine.name}: wait for their ends, or write them off"
+                )
+            facts = Facts()
+            engine.link.accept(pubkey.hex(), facts)
+            await self._around.store.append(facts)
+
+    def _in_flight(self) -> list[tuple[Engine, Payment]]:
+        return [(engine, payment) for engine in self._around.engines.values() for payment in engine.book.slots.window.values()]
 
     def report(self) -> DaemonReport:
         """The daemon at one look."""
@@ -88,7 +99,7 @@ class Sending:
         return DaemonReport(
             problems=tuple(self._problems(free, now_ns)),
             stopped_by=tuple(str(halt) for halt in around.shared.switch.halts),
-            nodes=tuple(_node(engine) for engine in engines),
+            nodes=tuple(_node(engine, around.wanted_per_second(engine)) for engine in engines),
             streams_by_state=dict(Counter(str(stream.state) for stream in streams)),
             stalled_by_reason=dict(stalled),
             payments_open=sum(len(engine.book.payments) for engine in engines),
@@ -135,20 +146,20 @@ def _node_problems(engine: Engine, now_ns: int) -> list[str]:
     return found
 
 
-def _node(engine: Engine) -> NodeReport:
+def _node(engine: Engine, wanted_per_second: float) -> NodeReport:
     identity = engine.identity
     return NodeReport(
         name=engine.name,
         up=engine.up,
         problem=engine.problem,
-        stopped_by=tuple(str(halt) for halt in engine.halts),
+        stopped_by=tuple(str(halt) for halt in engine.switch.halts),
         pubkey=b"" if identity is None else identity.pubkey,
         alias="" if identity is None else identity.alias,
         network="" if identity is None else identity.network,
         version="" if identity is None else identity.version,
-        window=engine.window,
+        window=engine.window.size,
         in_flight=engine.in_flight,
         ready_streams=engine.book.ready_streams,
-        capacity_per_second=engine.capacity,
-        wanted_per_second=engine.wanted,
+        capacity_per_second=engine.window.capacity_per_second,
+        wanted_per_second=wanted_per_second,
     )

@@ -14,15 +14,17 @@ from dataclasses import replace
 from streamer.core import lifecycle
 from streamer.core.ledger import fee_limit_msat
 from streamer.core.streamtime import covered_ns, origin_ns, paid_until_ns
+from streamer.engine import Engine
 from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, StreamerError
 from streamer.model import ENDED, Facts, PaymentQuery, Request, Stream
 from streamer.service.explain import explain
 from streamer.service.filters import StreamFilter, page_size, page_start, parse_stream_filter
-from streamer.service.forecast import forecast
+from streamer.service.forecast import forecast, payments_per_second
+from streamer.service.once import Once
 from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
 from streamer.service.payments import report_payment
 from streamer.service.reports import Event, PaymentReport, StreamReport
-from streamer.service.seams import Engine, Surroundings
+from streamer.service.seams import Surroundings
 from streamer.service.terms import changed_terms, check_request_id, default_payment_interval_ns, order_of, terms_of
 
 ID_BYTES = 16
@@ -39,26 +41,23 @@ class Streams:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._opening = Once()
 
     # -- open ---------------------------------------------------------------------------------
 
     async def create(self, order: StreamOrder, request_id: str, validate_only: bool) -> StreamReport:
         """Open a stream, once per request_id; validate_only: forecast it and create nothing."""
         check_request_id(request_id)
-        engine = self._engine_for(order.node)
+        engine = self._around.engine_for(order.node)
         if validate_only:
             return await self._forecast(order, engine)
         if not request_id:
             return await self._open(order, engine, None)
         asked = Request(request_id, "", digest(order))
-        async with self._opening.setdefault(request_id, asyncio.Lock()):
-            try:
-                known = await self._around.store.request(request_id)
-                if known is None:
-                    return await self._open(order, engine, asked)
-            finally:
-                self._opening.pop(request_id, None)
+        async with self._opening.only(request_id):
+            known = await self._around.store.request(request_id)
+            if known is None:
+                return await self._open(order, engine, asked)
         require_same(asked, known)
         return await self.get(known[0])
 
@@ -83,7 +82,7 @@ class Streams:
         found = self._forecast_of(stream, engine, new=True)
         try:
             async with asyncio.timeout(GRAPH_PATIENCE_SECONDS):
-                accepts = await engine.accepts_keysend(terms.destination)
+                accepts = await engine.node.accepts_keysend(terms.destination)
         except (TimeoutError, StreamerError):
             accepts = None
         if accepts is False:
@@ -91,10 +90,8 @@ class Streams:
         return StreamReport(stream, runway_end_ns=found.runway_end_ns or 0, forecast=found)
 
     def _forecast_of(self, stream: Stream, engine: Engine, new: bool = False) -> Forecast:
-        wanted = engine.wanted
-        if not new:
-            wanted -= 1e9 / stream.terms.rate.payment_interval_ns
-        return forecast(stream.terms, self._around.clock.now_ns(), engine.capacity, max(0.0, wanted))
+        others = self._around.wanted_per_second(engine) - (0.0 if new else payments_per_second(stream.terms))
+        return forecast(stream.terms, self._around.clock.now_ns(), engine.window.capacity_per_second, max(0.0, others))
 
     # -- show ---------------------------------------------------------------------------------
 
@@ -191,14 +188,6 @@ class Streams:
         if not stream_id.startswith("st_"):
             raise InvalidArgument(f"{stream_id!r} is no stream's id: they look like st_0123456789abcdef0123456789abcdef")
         raise NotFound(f"no stream {stream_id}: `streamer stream list` shows those there are")
-
-    def _engine_for(self, node: str) -> Engine:
-        engines = self._around.engines
-        if not node and engines:
-            return next(iter(engines.values()))
-        if node not in engines:
-            raise InvalidArgument(f"no node {node!r} is configured; there are: {', '.join(engines)}")
-        return engines[node]
 
     def _require_room(self) -> None:
         most = self._around.settings.max_streams
