@@ -1,0 +1,88 @@
+"""What one commit writes: the rows of all facts that were appended since the commit before.
+
+Rows that a later append of the same batch replaces (the account of a stream, the end of a payment,
+a spend) are written once. That is allowed because the whole batch becomes durable in one step.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from streamer.model import Facts, Outage, Payment
+from streamer.stores.document import stream_text
+from streamer.stores.rows import FRESH, Row, account_row, end_row, intent_row, plain
+
+SPEND = "spend."
+"""Figures that start with this are Spends by scope."""
+INDEX = "index."
+"""Figures that start with this are the highest payment_index seen, by node."""
+PURGED_ROW = "purged_row"
+"""The figure that keeps the highest row that retention deleted, so that it is never given again."""
+
+
+class Batch:
+    """Rows by table, in the order and shape of schema.py. Not thread-safe: one thread at a time."""
+
+    __slots__ = ("accounts", "ends", "figures", "intents", "outages", "requests", "rows", "settings", "streams")
+
+    def __init__(self) -> None:
+        self.intents: list[Row] = []
+        self.ends: dict[int, Row] = {}
+        self.accounts: dict[int, Row] = {}
+        self.streams: dict[int, Row] = {}
+        self.figures: dict[str, Row] = {}
+        self.outages: dict[Row, Row] = {}
+        self.requests: dict[str, Row] = {}
+        self.settings: dict[str, Row] = {}
+        self.rows = 0
+
+    def add(self, facts: Facts, last_index: dict[str, int]) -> None:
+        """Read facts now. last_index (node → highest payment_index) is raised where they are higher."""
+        intents, ends, accounts = facts.intents, facts.ends, facts.accounts
+        self.rows += len(intents) + len(ends) + len(accounts) + 1
+        for payment in intents:
+            self._intent(payment, last_index)
+        for payment in ends:
+            self.ends[payment.row] = end_row(payment)
+            if payment.index > last_index.get(payment.node, 0):
+                self._index(payment, last_index)
+        for stream in accounts:
+            self.accounts[stream.key] = account_row(stream)
+        for spend in facts.spends:
+            name = SPEND + spend.scope
+            self.figures[name] = (name, spend.period_start_ns, spend.spent_msat)
+        if facts.streams or facts.outages or facts.requests or facts.settings:
+            self._seldom(facts)
+
+    def _intent(self, payment: Payment, last_index: dict[str, int]) -> None:
+        self.intents.append(intent_row(payment))
+        end = end_row(payment)
+        if end[1:] != FRESH:
+            self.ends[payment.row] = end
+            if payment.index > last_index.get(payment.node, 0):
+                self._index(payment, last_index)
+
+    def _index(self, payment: Payment, last_index: dict[str, int]) -> None:
+        last_index[payment.node] = payment.index
+        name = INDEX + payment.node
+        self.figures[name] = (name, 0, payment.index)
+
+    def _seldom(self, facts: Facts) -> None:
+        self.rows += len(facts.streams) + len(facts.outages) + len(facts.requests) + len(facts.settings)
+        for stream in facts.streams:
+            text = stream_text(stream)
+            self.streams[stream.key] = (stream.key, stream.id, stream.state.value, text, crc32(text.encode()))
+            self.accounts[stream.key] = account_row(stream)
+        for outage in facts.outages:
+            row = outage_row(outage)
+            self.outages[row[:3]] = row
+        for request in facts.requests:
+            name = plain(request.request_id)
+            self.requests.setdefault(name, (name, request.resource_id, request.digest))
+        for name, value in facts.settings:
+            self.settings[name] = (plain(name), plain(value))
+
+
+def outage_row(outage: Outage) -> Row:
+    """(node, cause, start_ns, end_ns); a later end of the same outage replaces it."""
+    return (outage.node, plain(outage.cause), outage.start_ns, outage.end_ns)

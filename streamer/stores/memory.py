@@ -1,0 +1,222 @@
+"""The Store port in memory: for tests and the demo's throw-away folder. No threads, no clock.
+
+It keeps the same rows as the SQLite store, so that a later change of an object never changes what
+was durable, and both stores agree on every field. A test may give `commit`, which is awaited where
+the disk would be: until it returns nothing is durable, and if it raises the store has failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from streamer.errors import StoreFailed
+from streamer.model import OPEN, Facts, Outage, Payment, PaymentQuery, Snapshot, Spend, Stream
+from streamer.money import DAY_NS
+from streamer.stores.batch import INDEX, SPEND, Batch
+from streamer.stores.document import stream_from
+from streamer.stores.reader import PAGE_ROWS
+from streamer.stores.replay import needed_since
+from streamer.stores.rows import FRESH, INTENT_WIDTH, Row, account_from, payment_from, plain
+
+_OPEN_TEXTS = frozenset(state.value for state in OPEN)
+_STATE, _SETTLED, _FEE = 0, 3, 4
+_KEY, _SEQ, _OWNER, _PLANNED = 1, 2, 3, 13
+
+
+class _Durable:
+    """What a disk would hold."""
+
+    def __init__(self) -> None:
+        self.intents: dict[int, Row] = {}
+        self.ends: dict[int, Row] = {}
+        self.by_name: dict[tuple[int, int, str], int] = {}
+        self.open: set[int] = set()
+        self.streams: dict[int, Row] = {}
+        self.accounts: dict[int, Row] = {}
+        self.figures: dict[str, Row] = {}
+        self.outages: dict[Row, Row] = {}
+        self.requests: dict[str, Row] = {}
+        self.settings: dict[str, Row] = {}
+        self.daily: dict[tuple[int, int], list[int]] = {}
+        self.last_row = 0
+        self.last_index: dict[str, int] = {}
+
+
+class MemoryStore:
+    """A journal that lives as long as the process; `reopen` is what a crash leaves of it."""
+
+    def __init__(self, commit: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.commit = commit
+        self.failure: StoreFailed | None = None
+        self._durable = _Durable()
+        self._order: asyncio.Lock | None = None
+        self._seen_index: dict[str, int] = {}
+
+    def fail(self, message: str = "the disk is gone") -> None:
+        """Make every append from now on raise StoreFailed."""
+        self.failure = StoreFailed(message)
+
+    def reopen(self) -> MemoryStore:
+        """A new store with what is durable now; this one is dead, as the process that crashed."""
+        other = MemoryStore(self.commit)
+        other._durable = self._durable
+        self._durable = _Durable()
+        self.fail("this store was reopened elsewhere")
+        return other
+
+    def load(self) -> Snapshot:
+        """Everything durable; see ports.Store."""
+        kept = self._durable
+        self._seen_index = dict(kept.last_index)
+        streams = [self._stream(key) for key in sorted(kept.streams)]
+        since = needed_since(streams)
+        outages = sorted(kept.outages.values(), key=lambda row: (row[2], row[0], row[1]))
+        return Snapshot(
+            streams=streams,
+            open_payments=[self._payment(row) for row in sorted(kept.open)],
+            spends=[Spend(name[len(SPEND) :], *row[1:]) for name, row in sorted(kept.figures.items()) if name.startswith(SPEND)],
+            outages=[Outage(*row) for row in outages if since is not None and row[3] > since],
+            settings=dict(kept.settings.values()),
+            last_row=kept.last_row,
+            last_stream_key=max(kept.streams, default=0),
+            last_index=dict(kept.last_index),
+        )
+
+    async def append(self, facts: Facts) -> None:
+        """Make facts durable; see ports.Store. Always gives the loop one turn, as a disk would."""
+        if self.failure is not None:
+            raise self.failure
+        batch = Batch()
+        batch.add(facts, self._seen_index)
+        if self.commit is None:
+            self._apply(batch)
+            await asyncio.sleep(0)
+            return
+        # not cancelled with its caller: cancelling the wait does not undo an append
+        await asyncio.shield(asyncio.ensure_future(self._slowly(batch, self.commit)))
+
+    async def payment(self, owner: str, seq: int) -> Payment | None:
+        """One payment, open or ended; seq 0 is a single payment's."""
+        found = next((key for key, row in self._durable.streams.items() if row[1] == owner), None) if seq else 0
+        row = None if found is None else self._durable.by_name.get((found, seq, "" if seq else plain(owner)))
+        return None if row is None else self._payment(row)
+
+    async def payments(self, query: PaymentQuery) -> list[Payment]:
+        """A page of payments, newest first, at most 1,000."""
+        page: list[Payment] = []
+        for row in sorted(self._durable.intents, reverse=True):
+            if len(page) >= min(query.limit, PAGE_ROWS):
+                break
+            found = self._payment(row)
+            if (
+                (not query.before_row or row < query.before_row)
+                and (not query.owner or found.owner == query.owner)
+                and (not query.node or found.node == query.node)
+                and (not query.states or found.state in query.states)
+            ):
+                page.append(found)
+        return page
+
+    async def request(self, request_id: str) -> tuple[str, bytes] | None:
+        """(resource id, digest) of a request_id that was used."""
+        row = self._durable.requests.get(plain(request_id))
+        return None if row is None else (row[1], row[2])
+
+    async def purge(self, before_ns: int, limit: int) -> int:
+        """Delete at most limit ended payments planned before before_ns, keeping daily totals; and older outages."""
+        if self.failure is not None:
+            raise self.failure
+        kept = self._durable
+        old = [row for row in kept.intents.values() if row[_PLANNED] < before_ns and row[0] not in kept.open]
+        chosen = sorted(old, key=lambda row: (row[_PLANNED], row[0]))[:limit]
+        for row in chosen:
+            self._count(row, kept.ends[row[0]])
+            del kept.intents[row[0]], kept.ends[row[0]], kept.by_name[row[_KEY], row[_SEQ], row[_OWNER]]
+        if len(chosen) < limit:
+            kept.outages = {name: row for name, row in kept.outages.items() if row[3] >= before_ns}
+        return len(chosen)
+
+    def daily_totals(self, stream_key: int, day: int) -> tuple[int, ...]:
+        """(settled_msat, fee_msat, settled_count, failed_count) of purged payments of a stream and UTC day since 1970."""
+        return tuple(self._durable.daily.get((stream_key, day), (0, 0, 0, 0)))
+
+    def space(self) -> tuple[int, int]:
+        """Nothing taken, plenty free."""
+        return 0, 1 << 50
+
+    async def close(self) -> None:
+        """End; what was appended stays for reopen."""
+        if self.failure is None:
+            self.failure = StoreFailed("the journal is closed")
+
+    async def _slowly(self, batch: Batch, commit: Callable[[], Awaitable[None]]) -> None:
+        if self._order is None:
+            self._order = asyncio.Lock()
+        async with self._order:
+            if self.failure is None:
+                try:
+                    await commit()
+                except Exception as problem:
+                    self.fail(str(problem))
+            if self.failure is not None:
+                raise self.failure
+            self._apply(batch)
+
+    def _apply(self, batch: Batch) -> None:
+        kept = self._durable
+        names = {(row[_KEY], row[_SEQ], row[_OWNER]): row[0] for row in batch.intents}
+        numbers = {row[0] for row in batch.intents}
+        if (
+            len(numbers) < len(batch.intents)
+            or len(names) < len(batch.intents)
+            or any(number in kept.intents for number in numbers)
+            or any(name in kept.by_name for name in names)
+        ):
+            self.fail("a payment is there already: no seq is used twice")
+        elif not batch.ends.keys() <= (kept.intents.keys() | numbers):
+            self.fail("an outcome belongs to a payment that the journal does not have")
+        if self.failure is not None:
+            raise self.failure
+        kept.by_name.update(names)
+        for row in batch.intents:
+            kept.intents[row[0]] = row
+            kept.ends[row[0]] = FRESH
+            kept.open.add(row[0])
+        for number, row in batch.ends.items():
+            kept.ends[number] = row[1:]
+            (kept.open.add if row[1] in _OPEN_TEXTS else kept.open.discard)(number)
+        self._apply_rest(batch)
+        kept.last_row = max(kept.last_row, max(numbers, default=0))
+
+    def _apply_rest(self, batch: Batch) -> None:
+        kept = self._durable
+        kept.streams.update(batch.streams)
+        kept.accounts.update(batch.accounts)
+        kept.figures.update(batch.figures)
+        kept.outages.update(batch.outages)
+        kept.requests = batch.requests | kept.requests if batch.requests else kept.requests
+        kept.settings.update(batch.settings)
+        for name, row in batch.figures.items():
+            if name.startswith(INDEX):
+                kept.last_index[name[len(INDEX) :]] = row[2]
+
+    def _stream(self, key: int) -> Stream:
+        row = self._durable.streams[key]
+        return stream_from(key, row[1], row[3], account_from(self._durable.accounts[key][1:]))
+
+    def _payment(self, number: int) -> Payment:
+        row = self._durable.intents[number]
+        stream = self._durable.streams.get(row[_KEY])
+        return payment_from(
+            row[:5] + tuple(bytes(v) for v in row[5:7]) + row[7:11] + (bytes(row[11]),) + row[12:INTENT_WIDTH] + self._durable.ends[number],
+            stream[1] if stream else "",
+        )
+
+    def _count(self, row: Row, end: Row) -> None:
+        totals = self._durable.daily.setdefault((row[_KEY], row[_PLANNED] // DAY_NS), [0, 0, 0, 0])
+        paid = end[_STATE] in {"SETTLED", "WRITTEN_OFF"}
+        totals[0] += end[_SETTLED] if paid else 0
+        totals[1] += end[_FEE]
+        totals[2] += paid
+        totals[3] += end[_STATE] in {"FAILED", "REFUSED"}

@@ -1,0 +1,132 @@
+"""Reading history while the journal is written: one connection in one thread, one short query at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
+from streamer.model import Payment, PaymentQuery
+from streamer.stores.rows import payment_from, plain
+from streamer.stores.schema import END_COLUMNS, INTENT_COLUMNS
+
+PAGE_ROWS = 1_000
+"""Most payments of one page."""
+
+READS_WAITING = 1_000
+"""Most reads that may wait for the reader; more are refused."""
+
+READ_SECONDS = 10.0
+"""Longest query: a reader that stays open keeps the WAL from being reset."""
+
+Value = TypeVar("Value")
+
+PAYMENT_COLUMNS = ",".join(f"p.{name}" for name in INTENT_COLUMNS + END_COLUMNS)
+_PAYMENTS = f"SELECT {PAYMENT_COLUMNS},coalesce(s.id,'') FROM payments p LEFT JOIN streams s ON s.key=p.stream_key"
+
+
+class Reader:
+    """Queries of the file as the last commit left it. Raises StoreFailed where the file cannot be read."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], path: str) -> None:
+        self._connect = connect
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, "journal-reader")
+        self._waiting = 0
+
+    async def run(self, query: Callable[[sqlite3.Connection], Value]) -> Value:
+        """Run a query in the reader's thread. Raises ResourceExhausted, Unavailable or StoreFailed."""
+        if self._waiting >= READS_WAITING:
+            raise ResourceExhausted(f"{READS_WAITING} reads of the history are waiting already: ask again later")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._query, query)
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Close the connection in its thread."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+
+    def _query(self, query: Callable[[sqlite3.Connection], Value]) -> Value:
+        connection = self._connection
+        try:
+            if connection is None:
+                self._connection = connection = self._connect()
+                connection.execute("PRAGMA query_only=1")
+            with _Deadline(connection):
+                return query(connection)
+        except (sqlite3.Error, ValueError) as problem:
+            if "interrupted" in str(problem):
+                raise Unavailable(f"the history took longer than {READ_SECONDS:.0f} s to search: ask for one stream, or fewer") from problem
+            raise StoreFailed(f"the journal {self._path} could not be read: {problem}") from problem
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class _Deadline:
+    """Interrupts a query that takes longer than READ_SECONDS."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._end = 0.0
+
+    def __enter__(self) -> None:
+        self._end = time.monotonic() + READ_SECONDS
+        self._connection.set_progress_handler(lambda: time.monotonic() > self._end, 100_000)
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.set_progress_handler(None, 0)
+
+
+def one_payment(connection: sqlite3.Connection, owner: str, seq: int) -> Payment | None:
+    """The payment of that owner and seq (0: a single payment)."""
+    where = " WHERE s.id=? AND p.seq=? AND p.seq>0" if seq else " WHERE p.owner=? AND p.seq=?+0 AND p.seq=0"
+    row = connection.execute(_PAYMENTS + where, (plain(owner), seq)).fetchone()
+    return None if row is None else payment_from(row[:-1], row[-1])
+
+
+def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[Payment]:
+    """A page of payments, newest first."""
+    where, values = ["1"], list[object]()
+    order = "p.row"
+    if query.owner:
+        found = connection.execute("SELECT key FROM streams WHERE id=?", (plain(query.owner),)).fetchone()
+        if found is None:
+            where.append("p.owner=? AND p.seq=0")
+            values.append(plain(query.owner))
+        else:
+            # by the index of (stream_key, seq): within a stream the rows rise with the seqs
+            order = "p.seq"
+            where.append("p.stream_key=? AND p.seq>0")
+            values.append(found[0])
+    if query.node:
+        where.append("p.node=?")
+        values.append(query.node)
+    if query.states:
+        where.append(f"p.state IN ({','.join('?' * len(query.states))})")
+        values += [state.value for state in query.states]
+    if query.before_row:
+        where.append("p.row<?")
+        values.append(query.before_row)
+        if order == "p.seq":
+            where.append("p.seq<coalesce((SELECT seq FROM payments WHERE row=? AND stream_key=p.stream_key), 9223372036854775807)")
+            values.append(query.before_row)
+    sql = f"{_PAYMENTS} WHERE {' AND '.join(where)} ORDER BY {order} DESC LIMIT ?"
+    rows = connection.execute(sql, (*values, max(0, min(query.limit, PAGE_ROWS)))).fetchall()
+    return [payment_from(row[:-1], row[-1]) for row in rows]
+
+
+def one_request(connection: sqlite3.Connection, request_id: str) -> tuple[str, bytes] | None:
+    """(resource id, digest) of a request_id that was used."""
+    row = connection.execute("SELECT resource_id, digest FROM requests WHERE request_id=?", (plain(request_id),)).fetchone()
+    return None if row is None else (row[0], row[1])

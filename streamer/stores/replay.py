@@ -1,0 +1,134 @@
+"""Reading the whole journal at start, and refusing one that is not whole.
+
+What is checked: SQLite's structure of the file (`quick_check`), the proof of every account and open
+payment, that every stream, account and open payment parses, belongs together, and has figures that
+can be (no negative totals, no open payment beyond its stream's newest seq). What is not: ended
+payments of a file above CHECKED_BYTES, which nothing but the history reads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+from zlib import crc32
+
+from streamer.errors import StoreRefused
+from streamer.model import ENDED, Outage, Payment, Snapshot, Spend, Stream
+from streamer.stores.batch import INDEX, PURGED_ROW, SPEND
+from streamer.stores.document import stream_from
+from streamer.stores.rows import account_from, payment_from
+from streamer.stores.schema import ACCOUNT_COLUMNS, ACCOUNT_PROOF, END_COLUMNS, INTENT_COLUMNS, OPEN_STATES, PAYMENT_PROOF
+
+CHECKED_BYTES = 1 << 30
+"""Up to this size the whole file is checked at start; above it all tables but the payments (bench/store.py has the speed)."""
+
+_ALWAYS = ("meta", "streams", "accounts", "figures", "outages", "requests", "settings")
+
+
+def refused(path: str, what: str) -> StoreRefused:
+    """The one way out of a damaged journal: its backup. Nothing may be deleted, for it says what was paid."""
+    return StoreRefused(
+        f"the journal {path} is damaged: {what}. Nothing is paid. Keep the folder as it is, and restore the last backup"
+        " (`streamer restore`); payments made since are then read from the node"
+    )
+
+
+def replay(connection: sqlite3.Connection, path: str, size_bytes: int) -> Snapshot:
+    """The snapshot of the file as it is. Raises StoreRefused, or sqlite3.DatabaseError where SQLite stumbles itself."""
+    _structure(connection, path, size_bytes)
+    streams = _streams(connection, path)
+    payments = _open_payments(connection, path, {stream.key: stream for stream in streams})
+    figures = {name: (since, figure) for name, since, figure in connection.execute("SELECT name,since_ns,figure FROM figures")}
+    return Snapshot(
+        streams=streams,
+        open_payments=payments,
+        spends=[Spend(name[len(SPEND) :], *row) for name, row in figures.items() if name.startswith(SPEND)],
+        outages=_outages(connection, streams),
+        settings=dict(connection.execute("SELECT name,value FROM settings")),
+        last_row=max(_last(connection, "SELECT max(row) FROM payments"), figures.get(PURGED_ROW, (0, 0))[1]),
+        last_stream_key=_last(connection, "SELECT max(key) FROM streams"),
+        last_index={name[len(INDEX) :]: row[1] for name, row in figures.items() if name.startswith(INDEX)},
+    )
+
+
+def needed_since(streams: list[Stream]) -> int | None:
+    """The moment (ns) before which no stream needs an outage any more; None: none is needed."""
+    live = [stream for stream in streams if stream.state not in ENDED]
+    return min((max(s.account.counted_until_ns, min(s.terms.start_time_ns, s.create_time_ns)) for s in live), default=None)
+
+
+def _structure(connection: sqlite3.Connection, path: str, size_bytes: int) -> None:
+    checks = ("",) if size_bytes <= CHECKED_BYTES else tuple(f"('{table}')" for table in _ALWAYS)
+    for check in checks:
+        found = [row[0] for row in connection.execute(f"PRAGMA quick_check{check}").fetchmany(3)]
+        if found != ["ok"]:
+            raise refused(path, f"its structure is broken ({'; '.join(found)})")
+
+
+def _streams(connection: sqlite3.Connection, path: str) -> list[Stream]:
+    wrong = connection.execute(f"SELECT key FROM accounts WHERE proof<>({ACCOUNT_PROOF}) LIMIT 1").fetchone()
+    if wrong is not None:
+        raise refused(path, f"the account of stream {wrong[0]} is not what was written")
+    alone = connection.execute("SELECT key FROM accounts WHERE key NOT IN (SELECT key FROM streams) LIMIT 1").fetchone()
+    if alone is not None:
+        raise refused(path, f"account {alone[0]} has no stream")
+    columns = ",".join(f"a.{name}" for name in ACCOUNT_COLUMNS[1:])
+    rows = connection.execute(
+        f"SELECT s.key,s.id,s.document,s.crc,{columns} FROM streams s LEFT JOIN accounts a ON a.key=s.key ORDER BY s.key"
+    )
+    return [_stream(row, path) for row in rows]
+
+
+def _stream(row: tuple[Any, ...], path: str) -> Stream:
+    key, stream_id, document, crc, *account = row
+    try:
+        if crc32(document.encode()) != crc:
+            raise ValueError("its text is not what was written")
+        if None in account:
+            raise ValueError("it has no account")
+        found = stream_from(key, stream_id, document, account_from(account))
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise refused(path, f"stream {stream_id!r} (key {key}) does not parse: {problem}") from problem
+    held = found.account
+    if min(held.seq, held.settled_msat, held.fee_msat, held.settled_count, held.failed_count, held.streak) < 0:
+        raise refused(path, f"the account of stream {stream_id} has a figure below zero")
+    return found
+
+
+def _open_payments(connection: sqlite3.Connection, path: str, streams: dict[int, Stream]) -> list[Payment]:
+    columns = ",".join(INTENT_COLUMNS + END_COLUMNS)
+    where = f"FROM payments INDEXED BY payments_open WHERE state IN {OPEN_STATES}"
+    rows = connection.execute(f"SELECT proof=({PAYMENT_PROOF}),{columns} {where} ORDER BY row")
+    return [_open_payment(row, path, streams) for row in rows]
+
+
+def _open_payment(row: tuple[Any, ...], path: str, streams: dict[int, Stream]) -> Payment:
+    proven, *columns = row
+    number, key, seq = columns[:3]
+    stream = streams.get(key) if seq else None
+    if not proven:
+        raise refused(path, f"payment row {number} is not what was written")
+    if seq and stream is None:
+        raise refused(path, f"open payment row {number} belongs to stream {key}, which is not there")
+    try:
+        payment = payment_from(columns, stream.id if stream else "")
+    except (ValueError, TypeError) as problem:
+        raise refused(path, f"payment row {number} does not parse: {problem}") from problem
+    if stream is not None and seq > stream.account.seq:
+        raise refused(path, f"payment {payment.id} is newer than its stream's newest seq {stream.account.seq}")
+    if payment.amount_msat < 0 or payment.fee_limit_msat < 0:
+        raise refused(path, f"payment {payment.id} has an amount below zero")
+    return payment
+
+
+def _outages(connection: sqlite3.Connection, streams: list[Stream]) -> list[Outage]:
+    since = needed_since(streams)
+    if since is None:
+        return []
+    rows = connection.execute("SELECT node,cause,start_ns,end_ns FROM outages WHERE end_ns>? ORDER BY start_ns,node,cause", (since,))
+    return [Outage(*row) for row in rows]
+
+
+def _last(connection: sqlite3.Connection, sql: str) -> int:
+    found: int | None = connection.execute(sql).fetchone()[0]
+    return found or 0

@@ -1,0 +1,49 @@
+"""Deleting old payments: in steps small enough that no commit waits for them, keeping daily totals.
+
+A payment that is open is never deleted, however old. The totals of a stream and day (UTC, by the
+moment it was planned) grow in the transaction that deletes the rows, so that nothing is counted
+twice or lost. Single payments count under stream_key 0.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from streamer.money import DAY_NS
+from streamer.stores.batch import PURGED_ROW
+from streamer.stores.schema import OPEN_STATES
+
+STEP_ROWS = 200
+"""Rows of one step: a few milliseconds of the writer's time (bench/store.py)."""
+
+_CHOOSE = """CREATE TEMP TABLE IF NOT EXISTS chosen AS SELECT row FROM payments WHERE 0"""
+_FILL = f"""INSERT INTO chosen SELECT row FROM payments INDEXED BY payments_planned
+ WHERE planned_ns < ? AND state NOT IN {OPEN_STATES} ORDER BY planned_ns LIMIT ?"""
+_ADD = f"""INSERT INTO daily_totals
+ SELECT stream_key, planned_ns / {DAY_NS} AS day,
+  sum(CASE WHEN state IN ('SETTLED','WRITTEN_OFF') THEN settled_msat ELSE 0 END), sum(fee_msat),
+  sum(state IN ('SETTLED','WRITTEN_OFF')), sum(state IN ('FAILED','REFUSED'))
+ FROM payments WHERE row IN (SELECT row FROM chosen) GROUP BY stream_key, day
+ ON CONFLICT (stream_key, day) DO UPDATE SET settled_msat=settled_msat+excluded.settled_msat,
+  fee_msat=fee_msat+excluded.fee_msat, settled_count=settled_count+excluded.settled_count,
+  failed_count=failed_count+excluded.failed_count"""
+_MARK = """INSERT INTO figures SELECT ?, 0, max(row) FROM chosen WHERE 1
+ ON CONFLICT (name) DO UPDATE SET figure=max(figure, excluded.figure)"""
+
+
+def purge_step(connection: sqlite3.Connection, before_ns: int, limit: int) -> int:
+    """Delete at most limit ended payments planned before before_ns; returns how many. Raises sqlite3.Error."""
+    if limit <= 0:
+        return 0
+    connection.execute(_CHOOSE)
+    connection.execute("BEGIN IMMEDIATE")
+    count = connection.execute(_FILL, (before_ns, limit)).rowcount
+    if count:
+        connection.execute(_ADD)
+        connection.execute(_MARK, (PURGED_ROW,))
+        connection.execute("DELETE FROM payments WHERE row IN (SELECT row FROM chosen)")
+        connection.execute("DELETE FROM chosen")
+    else:
+        connection.execute("DELETE FROM outages WHERE end_ns < ?", (before_ns,))
+    connection.execute("COMMIT")
+    return count

@@ -1,0 +1,116 @@
+"""The tables of the journal, and how an older file becomes a newer one.
+
+Step n of STEPS brings a file from version n to version n + 1; the first one makes an empty file.
+Steps are never edited once released, only added. The version is SQLite's `user_version`, the file's
+kind its `application_id`, so that a file of another program, or of a newer streamer, is refused.
+
+The column `proof` of payments and accounts is a weighted sum of the row's integers that SQLite
+computes at each write: a bit that turned on the disk is noticed at start, as `quick_check` sees
+only the structure of the file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from streamer.errors import StoreRefused
+
+APPLICATION_ID = 0x7374726D
+"""ASCII "strm": tells a journal from any other SQLite file."""
+
+PROOF_MODULUS = 4_294_967_291
+"""The largest prime below 2³²: no power of two is a multiple of it, so every single bit counts."""
+
+INTENT_COLUMNS = (
+    "row", "stream_key", "seq", "owner", "node", "destination", "payment_hash", "amount_msat", "fee_limit_msat",
+    "cltv_limit", "timeout_seconds", "records", "due_ns", "planned_ns", "bought_until_ns", "skip_ns", "skip_msat",
+    "probe", "period_start_ns", "daemon_period_ns", "crc",
+)  # fmt: skip
+END_COLUMNS = ("state", "mark", "accepted", "settled_msat", "fee_msat", "reason", "message", "end_ns", "node_index")
+ACCOUNT_COLUMNS = (
+    "key", "seq", "bought_until_ns", "due_ns", "settled_msat", "fee_msat", "written_off_msat", "owed_msat",
+    "settled_count", "failed_count", "streak", "failing_since_ns", "failing_until_ns", "next_attempt_ns", "counted_until_ns", "probe_cap_msat",
+    "period_start_ns", "period_spent_msat",
+)  # fmt: skip
+_TEXTS = {"owner", "node", "state", "mark", "reason", "message"}
+_BLOBS = {"destination", "payment_hash", "records"}
+
+
+def proof(columns: Sequence[str]) -> str:
+    """The SQL of the weighted sum of the integers among columns; never overflows 64 bits."""
+    numbers = [name for name in columns if name not in _TEXTS and name not in _BLOBS]
+    return "+".join(f"{weight}*({name}%{PROOF_MODULUS})" for weight, name in enumerate(numbers, 1))
+
+
+PAYMENT_PROOF = proof(INTENT_COLUMNS + END_COLUMNS)
+ACCOUNT_PROOF = proof(ACCOUNT_COLUMNS)
+
+
+def _intent(name: str) -> str:
+    kind = "TEXT" if name in _TEXTS else "BLOB" if name in _BLOBS else "INTEGER"
+    return f"{name} INTEGER PRIMARY KEY" if name == "row" else f"{name} {kind} NOT NULL"
+
+
+def _end(name: str) -> str:
+    if name == "state":
+        return "state TEXT NOT NULL DEFAULT 'PLANNED'"
+    return f"{name} TEXT NOT NULL DEFAULT ''" if name in _TEXTS else f"{name} INTEGER NOT NULL DEFAULT 0"
+
+
+OPEN_STATES = "('PLANNED','IN_FLIGHT','UNKNOWN')"
+
+_FIRST = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE streams (key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,"
+    " document TEXT NOT NULL, crc INTEGER NOT NULL)",
+    f"CREATE TABLE accounts (key INTEGER PRIMARY KEY, {', '.join(f'{name} INTEGER NOT NULL' for name in ACCOUNT_COLUMNS[1:])},"
+    f" proof INTEGER AS ({ACCOUNT_PROOF}) STORED)",
+    f"CREATE TABLE payments ({', '.join([*map(_intent, INTENT_COLUMNS), *map(_end, END_COLUMNS)])},"
+    f" proof INTEGER AS ({PAYMENT_PROOF}) STORED)",
+    "CREATE UNIQUE INDEX payments_seq ON payments (stream_key, seq) WHERE seq > 0",
+    "CREATE UNIQUE INDEX payments_owner ON payments (owner) WHERE seq = 0",
+    f"CREATE INDEX payments_open ON payments (row) WHERE state IN {OPEN_STATES}",
+    "CREATE INDEX payments_planned ON payments (planned_ns)",
+    "CREATE TABLE figures (name TEXT PRIMARY KEY, since_ns INTEGER NOT NULL, figure INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE outages (node TEXT NOT NULL, cause TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL,"
+    " PRIMARY KEY (node, cause, start_ns)) WITHOUT ROWID",
+    "CREATE TABLE requests (request_id TEXT PRIMARY KEY, resource_id TEXT NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE daily_totals (stream_key INTEGER NOT NULL, day INTEGER NOT NULL, settled_msat INTEGER NOT NULL,"
+    " fee_msat INTEGER NOT NULL, settled_count INTEGER NOT NULL, failed_count INTEGER NOT NULL,"
+    " PRIMARY KEY (stream_key, day)) WITHOUT ROWID",
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST,)
+
+
+def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS) -> int:
+    """Bring the file to version len(steps), each step whole or not at all; returns the version it had.
+
+    Raises StoreRefused for a file of another program or of a newer streamer. The connection must
+    be in autocommit (isolation_level None).
+    """
+    version = _number(connection, "user_version")
+    mark = _number(connection, "application_id")
+    if version > len(steps) and mark == APPLICATION_ID:
+        raise StoreRefused(
+            f"the journal {path} has version {version}, and this streamer knows versions up to {len(steps)}:"
+            " upgrade streamer, or restore the backup that was made before the upgrade"
+        )
+    used = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if mark != APPLICATION_ID and (used or mark or version):
+        raise StoreRefused(f"{path} is a database of another program: set data_dir to streamer's own folder, or restore its backup")
+    for number in range(version, len(steps)):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in steps[number]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={number + 1}")
+        connection.execute("COMMIT")
+    return version
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    found: int = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+    return found

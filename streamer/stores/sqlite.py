@@ -1,0 +1,184 @@
+"""The journal in SQLite: WAL, synchronous=FULL, one thread that writes and one that reads.
+
+This file opens and closes; writer.py commits, replay.py loads, reader.py reads history, schema.py
+has the tables and migrations, folder.py the lock and the secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from streamer.errors import StoreFailed, StoreRefused
+from streamer.model import Facts, Payment, PaymentQuery, Snapshot
+from streamer.stores import reader
+from streamer.stores.folder import Folder, sync_folder
+from streamer.stores.replay import refused, replay
+from streamer.stores.schema import migrate
+from streamer.stores.statements import CACHED_STATEMENTS
+from streamer.stores.writer import Observer, Writer
+
+WAL_PAGES = 4_096
+"""Pages (4 KiB) the WAL grows to before a commit also copies it into the file."""
+
+WAL_BYTES = 64 << 20
+"""Size (bytes) the WAL file is cut back to after a checkpoint (`journal_size_limit`)."""
+
+CACHE_KIB = 64 << 10
+"""Memory (KiB) SQLite may keep pages in."""
+
+CLOSE_SECONDS = 30.0
+"""Longest wait for the last commit when closing."""
+
+Connect = Callable[[str], sqlite3.Connection]
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection in autocommit that any one thread at a time may use."""
+    return sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS)
+
+
+class SqliteStore:
+    """The Store port on a data folder. Call load once, then the rest from one event loop.
+
+    observe is called in the loop after every commit with its seconds and the number of appends.
+    """
+
+    def __init__(self, folder: Folder, connect: Connect = connect, observe: Observer | None = None) -> None:
+        self._folder = folder
+        self._path = str(folder.journal)
+        self._connect = connect
+        self._observe = observe
+        self._connection: sqlite3.Connection | None = None
+        self._writer: Writer | None = None
+        self._reader = reader.Reader(lambda: connect(self._path), self._path)
+        self._last_index: dict[str, int] = {}
+
+    def load(self) -> Snapshot:
+        """Open, migrate, check and read the journal.
+
+        Raises StoreRefused (newer, torn, of another program, kind or secret, not writable); its
+        text says what is wrong, where, and what to do.
+        """
+        try:
+            self._connection = connection = self._connect(self._path)
+            self._open(connection)
+            collecting = gc.isenabled()
+            gc.disable()  # nothing here is garbage, and the collector would look through all of it ever again
+            try:
+                snapshot = replay(connection, self._path, self.space()[0])
+            finally:
+                if collecting:
+                    gc.enable()
+        except sqlite3.OperationalError as problem:
+            self._abandon()
+            raise StoreRefused(
+                f"the journal {self._path} cannot be opened ({problem}): see that the disk has room and this user may write there"
+            ) from problem
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as problem:
+            self._abandon()
+            raise refused(self._path, str(problem)) from problem
+        except StoreRefused:
+            self._abandon()
+            raise
+        self._last_index = dict(snapshot.last_index)
+        return snapshot
+
+    async def append(self, facts: Facts) -> None:
+        """Make facts durable; see ports.Store."""
+        await self._started().append(facts)
+
+    async def payment(self, owner: str, seq: int) -> Payment | None:
+        """One payment, open or ended; seq 0 is a single payment's."""
+        return await self._reader.run(lambda connection: reader.one_payment(connection, owner, seq))
+
+    async def payments(self, query: PaymentQuery) -> list[Payment]:
+        """A page of payments, newest first, at most 1,000."""
+        return await self._reader.run(lambda connection: reader.some_payments(connection, query))
+
+    async def request(self, request_id: str) -> tuple[str, bytes] | None:
+        """(resource id, digest) of a request_id that was used."""
+        return await self._reader.run(lambda connection: reader.one_request(connection, request_id))
+
+    async def purge(self, before_ns: int, limit: int) -> int:
+        """Delete at most limit ended payments planned before before_ns, keeping daily totals; and older outages."""
+        return await self._started().purge(before_ns, limit)
+
+    def space(self) -> tuple[int, int]:
+        """(bytes the journal takes, bytes free beside it for this user)."""
+        disk = os.statvfs(self._folder.path)
+        return _size(Path(self._path)) + _size(Path(self._path + "-wal")), disk.f_bavail * disk.f_frsize
+
+    async def close(self) -> None:
+        """Finish what was appended, close the file and release the lock. Raises StoreFailed if the disk does not answer."""
+        try:
+            await self._reader.close()
+            if self._writer is not None:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await asyncio.shield(self._writer.stop())
+                self._connection = None
+        except TimeoutError as problem:
+            raise StoreFailed(f"the disk of {self._path} has not answered for {CLOSE_SECONDS:.0f} s") from problem
+        finally:
+            if self._writer is None:
+                self._abandon()
+            self._folder.close()
+
+    def _started(self) -> Writer:
+        if self._writer is None:
+            if self._connection is None:
+                raise StoreFailed("the journal is not loaded, or is closed")
+            self._writer = Writer(self._connection, self._path, self._last_index, self._observe)
+        return self._writer
+
+    def _open(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA cell_size_check=1")
+        connection.execute("PRAGMA trusted_schema=0")
+        # before journal_mode, which writes: a file of another program must stay as it is
+        version = migrate(connection, self._path)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        if version == 0:
+            Path(self._path).chmod(0o600)
+            sync_folder(self._folder.path)
+        self._belongs(connection)
+
+    def _belongs(self, connection: sqlite3.Connection) -> None:
+        mine = {"kind": self._folder.kind, "fingerprint": self._folder.fingerprint}
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT OR IGNORE INTO meta VALUES (?,?)", mine.items())
+        connection.execute("COMMIT")
+        kept = dict(connection.execute("SELECT name,value FROM meta"))
+        if kept["kind"] != mine["kind"]:
+            raise StoreRefused(
+                f"the data folder {self._folder.path} was written with {_KINDS.get(kept['kind'], kept['kind'])}, and cannot be used with"
+                f" {_KINDS.get(mine['kind'], mine['kind'])}: set another data_dir"
+            )
+        if kept["fingerprint"] != mine["fingerprint"]:
+            raise StoreRefused(
+                f"{self._folder.path / 'secret'} is not the secret this journal was written with (fingerprint {mine['fingerprint']},"
+                f" not {kept['fingerprint']}): restore `secret` from the same backup as the journal"
+            )
+
+    def _abandon(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+_KINDS = {"simulator": "the simulator", "lnd": "a real node (lnd)"}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,34 @@
+"""The two stores behind one face: make, and reopen as after a crash or a stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamer.model import Snapshot
+from streamer.stores.folder import open_folder
+from streamer.stores.memory import MemoryStore
+from streamer.stores.sqlite import SqliteStore
+
+Either = SqliteStore | MemoryStore
+
+
+def sqlite_store(path: Path, kind: str = "lnd") -> SqliteStore:
+    return SqliteStore(open_folder(path, kind))
+
+
+class Bench:
+    """One journal of one kind of store, reopened as often as wanted."""
+
+    def __init__(self, kind: str, path: Path) -> None:
+        self._path = path / "data"
+        self.store: Either = MemoryStore() if kind == "memory" else sqlite_store(self._path)
+        self.store.load()
+
+    async def reopened(self) -> Snapshot:
+        """Close, open again, and what the journal says then."""
+        if isinstance(self.store, MemoryStore):
+            self.store = self.store.reopen()
+        else:
+            await self.store.close()
+            self.store = sqlite_store(self._path)
+        return self.store.load()
