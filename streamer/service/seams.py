@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from streamer.core.book import Shared
 from streamer.engine import Engine
 from streamer.errors import InvalidArgument
-from streamer.model import ENDED, StreamState
+from streamer.model import StreamState
 from streamer.money import SECOND_NS
 from streamer.ports import Clock, Store
 from streamer.service.forecast import payments_per_second
 from streamer.service.reports import Events, Totals
 from streamer.settings import StreamSettings
 
+ASKING = frozenset({StreamState.PENDING, StreamState.ACTIVE, StreamState.STALLED})
 COUNT_AGAIN_NS = SECOND_NS
 """What all streams want together is counted at most this often: it looks at each of them."""
 
@@ -54,10 +55,7 @@ class Surroundings:
         now_ns = self.clock.now_ns()
         counted_ns, wanted = self._wanted.get(engine.name, (0, 0.0))
         if now_ns - counted_ns >= COUNT_AGAIN_NS:
-            waiting = (StreamState.PAUSED, StreamState.CLOSING)
             streams = engine.book.streams.values()
-            wanted = sum(
-                payments_per_second(stream.terms) for stream in streams if stream.state not in ENDED and stream.state not in waiting
-            )
+            wanted = sum(payments_per_second(stream.terms) for stream in streams if stream.state in ASKING)
             self._wanted[engine.name] = (now_ns, wanted)
         return wanted

@@ -76,9 +76,8 @@ class Sending:
             raise InvalidArgument(f"accept_node is not the key of the changed node: {seen}")
         for engine in offered:
             if engine.book.payments:
-                raise FailedPrecondition(
-                    f"{len(engine.book.payments)} payments are open on the old node of {engine.name}: wait for their ends, or write them off"
-                )
+                count = len(engine.book.payments)
+                raise FailedPrecondition(f"{count} payments are open on the old node {engine.name}: wait for their ends, or write them off")
             facts = Facts()
             engine.link.accept(pubkey.hex(), facts)
             await self._around.store.append(facts)
