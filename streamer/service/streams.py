@@ -73,13 +73,13 @@ class Streams:
             facts.requests.append(replace(asked, resource_id=stream.id))
         await around.store.append(facts)
         engine.wake()
-        return replace(self._report(stream), forecast=self._forecast_of(stream, engine, new=True))
+        return replace(self._report(stream), forecast=self._forecast_of(stream, engine, now_ns, new=True))
 
     async def _forecast(self, order: StreamOrder, engine: Engine) -> StreamReport:
         now_ns = self._around.clock.now_ns()
         terms = terms_of(order, now_ns, self._around.settings, engine.name, _own_pubkey(engine))
         stream = lifecycle.new_stream("", 0, terms, now_ns)
-        found = self._forecast_of(stream, engine, new=True)
+        found = self._forecast_of(stream, engine, now_ns, new=True)
         try:
             async with asyncio.timeout(GRAPH_PATIENCE_SECONDS):
                 accepts = await engine.node.accepts_keysend(terms.destination)
@@ -89,9 +89,9 @@ class Streams:
             found = replace(found, warnings=(*found.warnings, "RECEIVER: the graph says that this node does not accept keysend"))
         return StreamReport(stream, runway_end_ns=found.runway_end_ns or 0, forecast=found)
 
-    def _forecast_of(self, stream: Stream, engine: Engine, new: bool = False) -> Forecast:
+    def _forecast_of(self, stream: Stream, engine: Engine, now_ns: int, new: bool = False) -> Forecast:
         others = self._around.wanted_per_second(engine) - (0.0 if new else payments_per_second(stream.terms))
-        return forecast(stream.terms, self._around.clock.now_ns(), engine.window.capacity_per_second, max(0.0, others))
+        return forecast(stream.terms, now_ns, engine.window.capacity_per_second, max(0.0, others))
 
     # -- show ---------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ class Streams:
         engine, stream = self._find(stream_id)
         newest = await self._around.store.payments(PaymentQuery(owner=stream_id, limit=1))
         last = report_payment(self._around, newest[0]) if newest else None
-        return replace(self._report(stream), last_payment=last, forecast=self._forecast_of(stream, engine))
+        return replace(self._report(stream), last_payment=last, forecast=self._forecast_of(stream, engine, self._around.clock.now_ns()))
 
     async def page(self, filter_text: str, size: int, token: str) -> tuple[list[StreamReport], str]:
         """A page of streams, newest first, and the token of the next page (empty: this is the last)."""

@@ -1,0 +1,121 @@
+"""A daemon's inside without its roof: a real engine on a simulated node, the service, and the gRPC door."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from streamer.api.auth import Keys
+from streamer.api.grpc import GrpcDoor
+from streamer.client import Client
+from streamer.core.book import Book, Limits, Shared
+from streamer.core.budgets import Budgets
+from streamer.core.ledger import Budget
+from streamer.core.outages import Outages
+from streamer.core.switch import Switch
+from streamer.engine import Engine, Pace
+from streamer.feed import Feed
+from streamer.keysends import stamp_with
+from streamer.link import LinkTerms
+from streamer.metrics import Metrics
+from streamer.money import SECOND_NS
+from streamer.nodes.keysend import derive_preimage
+from streamer.observer import Telling
+from streamer.recovery import Patience
+from streamer.service import Service, Surroundings
+from streamer.settings import StreamSettings
+from streamer.simulator.clock import RealClock
+from streamer.simulator.drive import Simulation
+from streamer.simulator.network import Network
+from streamer.simulator.node import SimulatedNode
+from streamer.stores.memory import MemoryStore
+
+SECRET = bytes(range(32))
+KEY = "k" * 64
+
+
+@dataclass
+class House:
+    """Everything that a test looks at."""
+
+    client: Client
+    service: Service
+    engine: Engine
+    network: Network
+    simulation: Simulation
+    store: MemoryStore
+    metrics: Metrics
+    server: str
+    replays: list[int]
+
+    def pubkey(self, name: str) -> str:
+        return self.network.named[name].pubkey.hex()
+
+
+@asynccontextmanager
+async def house(settings: StreamSettings | None = None, limit_msat: int = 10**12) -> AsyncIterator[House]:
+    clock = RealClock()
+    network = Network(seed=7, start_ns=clock.now_ns())
+    payer = network.add_node("payer")
+    for name in ("receiver", "other"):
+        network.open_channel(payer, network.add_node(name), 100_000_000)
+    replays: list[int] = []
+    with Simulation(network, clock) as simulation:
+        store, switch, limit = MemoryStore(), Switch(), Budget(limit_msat, 3600 * SECOND_NS, aligned=False)
+        limit.begin(clock.now_ns())
+        shared = Shared(Budgets(limit), switch, Outages(), itertools.count(1), lambda: 50)
+        metrics, feed = Metrics("0", "simulator"), Feed()
+        engine = Engine(
+            SimulatedNode(simulation, "payer"),
+            Book("payer", Limits(), shared, stamp_with(SECRET)),
+            store,
+            clock,
+            SECRET,
+            Telling(metrics, feed, clock),
+            Pace(),
+            Patience(),
+            LinkTerms(SECRET),
+            lambda text: None,
+        )
+        engine.replay(store.load(), clock.now_ns())
+        service = Service(
+            Surroundings(
+                {"payer": engine},
+                store,
+                clock,
+                shared,
+                settings or StreamSettings(),
+                feed,
+                itertools.count(1),
+                lambda owner: derive_preimage(SECRET, owner, 0),
+                metrics.totals,
+                lambda: replays.append(1),
+                clock.now_ns(),
+            )
+        )
+        door = GrpcDoor(service, Keys(KEY), "127.0.0.1:0", metrics.called)
+        server = await door.start()
+        running = asyncio.create_task(engine.run())
+        try:
+            async with Client(server, KEY) as client:
+                async with asyncio.timeout(10):
+                    while not engine.paying:
+                        await asyncio.sleep(0.01)
+                yield House(client, service, engine, network, simulation, store, metrics, server, replays)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await door.stop(0)
+
+
+def in_house(test: Callable[[House], Awaitable[None]], **options: object) -> None:
+    """Run test inside a house."""
+
+    async def run() -> None:
+        async with house(**options) as inside:  # type: ignore[arg-type]
+            await test(inside)
+
+    asyncio.run(run())
