@@ -79,7 +79,7 @@ def test_keysend_off_and_a_wrong_preimage_are_incorrect_details_seen_first_on_an
     net.faults.set_keysend("bob", accepted=False)
     call = net.send(1)
     seen = []
-    call.update = lambda payment: seen.append((payment.status, payment.failure))  # type: ignore[method-assign]
+    call.update = lambda payment: seen.append((payment.status, payment.failure))
     net.run()
     wrong = Failure.INCORRECT_PAYMENT_DETAILS
     assert seen == [(Status.IN_FLIGHT, wrong), (Status.FAILED, wrong)]
