@@ -6,10 +6,8 @@ a spend) are written once. That is allowed because the whole batch becomes durab
 
 from __future__ import annotations
 
-from zlib import crc32
-
 from streamer.model import Facts, Outage, Payment
-from streamer.stores.document import stream_text
+from streamer.stores.document import stream_crc, stream_text
 from streamer.stores.rows import FRESH, Row, account_row, end_row, intent_row, plain
 
 SPEND = "spend."
@@ -71,7 +69,7 @@ class Batch:
         self.rows += len(facts.streams) + len(facts.outages) + len(facts.requests) + len(facts.settings)
         for stream in facts.streams:
             text = stream_text(stream)
-            self.streams[stream.key] = (stream.key, stream.id, stream.state.value, text, crc32(text.encode()))
+            self.streams[stream.key] = (stream.key, stream.id, stream.state.value, text, stream_crc(stream.id, text))
             self.accounts[stream.key] = account_row(stream)
         for outage in facts.outages:
             row = outage_row(outage)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from zlib import crc32
 
 from streamer.model import Account, BudgetTerms, Rate, Segment, Stream, StreamState, Terms
 from streamer.reasons import Reason
@@ -37,6 +38,11 @@ def stream_text(stream: Stream) -> str:
             "ends_as": None if stream.ends_as is None else stream.ends_as.value,
         }
     )
+
+
+def stream_crc(stream_id: str, text: str) -> int:
+    """The CRC-32 that is kept beside a stream's text, over its id too."""
+    return crc32(text.encode(), crc32(stream_id.encode()))
 
 
 def stream_from(key: int, stream_id: str, text: str, account: Account) -> Stream:

@@ -174,7 +174,7 @@ class MemoryStore:
             or any(name in kept.by_name for name in names)
         ):
             self.fail("a payment is there already: no seq is used twice")
-        elif not batch.ends.keys() <= (kept.intents.keys() | numbers):
+        elif not all(number in kept.intents or number in numbers for number in batch.ends):
             self.fail("an outcome belongs to a payment that the journal does not have")
         if self.failure is not None:
             raise self.failure

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import sqlite3
 from typing import Any
-from zlib import crc32
 
 from streamer.errors import StoreRefused
 from streamer.model import ENDED, Outage, Payment, Snapshot, Spend, Stream
 from streamer.stores.batch import INDEX, PURGED_ROW, SPEND
-from streamer.stores.document import stream_from
+from streamer.stores.document import stream_crc, stream_from
 from streamer.stores.rows import account_from, payment_from
-from streamer.stores.schema import ACCOUNT_COLUMNS, ACCOUNT_PROOF, END_COLUMNS, INTENT_COLUMNS, OPEN_STATES, PAYMENT_PROOF
+from streamer.stores.schema import ACCOUNT_COLUMNS, ACCOUNT_PROOF, END_COLUMNS, INTENT_COLUMNS, OPEN_STATES, PAYMENT_PROOF, PAYMENT_TYPES
 
 CHECKED_BYTES = 1 << 30
 """Up to this size the whole file is checked at start; above it all tables but the payments (bench/store.py has the speed)."""
@@ -82,10 +81,12 @@ def _streams(connection: sqlite3.Connection, path: str) -> list[Stream]:
 def _stream(row: tuple[Any, ...], path: str) -> Stream:
     key, stream_id, document, crc, *account = row
     try:
-        if crc32(document.encode()) != crc:
+        if stream_crc(stream_id, document) != crc:
             raise ValueError("its text is not what was written")
         if None in account:
             raise ValueError("it has no account")
+        if any(type(figure) is not int for figure in account):
+            raise TypeError("a figure of its account is not an integer")
         found = stream_from(key, stream_id, document, account_from(account))
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise refused(path, f"stream {stream_id!r} (key {key}) does not parse: {problem}") from problem
@@ -111,6 +112,8 @@ def _open_payment(row: tuple[Any, ...], path: str, streams: dict[int, Stream]) -
     if seq and stream is None:
         raise refused(path, f"open payment row {number} belongs to stream {key}, which is not there")
     try:
+        if tuple(map(type, columns)) != PAYMENT_TYPES:
+            raise TypeError("a column has another type")
         payment = payment_from(columns, stream.id if stream else "")
     except (ValueError, TypeError) as problem:
         raise refused(path, f"payment row {number} does not parse: {problem}") from problem

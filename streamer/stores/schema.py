@@ -30,8 +30,8 @@ INTENT_COLUMNS = (
 END_COLUMNS = ("state", "mark", "accepted", "settled_msat", "fee_msat", "reason", "message", "end_ns", "node_index")
 ACCOUNT_COLUMNS = (
     "key", "seq", "bought_until_ns", "due_ns", "settled_msat", "fee_msat", "written_off_msat", "owed_msat",
-    "settled_count", "failed_count", "streak", "failing_since_ns", "failing_until_ns", "next_attempt_ns", "counted_until_ns", "probe_cap_msat",
-    "period_start_ns", "period_spent_msat",
+    "settled_count", "failed_count", "streak", "failing_since_ns", "failing_until_ns", "next_attempt_ns", "counted_until_ns",
+    "probe_cap_msat", "period_start_ns", "period_spent_msat",
 )  # fmt: skip
 _TEXTS = {"owner", "node", "state", "mark", "reason", "message"}
 _BLOBS = {"destination", "payment_hash", "records"}
@@ -42,6 +42,9 @@ def proof(columns: Sequence[str]) -> str:
     numbers = [name for name in columns if name not in _TEXTS and name not in _BLOBS]
     return "+".join(f"{weight}*({name}%{PROOF_MODULUS})" for weight, name in enumerate(numbers, 1))
 
+
+PAYMENT_TYPES = tuple(str if name in _TEXTS else bytes if name in _BLOBS else int for name in INTENT_COLUMNS + END_COLUMNS)
+"""What sqlite3 gives for each of INTENT_COLUMNS + END_COLUMNS in a row that is whole."""
 
 PAYMENT_PROOF = proof(INTENT_COLUMNS + END_COLUMNS)
 ACCOUNT_PROOF = proof(ACCOUNT_COLUMNS)

@@ -62,7 +62,7 @@ class SqliteStore:
         """Open, migrate, check and read the journal.
 
         Raises StoreRefused (newer, torn, of another program, kind or secret, not writable); its
-        text says what is wrong, where, and what to do.
+        text says what is wrong, where, and what to do. The folder stays locked until close.
         """
         try:
             self._connection = connection = self._connect(self._path)
@@ -74,14 +74,9 @@ class SqliteStore:
             finally:
                 if collecting:
                     gc.enable()
-        except sqlite3.OperationalError as problem:
+        except (sqlite3.Error, UnicodeDecodeError) as problem:
             self._abandon()
-            raise StoreRefused(
-                f"the journal {self._path} cannot be opened ({problem}): see that the disk has room and this user may write there"
-            ) from problem
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as problem:
-            self._abandon()
-            raise refused(self._path, str(problem)) from problem
+            raise self._unusable(problem) from problem
         except StoreRefused:
             self._abandon()
             raise
@@ -168,12 +163,24 @@ class SqliteStore:
                 f" not {kept['fingerprint']}): restore `secret` from the same backup as the journal"
             )
 
+    def _unusable(self, problem: Exception) -> StoreRefused:
+        code = getattr(problem, "sqlite_errorcode", None)
+        if code is None or code & 0xFF not in _OF_THE_SYSTEM:
+            return refused(self._path, str(problem))
+        return StoreRefused(
+            f"the journal {self._path} cannot be opened ({problem}): see that the disk has room and this user may write there"
+        )
+
     def _abandon(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
+_OF_THE_SYSTEM = frozenset(
+    {sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+     sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH}
+)  # fmt: skip
 _KINDS = {"simulator": "the simulator", "lnd": "a real node (lnd)"}
 
 

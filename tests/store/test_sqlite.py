@@ -1,0 +1,394 @@
+"""What only the SQLite store must do: crashes, torn and tampered files, versions, failing disks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from streamer.errors import StoreFailed, StoreRefused
+from streamer.model import Account, Facts, PaymentState, Snapshot
+from streamer.money import DAY_NS
+from streamer.stores import schema, sqlite
+from streamer.stores.folder import open_folder
+from streamer.stores.sqlite import SqliteStore, connect
+from tests.store.both import sqlite_store
+from tests.store.given import NOW, a_payment, a_stream
+
+
+def filled(path: Path, payments: int = 400) -> None:
+    async def write() -> None:
+        store = sqlite_store(path)
+        store.load()
+        streams = [a_stream(key) for key in range(1, 41)]
+        for stream in streams:
+            stream.account.seq = payments
+        made = [a_payment(streams[n % 40], n + 1, n + 1) for n in range(payments)]
+        for payment in made[::2]:
+            payment.state = PaymentState.SETTLED
+        await store.append(Facts(streams=streams, intents=made))
+        await store.close()
+
+    asyncio.run(write())
+
+
+def loaded(path: Path) -> Snapshot:
+    store = sqlite_store(path)
+    try:
+        return store.load()
+    finally:
+        asyncio.run(store.close())
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(StoreRefused) as caught:
+        loaded(path)
+    return str(caught.value)
+
+
+def test_the_columns_are_the_fields_of_an_account() -> None:
+    assert tuple(field.name for field in fields(Account)) == schema.ACCOUNT_COLUMNS[1:]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_killed_process_leaves_whole_appends_and_all_that_it_acknowledged(tmp_path: Path, seed: int) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.store.appender", str(tmp_path / "data")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert child.stdout is not None
+    said = [child.stdout.readline() for _ in range(random.Random(seed).randrange(50, 1500))]
+    child.send_signal(signal.SIGKILL)
+    said += child.stdout.readlines()
+    child.wait()
+    told: dict[int, int] = {}
+    for line in said:
+        if line.endswith("\n"):
+            key, seq = map(int, line.split())
+            told[key] = seq
+    snapshot = loaded(tmp_path / "data")
+    by_key = {payment.stream_key: payment for payment in snapshot.open_payments}
+    assert len(by_key) == len(snapshot.open_payments)
+    for stream in snapshot.streams:
+        seq = stream.account.seq
+        assert seq >= told.get(stream.key, 0)
+        if seq:
+            assert by_key[stream.key].seq == seq and snapshot.settings[stream.id] == str(seq)
+            assert stream.account.settled_count == seq - 1
+
+
+def test_a_torn_tail_of_the_wal_loses_the_last_append_whole(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+
+    async def write() -> bytes:
+        store = sqlite_store(path)
+        store.load()
+        stream = a_stream()
+        for seq in range(1, 6):
+            stream.account.seq = seq
+            await store.append(Facts(streams=[stream], intents=[a_payment(stream, seq, seq)]))
+        wal = (path / "journal.db-wal").read_bytes()
+        main = (path / "journal.db").read_bytes()
+        await store.close()
+        (path / "journal.db").write_bytes(main)
+        return wal
+
+    wal = asyncio.run(write())
+    (path / "journal.db-wal").write_bytes(wal[:-100])
+    snapshot = loaded(path)
+    assert snapshot.streams[0].account.seq == 4
+    assert [payment.seq for payment in snapshot.open_payments] == [1, 2, 3, 4]
+
+
+def test_a_bit_that_turned_is_refused_or_was_not_in_anything_that_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    filled(path)
+    whole = (path / "journal.db").read_bytes()
+    expected = loaded(path)
+    chance = random.Random(1)
+    refused = 0
+    for _ in range(120):
+        broken = bytearray(whole)
+        place = chance.randrange(100, len(whole))
+        broken[place] ^= 1 << chance.randrange(8)
+        (path / "journal.db").write_bytes(broken)
+        try:
+            found = loaded(path)
+        except StoreRefused as problem:
+            refused += 1
+            assert "restore" in str(problem) and "delete" not in str(problem)
+            continue
+        assert found.streams == expected.streams
+        assert len(found.open_payments) == len(expected.open_payments)
+        for one, other in zip(found.open_payments, expected.open_payments, strict=True):
+            assert (one.id, one.amount_msat, one.payment_hash, one.state) == (other.id, other.amount_msat, other.payment_hash, other.state)
+    assert refused > 20
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        (
+            "UPDATE accounts SET settled_msat=-5 WHERE key=3",
+            "the account of stream st_00000000000000000000000000000003 has a figure below zero",
+        ),
+        ("UPDATE accounts SET seq='many' WHERE key=3", "a figure of its account is not an integer"),
+        ("UPDATE payments SET due_ns='soon' WHERE row=2", "payment row 2 does not parse"),
+        ("DELETE FROM accounts WHERE key=3", "(key 3) does not parse: it has no account"),
+        ("DELETE FROM streams WHERE key=3", "account 3 has no stream"),
+        ("DELETE FROM streams WHERE key=4; DELETE FROM accounts WHERE key=4", "belongs to stream 4, which is not there"),
+        ("UPDATE streams SET document=replace(document, '1000', '9000') WHERE key=3", "its text is not what was written"),
+        ("UPDATE accounts SET seq=1 WHERE key=2", "is newer than its stream's newest seq 1"),
+        ("UPDATE payments SET records=x'00' WHERE row=2", "payment row 2 does not parse"),
+        ("UPDATE payments SET amount_msat=-1 WHERE row=2", "has an amount below zero"),
+    ],
+)
+def test_a_tampered_journal_is_refused_with_the_place(tmp_path: Path, statement: str, text: str) -> None:
+    filled(tmp_path / "data")
+    with sqlite3.connect(tmp_path / "data" / "journal.db") as connection:
+        connection.executescript(statement)
+    connection.close()
+    told = refusal(tmp_path / "data")
+    assert text in told and "restore the last backup" in told
+
+
+def test_a_truncated_file_and_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    filled(path)
+    whole = (path / "journal.db").read_bytes()
+    (path / "journal.db").write_bytes(whole[: len(whole) // 2])
+    assert "is damaged" in refusal(path)
+    (path / "journal.db").write_bytes(b"not a database at all" * 500)
+    assert "is damaged" in refusal(path)
+    (path / "journal.db").write_bytes(whole)
+    assert len(loaded(path).streams) == 40
+
+
+def test_a_database_of_another_program_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    open_folder(path, "lnd").close()
+    with sqlite3.connect(path / "journal.db") as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    before = (path / "journal.db").read_bytes()
+    assert "database of another program" in refusal(path)
+    assert (path / "journal.db").read_bytes() == before
+
+
+def test_a_newer_version_is_refused_with_both_versions(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    filled(path)
+    known = len(schema.STEPS)
+    with sqlite3.connect(path / "journal.db") as connection:
+        connection.execute(f"PRAGMA user_version={known + 1}")
+    connection.close()
+    told = refusal(path)
+    assert f"has version {known + 1}" in told and f"up to {known}" in told and "upgrade streamer" in told
+
+
+def test_an_older_version_is_migrated_step_by_step(tmp_path: Path) -> None:
+    file = str(tmp_path / "old.db")
+    connection = connect(file)
+    assert schema.migrate(connection, file, schema.STEPS[:1]) == 0
+    connection.execute("INSERT INTO settings VALUES ('a','b')")
+    broken = (*schema.STEPS[:1], ("ALTER TABLE settings ADD COLUMN since INTEGER NOT NULL DEFAULT 7", "NO SUCH STATEMENT"))
+    with pytest.raises(sqlite3.OperationalError):
+        schema.migrate(connection, file, broken)
+    connection.close()
+    connection = connect(file)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    steps = (*schema.STEPS[:1], broken[1][:1], ("UPDATE settings SET since=since+1",))
+    assert schema.migrate(connection, file, steps) == 1
+    assert connection.execute("SELECT * FROM settings").fetchall() == [("a", "b", 8)]
+    assert schema.migrate(connection, file, steps) == 3
+    connection.close()
+
+
+class Disk(sqlite3.Connection):
+    """A connection whose COMMIT can fail, before or after it took place, and which counts them."""
+
+    trouble = ""
+    commits = 0
+
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:  # type: ignore[override]
+        if sql == "COMMIT":
+            type(self).commits += 1
+            if self.trouble == "before":
+                raise sqlite3.OperationalError("disk I/O error")
+            if self.trouble == "after":
+                super().execute(sql)
+                raise sqlite3.OperationalError("disk I/O error")
+        return super().execute(sql, *values)
+
+
+def on_a_disk(path: Path, story: Callable[[SqliteStore, type[Disk]], Awaitable[None]]) -> None:
+    disk = type("Disk", (Disk,), {})
+
+    def make(file: str) -> sqlite3.Connection:
+        return sqlite3.connect(file, isolation_level=None, check_same_thread=False, factory=disk)
+
+    async def run() -> None:
+        store = SqliteStore(open_folder(path, "lnd"), make)
+        store.load()
+        await story(store, disk)
+        await store.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_commit_that_fails_stops_everything_until_a_replay(tmp_path: Path, when: str) -> None:
+    async def story(store: SqliteStore, disk: type[Disk]) -> None:
+        await store.append(Facts(settings=[("kept", "1")]))
+        disk.trouble = when
+        results = await asyncio.gather(*(store.append(Facts(settings=[(f"s{n}", "1")])) for n in range(20)), return_exceptions=True)
+        assert all(isinstance(result, StoreFailed) and "streamer sending start" in str(result) for result in results)
+        disk.trouble = ""
+        with pytest.raises(StoreFailed):
+            await store.append(Facts(settings=[("later", "1")]))
+        with pytest.raises(StoreFailed):
+            await store.purge(NOW, 1)
+
+    on_a_disk(tmp_path / "data", story)
+    settings = loaded(tmp_path / "data").settings
+    assert settings.pop("kept") == "1" and "later" not in settings
+    assert len(settings) == (0 if when == "before" else 20)
+
+
+def test_appends_that_come_together_share_a_commit(tmp_path: Path) -> None:
+    async def story(store: SqliteStore, disk: type[Disk]) -> None:
+        await store.append(Facts(settings=[("first", "1")]))
+        before = disk.commits
+        await asyncio.gather(*(store.append(Facts(settings=[(f"s{n}", "1")])) for n in range(500)))
+        assert disk.commits - before <= 3
+
+    on_a_disk(tmp_path / "data", story)
+
+
+def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    filled(path, 4)
+
+    def small(file: str) -> sqlite3.Connection:
+        connection = connect(file)
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages + 12}")
+        return connection
+
+    async def run() -> int:
+        store = SqliteStore(open_folder(path, "lnd"), small)
+        store.load()
+        count = 0
+        with pytest.raises(StoreFailed, match="full"):
+            while count < 10_000:
+                await store.append(Facts(settings=[(f"s{count}", "x" * 500)]))
+                count += 1
+        await store.close()
+        return count
+
+    count = asyncio.run(run())
+    assert 10 < count < 10_000
+    assert len(loaded(path).settings) == count
+
+
+_LIMITED = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from streamer.errors import StoreFailed
+from streamer.model import Facts
+from tests.store.both import sqlite_store
+
+async def main():
+    store = sqlite_store(Path(sys.argv[1]))
+    store.load()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+    count = 0
+    try:
+        while True:
+            await store.append(Facts(settings=[(f"s{count}", "x" * 500)]))
+            count += 1
+    except StoreFailed as problem:
+        print(count, "could not be written" in str(problem))
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_write_that_the_system_refuses_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", _LIMITED, str(tmp_path / "data")], capture_output=True, text=True, cwd=root, check=True)
+    count, told = done.stdout.split()
+    assert told == "True" and int(count) > 10
+    assert len(loaded(tmp_path / "data").settings) == int(count)
+
+
+def test_retention_keeps_daily_totals_to_the_msat(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+
+    async def run() -> None:
+        store = sqlite_store(path)
+        store.load()
+        stream = a_stream()
+        stream.account.seq = 3_000
+        made = [a_payment(stream, n, n, planned_ns=NOW + n * DAY_NS // 1_000) for n in range(1, 3_001)]
+        for n, payment in enumerate(made):
+            payment.state, payment.settled_msat, payment.fee_msat = (
+                (PaymentState.SETTLED, 1_000 + n, 3),
+                (PaymentState.FAILED, 0, 0),
+                (PaymentState.WRITTEN_OFF, 2_000, 0),
+            )[n % 3]
+        await store.append(Facts(streams=[stream], intents=made))
+        purging = asyncio.ensure_future(store.purge(NOW + 10 * DAY_NS, 2_500))
+        await asyncio.gather(*(store.append(Facts(settings=[("n", str(n))])) for n in range(50)))
+        assert await purging == 2_500
+        await store.close()
+        gone = made[:2_500]
+        with sqlite3.connect(path / "journal.db") as connection:
+            sums = connection.execute(
+                "SELECT sum(settled_msat), sum(fee_msat), sum(settled_count), sum(failed_count), count(*) FROM daily_totals"
+            ).fetchone()
+            left = connection.execute("SELECT count(*) FROM payments").fetchone()
+        connection.close()
+        failed = sum(payment.state is PaymentState.FAILED for payment in gone)
+        days = len({payment.planned_ns // DAY_NS for payment in gone})
+        assert sums == (sum(p.settled_msat for p in gone), sum(p.fee_msat for p in gone), 2_500 - failed, failed, days)
+        assert left == (500,)
+
+    asyncio.run(run())
+
+
+def test_space_counts_the_wal(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = sqlite_store(tmp_path / "data")
+        store.load()
+        before, _ = store.space()
+        await store.append(Facts(settings=[("big", "x" * 200_000)]))
+        after, free = store.space()
+        assert after - before > 200_000
+        disk = os.statvfs(tmp_path)
+        assert abs(free - disk.f_bavail * disk.f_frsize) < 1 << 30
+        await store.close()
+        with pytest.raises(StoreFailed):
+            await store.append(Facts(settings=[("x", "y")]))
+
+    asyncio.run(run())
+
+
+def test_a_large_file_is_checked_without_its_payments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(tmp_path / "data")
+    monkeypatch.setattr("streamer.stores.replay.CHECKED_BYTES", 1)
+    assert len(loaded(tmp_path / "data").streams) == 40
+    assert sqlite.WAL_BYTES > sqlite.WAL_PAGES * 4096
