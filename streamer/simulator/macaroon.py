@@ -6,16 +6,20 @@ nonce = 1, storage id = 2, ops = 3 {entity = 1, actions = 2}. The root key never
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from streamer.money import SECOND_NS
 from streamer.simulator.books import Refused
 
 Permission = tuple[str, str]
 """(entity, action): ("offchain", "write"), or ("uri", "/lnrpc.Lightning/GetInfo")."""
 
 VERSION = 2
+TIME_BEFORE = "time-before"
 _END, _LOCATION, _IDENTIFIER, _VERIFICATION, _SIGNATURE = 0, 1, 2, 4, 6
 _BAKERY_VERSION = b"\x03"
 _KEY_GENERATOR = b"macaroons-key-generator"
@@ -58,23 +62,50 @@ def bake(root_key: bytes, permissions: Iterable[Permission], nonce: bytes = byte
     return bytes([VERSION]) + body + _field(_SIGNATURE, _sign(root_key, identifier, ()))
 
 
-def read(root_key: bytes, macaroon: bytes) -> frozenset[Permission]:
-    """The permissions of a macaroon that this root key signed; raises Refused with lnd's texts."""
+@dataclass(slots=True, frozen=True)
+class Grant:
+    """What a macaroon allows, and until when (None: for ever; ns since 1970)."""
+
+    permissions: frozenset[Permission]
+    until_ns: int | None = None
+
+
+def read(root_key: bytes, macaroon: bytes) -> Grant:
+    """What a macaroon that this root key signed allows; raises Refused with lnd's texts.
+
+    Of the caveats lnd knows `time-before` alone is understood; lncli adds one to each call.
+    """
     try:
         identifier, caveats, signature = _parse(macaroon)
     except (IndexError, ValueError) as error:
         raise Refused("UNKNOWN", "cannot determine data format of binary-encoded macaroon") from error
     if not hmac.compare_digest(signature, _sign(root_key, identifier, caveats)):
         raise Refused("UNKNOWN", "verification failed: signature mismatch after caveat verification")
-    if caveats:
-        text = caveats[0].decode(errors="replace")
-        raise Refused("UNKNOWN", f'verification failed: caveat "{text}" not satisfied: caveat not recognized')
-    return frozenset(_permissions(identifier))
+    ends = [_time_before(caveat.decode(errors="replace")) for caveat in caveats]
+    return Grant(frozenset(_permissions(identifier)), min(ends, default=None))
+
+
+def _time_before(caveat: str) -> int:
+    condition, _, moment = caveat.partition(" ")
+    try:
+        if condition != TIME_BEFORE:
+            raise ValueError(condition)
+        return int(datetime.datetime.fromisoformat(moment).timestamp()) * SECOND_NS
+    except ValueError as error:
+        raise Refused("UNKNOWN", f'verification failed: caveat "{caveat}" not satisfied: caveat not recognized') from error
 
 
 def allows(permissions: frozenset[Permission], method: str) -> bool:
     """True if the macaroon's permissions cover the gRPC method ("/lnrpc.Lightning/GetInfo")."""
     return REQUIRED.get(method) in permissions or ("uri", method) in permissions
+
+
+def restrict(macaroon: bytes, caveat: str) -> bytes:
+    """The macaroon with one condition more, which needs no root key: that is what macaroons are for."""
+    _, _, signature = _parse(macaroon)
+    body = macaroon[: -len(_field(_SIGNATURE, signature)) - 1]
+    text = caveat.encode()
+    return body + _field(_IDENTIFIER, text) + bytes([_END, _END]) + _field(_SIGNATURE, _hash(signature, text))
 
 
 class Guard:
@@ -84,28 +115,30 @@ class Guard:
 
     def __init__(self, root_key: bytes) -> None:
         self._root_key = root_key
-        self._known: dict[str, frozenset[Permission]] = {}
+        self._known: dict[str, Grant] = {}
 
-    def check(self, sent: Sequence[str], method: str) -> None:
+    def check(self, sent: Sequence[str], method: str, now_ns: int) -> None:
         """sent: the hex values of the call's "macaroon" metadata. Raises Refused as lnd does."""
         if len(sent) != 1:
             raise Refused("UNKNOWN", f"expected 1 macaroon, got {len(sent)}")
-        permissions = self._known.get(sent[0])
-        if permissions is None:
-            permissions = self._read(sent[0])
-        if not allows(permissions, method):
+        grant = self._known.get(sent[0])
+        if grant is None:
+            grant = self._read(sent[0])
+        if grant.until_ns is not None and now_ns > grant.until_ns:
+            raise Refused("UNKNOWN", f'verification failed: caveat "{TIME_BEFORE}" not satisfied: macaroon has expired')
+        if not allows(grant.permissions, method):
             raise Refused("UNKNOWN", "permission denied")
 
-    def _read(self, text: str) -> frozenset[Permission]:
+    def _read(self, text: str) -> Grant:
         try:
             binary = bytes.fromhex(text)
         except ValueError as error:
             raise Refused("UNKNOWN", "encoding/hex: invalid byte") from error
-        permissions = read(self._root_key, binary)
+        grant = read(self._root_key, binary)
         if len(self._known) >= self.MAX_REMEMBERED:
             self._known.clear()
-        self._known[text] = permissions
-        return permissions
+        self._known[text] = grant
+        return grant
 
 
 def _sign(root_key: bytes, identifier: bytes, caveats: Iterable[bytes]) -> bytes:

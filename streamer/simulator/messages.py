@@ -43,7 +43,6 @@ def payment_message(record: PaymentRecord, *, omit_hops: bool = False) -> ln.Pay
         value_msat=order.amount_msat,
         payment_request=order.payment_request,
         status=record.status.name,
-        creation_date=record.created_ns // SECOND_NS,
         creation_time_ns=record.created_ns,
         payment_index=record.index,
         failure_reason=f"FAILURE_REASON_{record.failure.name}",

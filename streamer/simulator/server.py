@@ -205,7 +205,7 @@ class NodeServer:
         self._simulation.sync()
         self.node.gate()
         sent = [str(value) for key, value in context.invocation_metadata() or () if key == "macaroon"]
-        self._guard.check(sent, path)
+        self._guard.check(sent, path, self._simulation.network.now_ns)
 
     @staticmethod
     async def _abort(context: Context, refusal: Refused) -> NoReturn:

@@ -9,7 +9,7 @@ import pytest
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer.simulator.books import Refused
-from streamer.simulator.macaroon import ADMIN, REQUIRED, _sign, allows, bake, read
+from streamer.simulator.macaroon import ADMIN, REQUIRED, Grant, Guard, _sign, allows, bake, read, restrict
 from tests.simulator.wire import Net, ends, play
 
 INFO = "/lnrpc.Lightning/GetInfo"
@@ -24,7 +24,7 @@ def test_the_signature_chain_is_that_of_libmacaroons():
 
 def test_what_was_baked_is_read_back():
     permissions = (("uri", INFO), ("offchain", "read"), ("offchain", "write"))
-    assert read(b"k" * 32, bake(b"k" * 32, permissions)) == frozenset(permissions)
+    assert read(b"k" * 32, bake(b"k" * 32, permissions)) == Grant(frozenset(permissions))
     assert all(allows(frozenset(ADMIN), method) for method in REQUIRED)
     assert not allows(frozenset(permissions), "/lnrpc.Lightning/AddInvoice")
 
@@ -39,6 +39,22 @@ def test_a_changed_permission_breaks_the_signature():
     baked = bake(b"k", (("info", "read"),))
     with pytest.raises(Refused, match="verification failed: signature mismatch after caveat verification"):
         read(b"k", baked.replace(b"info", b"infx"))
+
+
+def test_a_caveat_restricts_in_time_and_an_unknown_one_refuses():
+    key = b"k" * 32
+    baked = bake(key, ADMIN)
+    timed = restrict(baked, "time-before 2027-01-15T08:00:00.123456789Z")
+    assert read(key, timed) == Grant(frozenset(ADMIN), 1_800_000_000 * 10**9)
+    guard = Guard(key)
+    guard.check([timed.hex()], INFO, 1_800_000_000 * 10**9)
+    for _ in range(2):
+        with pytest.raises(Refused, match="macaroon has expired"):
+            guard.check([timed.hex()], INFO, 1_800_000_001 * 10**9)
+    with pytest.raises(Refused, match="caveat not recognized"):
+        read(key, restrict(timed, "ipaddr 127.0.0.1"))
+    with pytest.raises(Refused, match="signature mismatch"):
+        read(key, timed.replace(b"2027", b"2037"))
 
 
 def test_refusals_over_the_wire():
