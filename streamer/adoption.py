@@ -85,10 +85,11 @@ async def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], find: 
 
 
 def _payment(book: Book, stream: Stream, record: StreamRecord, theirs: NodePayment) -> Payment:
+    records = encode_records((kind, value) for kind, value in theirs.records.items() if kind != PREIMAGE_TYPE)
     return Payment(
         next(book.shared.rows), stream.id, stream.key, record.seq, book.node, stream.terms.destination, theirs.payment_hash,
-        theirs.answer.amount_msat, 0, book.limits.cltv_limit, book.limits.timeout_seconds, encode_records((kind, value) for kind, value in theirs.records.items() if kind != PREIMAGE_TYPE),
-        theirs.create_time_ns, theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0,
+        theirs.answer.amount_msat, 0, book.limits.cltv_limit, book.limits.timeout_seconds, records, theirs.create_time_ns,
+        theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0,
     )  # fmt: skip
 
 

@@ -35,6 +35,9 @@ from streamer.recovery import Patience, Recovery
 WAKE_AT_LEAST_NS = SECOND_NS
 """Timers stand still in suspend; the wall of boot time does not: look at it each second."""
 
+MARK = "mark"
+"""The setting that keeps the journal's last moment; heartbeat.py writes it while nothing is paid."""
+
 WITHDRAWN = Answer(Kind.FAILED, message="not sent: stopped before it was handed to the node")
 
 
@@ -264,6 +267,7 @@ class Engine:
     async def _commit(self, facts: Facts) -> bool:
         if facts.intents or facts.ends:
             facts.spends.append(self.book.budgets.spend())
+            facts.settings.append((MARK, str(self._clock.now_ns())))
         try:
             await self._store.append(facts)
         except StoreFailed as error:

@@ -199,7 +199,9 @@ class Link:
             while not lost.done():
                 self.engine.wake()
                 look = asyncio.ensure_future(self._look.wait())
-                await asyncio.wait({lost, look}, timeout=BLOCKED_LOOK_SECONDS if self.blocked else LOOK_SECONDS, return_when="FIRST_COMPLETED")
+                await asyncio.wait(
+                    {lost, look}, timeout=BLOCKED_LOOK_SECONDS if self.blocked else LOOK_SECONDS, return_when="FIRST_COMPLETED"
+                )
                 look.cancel()
                 if self._look.is_set():
                     self._look.clear()
@@ -241,7 +243,7 @@ class Link:
         self.engine.defer(lambda now_ns, facts: self.book.outages.begin(Reason.NODE_DOWN, now_ns, facts))
 
     def _end_outage(self) -> None:
-        self.engine.defer(lambda now_ns, facts: self.book.outages.end(now_ns, facts))
+        self.engine.defer(self.book.outages.end)
         self.engine.wake()
 
     def _key(self, what: str) -> str:

@@ -170,9 +170,16 @@ class Recovery:
             payment = loose.payment
             if now_ns - payment.planned_ns > self.patience.in_doubt_after_ns and payment.row not in self.book.slots.doubtful:
                 if payment.mark not in ends.FREE_MARKS:
-                    self.sender.defer(lambda now, facts, payment=payment: ends.doubt(self.book, payment, now, facts) if payment.open else None)  # type: ignore[misc]
+                    self._doubt(payment)
                 elif now_ns - payment.planned_ns > self.patience.orphan_write_off_after_ns:
                     self._conclude(payment, Event.WRITE_OFF, Answer(Kind.IN_FLIGHT, accepted=payment.accepted))
+
+    def _doubt(self, payment: Payment) -> None:
+        def action(now_ns: int, facts: Facts) -> None:
+            if payment.open:
+                ends.doubt(self.book, payment, now_ns, facts)
+
+        self.sender.defer(action)
 
     async def _round(self, now_ns: int) -> None:
         due = [loose for loose in self.loose.values() if loose.next_ask_ns <= now_ns and not loose.resending]
@@ -264,7 +271,8 @@ class Recovery:
         reason = cannot_pay(channels, payment.amount_msat if payment.stream_key == 0 else self._minimum_msat(payment))
         if reason is Reason.NONE:
             message = f"{answer.message or 'insufficient balance'}: no single channel could carry it, smaller payments can go"
-            self._conclude(payment, Event.FAILED, Answer(Kind.FAILED, True, reason=Reason.NO_LIQUIDITY, message=message, index=answer.index))
+            answer.reason, answer.message = Reason.NO_LIQUIDITY, message
+            self._conclude(payment, Event.FAILED, answer)
             return
         answer.reason = reason
         if payment.stream_key:

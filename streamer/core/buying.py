@@ -55,7 +55,9 @@ def skip_ns(stream: Stream, now_ns: int, outages: tuple[Outages, ...]) -> int:
     return max(0, min(impossible_ns(stream, now_ns, outages), gap_ns - catch_up_ns))
 
 
-def buy(stream: Stream, now_ns: int, probe: bool, cap_msat: int | None, room_msat: int | None, outages: tuple[Outages, ...]) -> Purchase | Nothing:
+def buy(
+    stream: Stream, now_ns: int, probe: bool, cap_msat: int | None, room_msat: int | None, outages: tuple[Outages, ...]
+) -> Purchase | Nothing:
     """What to buy at now_ns.
 
     probe: of a stalled stream, buys no more than it must, and skips nothing. cap_msat bounds the

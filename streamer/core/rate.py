@@ -72,6 +72,8 @@ class Window:
             if self._round_ns:
                 self.capacity_per_second = self._ended * SECOND_NS / (now_ns - self._round_ns)
             step = max(1, self.size // 10)
-            self.size = max(min(self.FLOOR, self.limit), self.size - step) if latency_ns > self.TARGET_NS else min(self.limit, self.size + step)
+            self.size = (
+                max(min(self.FLOOR, self.limit), self.size - step) if latency_ns > self.TARGET_NS else min(self.limit, self.size + step)
+            )
         self._latencies.clear()
         self._ended, self._full, self._round_ns = 0, False, now_ns

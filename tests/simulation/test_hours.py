@@ -90,10 +90,11 @@ def test_pauses_within_bought_time_cost_and_save_nothing() -> None:
             stream = await world.open("50sat/1m")
             steady = await world.open("50sat/1m")
             for _ in range(19):
-                await asyncio.sleep(40)
+                await asyncio.sleep(30)
                 await world.do(lifecycle.pause, stream)
                 await asyncio.sleep(10)
                 await world.do(lifecycle.resume, stream)
+                await asyncio.sleep(20)
             assert stream.account.settled_msat == steady.account.settled_msat
             assert stream.paused_ns == 0
 

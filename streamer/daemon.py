@@ -1,0 +1,248 @@
+"""Puts the daemon together by hand, starts it in order, and ends it in order.
+
+Start: lock the data folder, replay the journal, then the doors (reads, pause, cancel and stop work
+at once), then the engines, which connect and recover before they pay. End: plan nothing new, wait for
+what is in flight up to DRAIN_SECONDS, close the doors, leave the rest to the next start. After a
+failed store the whole house is built anew from the journal: there is no other way back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from streamer import __version__
+from streamer.api.auth import Keys, load_admin_key
+from streamer.api.grpc import GrpcDoor
+from streamer.api.http import HttpDoor, make_app
+from streamer.clock import BootClock
+from streamer.config import Config
+from streamer.core.book import Book, Limits, Shared
+from streamer.core.budgets import DAEMON, Budgets
+from streamer.core.ledger import Budget
+from streamer.core.outages import Outages
+from streamer.core.switch import Switch
+from streamer.engine import Engine, Pace
+from streamer.feed import Feed
+from streamer.heartbeat import Beats, Heartbeat
+from streamer.keysends import stamp_with
+from streamer.link import LinkTerms
+from streamer.metrics import Metrics
+from streamer.model import Mark, Snapshot
+from streamer.money import SECOND_NS
+from streamer.nodes.credentials import access
+from streamer.nodes.keysend import derive_preimage
+from streamer.nodes.lnd import LndNode
+from streamer.observer import Telling
+from streamer.ports import Clock, Node, Store
+from streamer.reasons import Halt
+from streamer.recovery import Patience
+from streamer.service import Service, Surroundings
+from streamer.settings import NodeSettings
+from streamer.stores.folder import open_folder
+from streamer.stores.sqlite import SqliteStore
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 35.0
+"""How long an end waits for payments in flight: lnd's own timeout, and a little."""
+DOOR_GRACE_SECONDS = 2.0
+TTL_AFTER_START_NS = 60 * SECOND_NS
+"""Renewers get this long after a start (DESIGN.md, ttl)."""
+
+
+@dataclass(slots=True)
+class Daemon:
+    """A running daemon: what it serves, and what asks it to end or to begin anew."""
+
+    config: Config
+    service: Service
+    metrics: Metrics
+    engines: dict[str, Engine]
+    clock: Clock
+    grpc_address: str = ""
+    http_address: str = ""
+    replay_requested: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> AsyncIterator[Daemon]:
+    """A daemon for as long as the block lasts.
+
+    nodes replaces the lnd adapters by name. Raises StoreRefused, ConfigError: nothing is left open.
+    """
+    async with AsyncExitStack() as stack:
+        kind = "simulator" if config.simulator else "lnd"
+        settings = config.nodes
+        if config.simulator:
+            settings = (*settings, await _simulated(stack, config.data_dir))
+        folder = open_folder(config.data_dir, kind)
+        stack.callback(folder.close)
+        metrics = Metrics(__version__, kind)
+        store = SqliteStore(folder, observe=lambda seconds, _: metrics.committed(seconds))
+        snapshot = store.load()
+        stack.push_async_callback(store.close)
+        key = load_admin_key(config.data_dir)
+        clock = BootClock()
+        feed = Feed()
+        shared = _shared(config, snapshot, clock)
+        telling = Telling(metrics, feed, clock)
+        adapters = nodes or {node.name: _lnd(node) for node in settings}
+        build = _Build(config, store, clock, folder.secret, shared, telling)
+        engines = {node.name: build.engine(node, adapters[node.name], snapshot) for node in settings}
+        daemon = await _open(stack, config, build, engines, snapshot, metrics, feed, Keys(key))
+        tasks = [asyncio.ensure_future(engine.run()) for engine in engines.values()]
+        try:
+            yield daemon
+        finally:
+            await _end(engines, tasks)
+
+
+async def serve(config: Config, stop: asyncio.Event, ready: Callable[[Daemon], None]) -> None:
+    """Run until stop is set; build the house anew from the journal whenever that is asked for.
+
+    ready is called with each daemon when its doors are open. Raises what running raises.
+    """
+    while not stop.is_set():
+        async with running(config) as daemon:
+            ready(daemon)
+            waits = [asyncio.ensure_future(event.wait()) for event in (stop, daemon.replay_requested)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+
+async def _open(
+    stack: AsyncExitStack,
+    config: Config,
+    build: _Build,
+    engines: dict[str, Engine],
+    snapshot: Snapshot,
+    metrics: Metrics,
+    feed: Feed,
+    keys: Keys,
+) -> Daemon:
+    replay = asyncio.Event()
+    service = Service(
+        Surroundings(
+            engines, build.store, build.clock, build.shared, config.streams, feed, itertools.count(snapshot.last_stream_key + 1),
+            lambda owner: derive_preimage(build.secret, owner, 0), metrics.totals, replay.set, build.clock.now_ns(),
+        )
+    )  # fmt: skip
+    metrics.watch(service.sending.report, lambda: {name: _figures(engine, build.clock.now_ns()) for name, engine in engines.items()})
+    beats = Beats(build.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds), replay.set)
+    heartbeat = Heartbeat(build.store, build.shared, build.clock, config.history_keep_ns, beats)
+    heartbeat.start(snapshot.settings)
+    grpc_door = GrpcDoor(service, keys, config.api.grpc_listen, metrics.called)
+    http_door = HttpDoor(make_app(metrics.render, service.sending.unready), config.api.http_listen)
+    daemon = Daemon(config, service, metrics, engines, build.clock, replay_requested=replay)
+    daemon.http_address = await http_door.start()
+    stack.push_async_callback(http_door.stop)
+    daemon.grpc_address = await grpc_door.start()
+    stack.push_async_callback(grpc_door.stop, DOOR_GRACE_SECONDS)
+    beat = asyncio.ensure_future(heartbeat.run())
+    stack.callback(beat.cancel)
+    return daemon
+
+
+async def _end(engines: Mapping[str, Engine], tasks: Sequence[asyncio.Future[None]]) -> None:
+    for engine in engines.values():
+        engine.stopping = True
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await asyncio.gather(*(engine.drain() for engine, task in zip(engines.values(), tasks, strict=True) if not task.done()))
+    except TimeoutError:
+        log.warning("payments are still in flight after %d s: the next start finds out what became of them", DRAIN_SECONDS)
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise result
+
+
+@dataclass(slots=True)
+class _Build:
+    """What every engine is built of."""
+
+    config: Config
+    store: Store
+    clock: Clock
+    secret: bytes
+    shared: Shared
+    telling: Telling
+
+    def engine(self, node: NodeSettings, adapter: Node, snapshot: Snapshot) -> Engine:
+        streams = self.config.streams
+        limits = Limits(node.max_in_flight_per_destination, streams.stall_after, node.cltv_limit, node.timeout_ns // SECOND_NS)
+        book = Book(node.name, limits, self.shared, stamp_with(self.secret))
+        patience = Patience(node.ghost_after_ns, node.hold_after_ns, streams.in_doubt_after_ns, node.orphan_write_off_after_ns)
+        pace = Pace(node.max_payments_per_second, node.max_in_flight)
+        terms = LinkTerms(self.secret, node.network, streams.min_payment_msat)
+        failed: Callable[[str], None] = lambda text: self.halt(Halt.STORE_FAILED, text)  # noqa: E731
+        engine = Engine(adapter, book, self.store, self.clock, self.secret, self.telling, pace, patience, terms, failed)
+        now_ns = self.clock.now_ns()
+        engine.replay(snapshot, now_ns)
+        for stream in book.streams.values():
+            if stream.expire_time_ns and stream.terms.ttl_ns is not None:
+                stream.expire_time_ns = max(stream.expire_time_ns, now_ns + min(stream.terms.ttl_ns, TTL_AFTER_START_NS))
+                book.schedule(stream)
+        return engine
+
+    def halt(self, halt: Halt, text: str) -> None:
+        if halt not in self.shared.switch.halts:
+            log.error("sending is stopped (%s): %s", halt, text)
+            self.shared.switch.stop(halt, text)
+
+
+def _shared(config: Config, snapshot: Snapshot, clock: Clock) -> Shared:
+    limit = Budget(config.spend_limit.amount_msat, config.spend_limit.period_ns, aligned=False)
+    spent = next((spend for spend in snapshot.spends if spend.scope == DAEMON), None)
+    limit.begin(spent.period_start_ns if spent else clock.now_ns(), spent.spent_msat if spent else 0)
+    switch, outages = Switch(), Outages()
+    switch.restore(snapshot.settings)
+    outages.restore(snapshot.outages, snapshot.settings)
+    chance = random.SystemRandom()
+    return Shared(Budgets(limit), switch, outages, itertools.count(snapshot.last_row + 1), lambda: chance.randrange(100))
+
+
+def _lnd(node: NodeSettings) -> LndNode:
+    lndconnect = str(node.lndconnect) if node.lndconnect else ""
+    if lndconnect:
+        return LndNode(node.name, access(lndconnect=lndconnect))
+    paths = [str(path) if path else "" for path in (node.tlscertpath, node.macaroonpath, node.lnddir)]
+    found = access(node.rpcserver, paths[0], paths[1], lnddir=paths[2], network=node.network or "mainnet")
+    return LndNode(node.name, found)
+
+
+async def _simulated(stack: AsyncExitStack, data_dir: Path) -> NodeSettings:
+    """A simulated network beside the journal, its first node as ours."""
+    from streamer.simulator.serve import Plan, start_network
+
+    await asyncio.to_thread(data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
+    served = await stack.enter_async_context(start_network(data_dir / "simulator", Plan(nodes=4, state=data_dir / "simulator.json")))
+    first = served.nodes[0]
+    node = NodeSettings("simulator", first.rpcserver, network="regtest")
+    return replace(node, tlscertpath=Path(first.tlscertpath), macaroonpath=Path(first.macaroonpath))
+
+
+def _figures(engine: Engine, now_ns: int) -> dict[str, float]:
+    """The gauges of one node that are read at the scrape (metrics.NODE_GAUGES)."""
+    slots, payments = engine.book.slots, engine.book.payments.values()
+    marks = [payment.mark for payment in payments]
+    oldest = min((payment.planned_ns for payment in payments), default=now_ns)
+    return {
+        "payments_open": len(payments),
+        "payments_in_doubt": len(slots.doubtful),
+        "payments_held": marks.count(Mark.HELD),
+        "payments_orphaned": marks.count(Mark.ORPHAN),
+        "payments_lost_sight": marks.count(Mark.LOST_SIGHT),
+        "in_doubt_msat": sum(payment.amount_msat for payment in slots.doubtful.values()),
+        "oldest_open_payment_seconds": (now_ns - oldest) / SECOND_NS,
+        "window_limit": engine.window.limit,
+    }
