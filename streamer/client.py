@@ -6,12 +6,13 @@ NotReachable if nobody answered, CallFailed if the daemon refused, with its own 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from streamer._proto.streamer.v1 import admin_pb2_grpc, payment_pb2_grpc, stream_pb2, stream_pb2_grpc
@@ -20,8 +21,6 @@ from streamer.errors import InvalidArgument, StreamerError
 DEFAULT_TIMEOUT_SECONDS = 15.0
 """For calls that answer at once; a daemon that takes longer is in trouble."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-
-T = TypeVar("T")
 
 
 class NotReachable(StreamerError):
@@ -57,9 +56,9 @@ class Client:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._channel.close()
 
-    async def call(self, method: object, request: object, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> object:
-        """Make one call: `await client.call(client.streams.GetStream, GetStreamRequest(id=…))`."""
-        pending: Awaitable[object] = method(request, timeout=timeout_seconds, metadata=self._metadata)  # type: ignore[operator]
+    async def call(self, method: Any, request: Message, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Any:
+        """Make one call and give its reply: `await client.call(client.streams.GetStream, GetStreamRequest(id=…))`."""
+        pending = method(request, timeout=timeout_seconds, metadata=self._metadata)
         try:
             return await pending
         except grpc.aio.AioRpcError as error:

@@ -35,44 +35,44 @@ class StreamRpcs:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def CreateStream(self, request: stream_pb2.CreateStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
+    async def CreateStream(self, request: stream_pb2.CreateStreamRequest, _: Context) -> stream_pb2.Stream:
         """Open a stream, or forecast it."""
         if not request.HasField("stream"):
             raise InvalidArgument("stream is missing")
         order = stream_order(request.stream)
         return stream_message(await self._service.streams.create(order, request.request_id, request.validate_only))
 
-    async def GetStream(self, request: stream_pb2.GetStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
+    async def GetStream(self, request: stream_pb2.GetStreamRequest, _: Context) -> stream_pb2.Stream:
         """One stream, with its last payment."""
         return stream_message(await self._service.streams.get(request.id))
 
-    async def ListStreams(self, request: stream_pb2.ListStreamsRequest, _: Context) -> stream_pb2.ListStreamsResponse:  # noqa: N802
+    async def ListStreams(self, request: stream_pb2.ListStreamsRequest, _: Context) -> stream_pb2.ListStreamsResponse:
         """A page of streams, newest first."""
         reports, token = await self._service.streams.page(request.filter, request.page_size, request.page_token)
         return stream_pb2.ListStreamsResponse(streams=[stream_message(report) for report in reports], next_page_token=token)
 
-    async def UpdateStream(self, request: stream_pb2.UpdateStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
+    async def UpdateStream(self, request: stream_pb2.UpdateStreamRequest, _: Context) -> stream_pb2.Stream:
         """Change what the mask names."""
         stream_id, order, paths = stream_changes(request)
         return stream_message(await self._service.streams.update(stream_id, order, paths))
 
-    async def PauseStream(self, request: stream_pb2.PauseStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
+    async def PauseStream(self, request: stream_pb2.PauseStreamRequest, _: Context) -> stream_pb2.Stream:
         """Stop buying."""
         return stream_message(await self._service.streams.pause(request.id))
 
-    async def ResumeStream(self, request: stream_pb2.ResumeStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
+    async def ResumeStream(self, request: stream_pb2.ResumeStreamRequest, _: Context) -> stream_pb2.Stream:
         """Go on, or try now."""
         return stream_message(await self._service.streams.resume(request.id))
 
-    async def CancelStream(self, request: stream_pb2.CancelStreamRequest, _: Context) -> stream_pb2.Stream:  # noqa: N802
+    async def CancelStream(self, request: stream_pb2.CancelStreamRequest, _: Context) -> stream_pb2.Stream:
         """Stop for good."""
         return stream_message(await self._service.streams.cancel(request.id))
 
-    async def RenewStreams(self, request: stream_pb2.RenewStreamsRequest, _: Context) -> stream_pb2.RenewStreamsResponse:  # noqa: N802
+    async def RenewStreams(self, request: stream_pb2.RenewStreamsRequest, _: Context) -> stream_pb2.RenewStreamsResponse:
         """Put off the expiry of matching streams."""
         return stream_pb2.RenewStreamsResponse(renewed=await self._service.streams.renew(request.filter))
 
-    async def WatchStreams(self, request: stream_pb2.WatchStreamsRequest, context: Context) -> AsyncIterator[stream_pb2.StreamEvent]:  # noqa: N802
+    async def WatchStreams(self, request: stream_pb2.WatchStreamsRequest, context: Context) -> AsyncIterator[stream_pb2.StreamEvent]:
         """Events of matching streams until the reader leaves. Headers go out at once: from then on nothing is missed."""
         events = self._service.streams.watch(request.filter)
         await context.send_initial_metadata(())
@@ -91,21 +91,21 @@ class PaymentRpcs:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def CreatePayment(self, request: payment_pb2.CreatePaymentRequest, context: Context) -> payment_pb2.Payment:  # noqa: N802
+    async def CreatePayment(self, request: payment_pb2.CreatePaymentRequest, context: Context) -> payment_pb2.Payment:
         """One keysend; waits for its end as long as the deadline allows."""
         order = payment_order(request)
         return payment_message(await self._service.payments.create(order, request.request_id, patience_seconds(context)))
 
-    async def GetPayment(self, request: payment_pb2.GetPaymentRequest, _: Context) -> payment_pb2.Payment:  # noqa: N802
+    async def GetPayment(self, request: payment_pb2.GetPaymentRequest, _: Context) -> payment_pb2.Payment:
         """One payment."""
         return payment_message(await self._service.payments.get(request.id))
 
-    async def ListPayments(self, request: payment_pb2.ListPaymentsRequest, _: Context) -> payment_pb2.ListPaymentsResponse:  # noqa: N802
+    async def ListPayments(self, request: payment_pb2.ListPaymentsRequest, _: Context) -> payment_pb2.ListPaymentsResponse:
         """A page of payments, newest first."""
         reports, token = await self._service.payments.page(request.filter, request.page_size, request.page_token)
         return payment_pb2.ListPaymentsResponse(payments=[payment_message(report) for report in reports], next_page_token=token)
 
-    async def WriteOffPayment(self, request: payment_pb2.WriteOffPaymentRequest, _: Context) -> payment_pb2.Payment:  # noqa: N802
+    async def WriteOffPayment(self, request: payment_pb2.WriteOffPaymentRequest, _: Context) -> payment_pb2.Payment:
         """Count an open payment as paid."""
         return payment_message(await self._service.payments.write_off(request.id))
 
@@ -116,14 +116,14 @@ class AdminRpcs:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def GetStatus(self, _request: admin_pb2.GetStatusRequest, _: Context) -> admin_pb2.Status:  # noqa: N802
+    async def GetStatus(self, _request: admin_pb2.GetStatusRequest, _: Context) -> admin_pb2.Status:
         """The daemon at one look."""
         return status_message(self._service.sending.report())
 
-    async def StopSending(self, request: admin_pb2.StopSendingRequest, context: Context) -> admin_pb2.Status:  # noqa: N802
+    async def StopSending(self, request: admin_pb2.StopSendingRequest, context: Context) -> admin_pb2.Status:
         """Stop with reason OPERATOR."""
         return status_message(await self._service.sending.stop(request.drain, patience_seconds(context)))
 
-    async def StartSending(self, request: admin_pb2.StartSendingRequest, _: Context) -> admin_pb2.Status:  # noqa: N802
+    async def StartSending(self, request: admin_pb2.StartSendingRequest, _: Context) -> admin_pb2.Status:
         """Lift what a person may lift."""
         return status_message(await self._service.sending.start(hex_bytes(request.accept_node, "accept_node")))

@@ -1,0 +1,58 @@
+"""`streamer keysend`: one payment that belongs to no stream."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import click
+
+from streamer.cli.connect import Connection, talks
+from streamer.cli.payment import print_payment
+from streamer.cli.words import AMOUNT, RECORD
+
+if TYPE_CHECKING:
+    from streamer.client import Client
+
+WAIT_SECONDS = 60.0
+FAILED, STILL_OPEN = 1, 4
+
+
+@click.command("keysend")
+@click.argument("destination")
+@click.argument("amount", type=AMOUNT)
+@click.option("--fee-limit", type=AMOUNT, help="Most that it may cost.  [default: as for streams]")
+@click.option("--node", default="", help="The node that pays, by its name.  [default: the first]")
+@click.option("--record", "records", type=RECORD, multiple=True, metavar="TYPE=HEX", help="A custom record; may be repeated.")
+@click.option("--request-id", help="The same id never pays twice.  [default: a new one]")
+@click.option("--wait", type=click.FloatRange(1, 3600), default=WAIT_SECONDS, show_default=True, help="Seconds to wait for its end.")
+@talks
+def command(
+    *,
+    connection: Connection,
+    destination: str,
+    amount: int,
+    fee_limit: int | None,
+    node: str,
+    records: tuple[tuple[int, str], ...],
+    request_id: str | None,
+    wait: float,
+) -> int:
+    """Send AMOUNT (such as 50sat) to DESTINATION (a public key). Exit 0 settled, 1 failed, 4 still open."""
+    request_id = request_id or "cli-" + secrets.token_hex(8)
+
+    async def work(client: Client) -> int:
+        from streamer._proto.streamer.v1 import payment_pb2
+
+        request = payment_pb2.CreatePaymentRequest(
+            destination=destination.strip(), amount_msat=amount, request_id=request_id, node=node, fee_limit_msat=fee_limit
+        )
+        request.tlv_records.extend(payment_pb2.TlvRecord(type=kind, value_hex=value) for kind, value in records)
+        payment = await client.call(client.payments.CreatePayment, request, wait)
+        print_payment(connection, payment)
+        if payment.state == payment_pb2.Payment.PENDING:
+            click.echo(f"still open: `streamer payment show {payment.id}` tells its end (request id {request_id})", err=True)
+            return STILL_OPEN
+        return 0 if payment.state == payment_pb2.Payment.SETTLED else FAILED
+
+    return connection.run(work)

@@ -1,0 +1,64 @@
+"""`streamer sending`: stop and start all payments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from streamer.cli.connect import Connection, talks
+from streamer.cli.output import as_dict, print_json
+
+if TYPE_CHECKING:
+    from streamer._proto.streamer.v1 import admin_pb2
+    from streamer.client import Client
+
+NOT_DRAINED = 4
+DRAIN_SECONDS = 120.0
+
+
+@click.group("sending")
+def command() -> None:
+    """Stop and start all payments."""
+
+
+@command.command("stop")
+@click.option("--drain", is_flag=True, help="Wait until nothing is in flight: before lnd is stopped, for example.")
+@click.option("--wait", type=click.FloatRange(1, 3600), default=DRAIN_SECONDS, show_default=True, help="Seconds to wait with --drain.")
+@talks
+def stop(connection: Connection, drain: bool, wait: float) -> int:
+    """Stop everything new, resends too. What is in flight is not recalled. Exit 4 if --drain did not end in time."""
+
+    async def work(client: Client) -> int:
+        from streamer._proto.streamer.v1 import admin_pb2
+
+        status = await client.call(client.admin.StopSending, admin_pb2.StopSendingRequest(drain=drain), wait)
+        left = sum(node.in_flight for node in status.nodes)
+        _show(connection, status, f"sending is stopped; {left} payments are in flight")
+        return NOT_DRAINED if drain and left else 0
+
+    return connection.run(work)
+
+
+@command.command("start")
+@click.option("--accept-node", default="", metavar="PUBKEY", help="Accept that a node has become another one.")
+@talks
+def start(connection: Connection, accept_node: str) -> int:
+    """Lift OPERATOR and SPEND_LIMIT; after STORE_FAILED, replay the journal. Exit 4 if something else still stops it."""
+
+    async def work(client: Client) -> int:
+        from streamer._proto.streamer.v1 import admin_pb2
+
+        status = await client.call(client.admin.StartSending, admin_pb2.StartSendingRequest(accept_node=accept_node))
+        why = ", ".join(status.stopped_by)
+        _show(connection, status, f"sending is still stopped: {why}" if why else "sending is on")
+        return NOT_DRAINED if why else 0
+
+    return connection.run(work)
+
+
+def _show(connection: Connection, status: admin_pb2.Status, text: str) -> None:
+    if connection.as_json:
+        print_json(as_dict(status))
+    else:
+        click.echo(text)

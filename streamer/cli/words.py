@@ -1,0 +1,81 @@
+"""How amounts, durations, rates, budgets and records are written on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from streamer.money import SECOND_NS, parse_amount, parse_duration, parse_rate
+
+
+class Word(click.ParamType[Any]):
+    """A parameter that one function reads; its ValueError is the message."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value as it is meant."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def read_budget(text: str) -> tuple[int, str] | None:
+    """Read "10000sat", "10000sat/1d" or "none" as (msat, period)."""
+    if text == "none":
+        return None
+    amount, slash, period = text.partition("/")
+    if slash:
+        parse_duration(period)
+    return parse_amount(amount), period or "total"
+
+
+def read_time(text: str) -> int:
+    """Read an ISO 8601 moment with its zone ("2030-01-01T00:00:00Z") as nanoseconds since 1970."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"time {text!r} is not understood: write for example 2030-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"time {text!r} has no zone: write {text}Z for UTC, or for example {text}+02:00")
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * SECOND_NS + since.microseconds * 1_000
+
+
+def read_pair(text: str) -> tuple[str, str]:
+    """Read "key=value"."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"{text!r} is not understood: write NAME=VALUE")
+    return key, value
+
+
+def read_record(text: str) -> tuple[int, str]:
+    """Read "TYPE=HEX"."""
+    kind, equals, value = text.partition("=")
+    if not equals or not kind.isdecimal():
+        raise ValueError(f"record {text!r} is not understood: write TYPE=HEX, for example 7629169=7b7d")
+    return int(kind), value
+
+
+def read_catch_up(text: str) -> int | None:
+    """Read a duration, or "forever" as None."""
+    return None if text == "forever" else parse_duration(text)
+
+
+AMOUNT = Word("amount", parse_amount)
+DURATION = Word("duration", parse_duration)
+RATE = Word("rate", parse_rate)
+BUDGET = Word("budget", read_budget)
+TIME = Word("time", read_time)
+PAIR = Word("name=value", read_pair)
+RECORD = Word("type=hex", read_record)
+CATCH_UP = Word("duration|forever", read_catch_up)
