@@ -7,15 +7,30 @@ import json
 import signal
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
+from streamer.money import parse_duration
+from streamer.simulator.channels import Policy
 from streamer.simulator.macaroon import REQUIRED
 from streamer.simulator.serve import MAX_CHANNELS, MAX_NODES, Plan, ServedNetwork, start_network
 from streamer.simulator.server import Unavailable
+from streamer.simulator.troubles import Troubles
 
 LEAST = tuple(("uri", method) for method in REQUIRED if not method.endswith("DeletePayment"))
-"""The permissions that streamer needs; streamer.macaroon has no others."""
+"""The permissions that streamer needs; DIR/NAME/streamer.macaroon has no others."""
+
+
+def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    """Nanoseconds; a usage error names what is wrong."""
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+SHARE = click.FloatRange(0, 1)
 
 
 @click.command("simulate")
@@ -23,32 +38,61 @@ LEAST = tuple(("uri", method) for method in REQUIRED if not method.endswith("Del
 @click.option("--nodes", type=click.IntRange(2, MAX_NODES), default=2, show_default=True, help="How many nodes.")
 @click.option("--channels", type=click.IntRange(1, MAX_CHANNELS), default=10, show_default=True, help="Channels to each node.")
 @click.option("--capacity", type=click.IntRange(20_000, 1_000_000_000), default=10_000_000, show_default=True, help="Sat in each channel.")
+@click.option("--hub", is_flag=True, help="The others are reached through a hub that asks fees.")
+@click.option("--base-fee", type=click.IntRange(0), default=1_000, show_default=True, help="The hub's base fee in msat.")
+@click.option("--fee-ppm", type=click.IntRange(0, 1_000_000), default=1, show_default=True, help="The hub's fee per million.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep balances, payments and invoices in FILE.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Keys and chance follow from it.")
 @click.option("--like-lnd", is_flag=True, help="As quick as a measured lnd, instead of instant.")
-@click.option("--network", "chain", type=click.Choice(["regtest", "signet", "testnet", "mainnet"]), default="regtest", show_default=True)
+@click.option("--payments-per-second", type=click.IntRange(0), default=0, help="What the first node manages; 0: any number.")
+@click.option("--latency", callback=_duration, metavar="DURATION", default="0s", help="How long each payment takes at least.")
+@click.option("--failure-rate", type=SHARE, default=0.0, help="Share of payments that fail on the way.")
+@click.option(
+    "--restart-every", callback=_duration, metavar="DURATION", default="0s", help="Kill the first node so often; it comes back after 4.3 s."
+)
+@click.option("--orphan-rate", type=SHARE, default=0.33, show_default=True, help="Share of open payments that a restart orphans.")
+@click.option("--away-every", callback=_duration, metavar="DURATION", default="0s", help="Take each receiver offline so often.")
+@click.option("--away-for", callback=_duration, metavar="DURATION", default="30s", show_default=True, help="How long it stays away.")
+@click.option("--hold-every", callback=_duration, metavar="DURATION", default="0s", help="Let each receiver hold HTLCs so often.")
+@click.option("--hold-for", callback=_duration, metavar="DURATION", default="1m", show_default=True, help="How long it holds them.")
+@click.option("--network", type=click.Choice(["regtest", "signet", "testnet", "mainnet"]), default="regtest", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the first node; the others follow. 0: free ones.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when ready.")
-def command(
-    *,
-    folder: Path | None,
-    nodes: int,
-    channels: int,
-    capacity: int,
-    state: Path | None,
-    seed: int,
-    like_lnd: bool,
-    chain: str,
-    port: int,
-    as_json: bool,
-) -> None:
+def command(folder: Path | None, as_json: bool, **options: Any) -> None:
     """Run simulated lnd nodes that speak lnd's gRPC; the first is funded towards the others."""
-    plan = Plan(nodes, channels, capacity, seed, chain, like_lnd, port=port, state=state)
+    plan = _plan(options)
     with tempfile.TemporaryDirectory(prefix="streamer-simulate-") as temporary:
         try:
             asyncio.run(_serve(folder or Path(temporary), plan, as_json=as_json))
         except (Unavailable, OSError, ValueError) as error:
             raise click.ClickException(str(error)) from error
+
+
+def _plan(options: dict[str, Any]) -> Plan:
+    troubles = Troubles(
+        failure_rate=options["failure_rate"],
+        restart_every_ns=options["restart_every"],
+        orphan_rate=options["orphan_rate"],
+        away_every_ns=options["away_every"],
+        away_for_ns=options["away_for"],
+        hold_every_ns=options["hold_every"],
+        hold_for_ns=options["hold_for"],
+    )
+    return Plan(
+        nodes=options["nodes"],
+        channels=options["channels"],
+        capacity_sat=options["capacity"],
+        seed=options["seed"],
+        chain=options["network"],
+        like_lnd=options["like_lnd"],
+        payments_per_second=options["payments_per_second"],
+        latency_ns=(options["latency"], options["latency"]),
+        hub=options["hub"],
+        policy=Policy(options["base_fee"], options["fee_ppm"]),
+        troubles=troubles,
+        port=options["port"],
+        state=options["state"],
+    )
 
 
 async def _serve(folder: Path, plan: Plan, *, as_json: bool) -> None:

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from streamer.money import SECOND_NS
 from streamer.ports import Clock
+from streamer.simulator.channels import Policy
 from streamer.simulator.clock import RealClock
 from streamer.simulator.credentials import Credentials, make_credentials
 from streamer.simulator.drive import Simulation
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.network import Network
-from streamer.simulator.pace import Pace
+from streamer.simulator.pace import LND_CURVE, Pace
 from streamer.simulator.server import NodeServer
 from streamer.simulator.state import load, save
+from streamer.simulator.troubles import Troubles, begin
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
 """What the first nodes are called; the others are node9, node10, …"""
+
+HUB = "hub"
+"""What the node between the first and the others is called."""
 
 MAX_NODES = 100
 MAX_CHANNELS = 100
@@ -33,7 +39,9 @@ MAX_CHANNELS = 100
 class Plan:
     """What to build: the first node gets `channels` channels of capacity_sat to each of the others.
 
-    port 0 takes free ports, else the nodes take port, port + 1, …; pace is the first node's.
+    like_lnd, payments_per_second (0: any number) and latency_ns (least, most) pace the first node. With
+    hub the others are reached through a node of that name, which asks policy's fees. port 0 takes
+    free ports, else the nodes take port, port + 1, …
     """
 
     nodes: int = 2
@@ -42,6 +50,11 @@ class Plan:
     seed: int = 0
     chain: str = "regtest"
     like_lnd: bool = False
+    payments_per_second: int = 0
+    latency_ns: tuple[int, int] = (0, 0)
+    hub: bool = False
+    policy: Policy = field(default_factory=Policy)
+    troubles: Troubles = field(default_factory=Troubles)
     host: str = "127.0.0.1"
     port: int = 0
     state: Path | None = None
@@ -89,12 +102,21 @@ def build(plan: Plan, now_ns: int) -> Network:
     """The network of a plan, as it is at its first moment."""
     network = Network(plan.seed, start_ns=now_ns, chain=plan.chain)
     first, *others = [network.add_node(name) for name in node_names(plan.nodes)]
-    if plan.like_lnd:
-        first.pace = Pace.like_lnd()
+    first.pace = _pace(plan)
+    source = first
+    if plan.hub:
+        source = network.add_node(HUB)
+        for _ in range(plan.channels):
+            network.open_channel(first, source, plan.capacity_sat * len(others))
     for other in others:
         for _ in range(plan.channels):
-            network.open_channel(first, other, plan.capacity_sat)
+            network.open_channel(source, other, plan.capacity_sat, policy=plan.policy)
     return network
+
+
+def _pace(plan: Plan) -> Pace:
+    gap_ns = SECOND_NS // plan.payments_per_second if plan.payments_per_second else 0
+    return Pace(plan.latency_ns, gap_ns, LND_CURVE if plan.like_lnd else ())
 
 
 @asynccontextmanager
@@ -114,6 +136,7 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
         simulation = stack.enter_context(Simulation(network, clock))
         if plan.state is not None:
             stack.callback(save, network, plan.state)
+        begin(simulation, plan.troubles)
         served, credentials = [], {}
         for number, (name, node) in enumerate(network.named.items()):
             files = make_credentials(folder / name, str(plan.seed), name)
