@@ -32,4 +32,5 @@ def lnd_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         for other, channels in ((receiver, 4), (deaf, 1)):
             network.connect(payer, other)
             network.open_channels(payer, other, channels)
+            network.wait_known(payer, other)
         yield network

@@ -98,6 +98,11 @@ class Network:
     def wait_active(self, one: Lnd, other: Lnd, count: int) -> None:
         until(f"{count} channels are active", lambda: self.active(one, other) >= count and self.active(other, one) >= count)
 
+    def wait_known(self, one: Lnd, other: Lnd) -> None:
+        """Until one has other's announcement in its graph, with its features."""
+        request = ln.NodeInfoRequest(pub_key=other.pubkey.hex())
+        until(f"{one.name} knows {other.name}", lambda: len(one.rpc("GetNodeInfo", request).node.features) > 0)
+
     def wait_synced(self, *nodes: Lnd) -> None:
         """Until the nodes (all that run, if none is named) have seen the newest block."""
         height = self.btcd.height()
