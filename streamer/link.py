@@ -198,14 +198,7 @@ class Link:
         try:
             while not lost.done():
                 self.engine.wake()
-                look = asyncio.ensure_future(self._look.wait())
-                await asyncio.wait(
-                    {lost, look}, timeout=BLOCKED_LOOK_SECONDS if self.blocked else LOOK_SECONDS, return_when="FIRST_COMPLETED"
-                )
-                look.cancel()
-                if self._look.is_set():
-                    self._look.clear()
-                    await asyncio.wait({lost}, timeout=BLOCKED_LOOK_SECONDS)
+                await self._until_look(lost)
                 if not lost.done():
                     await self._look_at_channels()
             return lost.result()
@@ -213,6 +206,18 @@ class Link:
             return str(error)
         finally:
             lost.cancel()
+
+    async def _until_look(self, lost: asyncio.Future[str]) -> None:
+        """Until it is time to look at the channels again, or the connection is lost."""
+        asked = asyncio.ensure_future(self._look.wait())
+        try:
+            wait = BLOCKED_LOOK_SECONDS if self.blocked else LOOK_SECONDS
+            await asyncio.wait({lost, asked}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+        if self._look.is_set():
+            self._look.clear()
+            await asyncio.wait({lost}, timeout=BLOCKED_LOOK_SECONDS)
 
     async def _look_at_channels(self) -> None:
         channels = await self.node.channels()

@@ -238,6 +238,7 @@ class Recovery:
         up_since_ns = self.sender.up_since_ns
         steady = up_since_ns > 0 and now_ns - up_since_ns >= STEADY_NS
         return Circumstances(
+            refused=loose.refusal is not None,
             ghost=self.haunted(loose.payment, now_ns),
             may_resend=self.sender.may_resend(loose.payment),
             witness=witness,

@@ -29,13 +29,15 @@ class Verdict(Enum):
 class Circumstances:
     """What is known beside the answer.
 
-    ghost: a call of unknown end may be alive. may_resend: switch, stream and pace allow it now.
+    refused: the newest call was answered with an error status before any update. ghost: a call of
+    unknown end may be alive. may_resend: switch, stream and pace allow it now.
     witness: the newest payment that the node had accepted is still known to it. closing: a channel
     went into closing since. pending: the hash is in a channel's pending HTLCs. down_since_send: the
     node's connection was lost since the payment was sent. steady: the node has been up, its channels
     active, for a minute. long_open: open for longer than hold_after.
     """
 
+    refused: bool
     ghost: bool
     may_resend: bool
     witness: bool
@@ -53,6 +55,8 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
     if answer.kind is Kind.FAILED:
         return _resend_or_wait(so) if so.ghost else Verdict.FAIL
     if answer.kind is Kind.NOT_FOUND:
+        if so.refused and not so.ghost and not payment.accepted:
+            return Verdict.FAIL
         if payment.accepted or not so.witness or so.closing:
             return Verdict.LOST_SIGHT
         return _resend_or_wait(so) if so.ghost else Verdict.FAIL
