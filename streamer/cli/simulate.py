@@ -47,9 +47,7 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--payments-per-second", type=click.IntRange(0), default=0, help="What the first node manages; 0: any number.")
 @click.option("--latency", callback=_duration, metavar="DURATION", default="0s", help="How long each payment takes at least.")
 @click.option("--failure-rate", type=SHARE, default=0.0, help="Share of payments that fail on the way.")
-@click.option(
-    "--restart-every", callback=_duration, metavar="DURATION", default="0s", help="Kill the first node so often; it comes back after 4.3 s."
-)
+@click.option("--restart-every", callback=_duration, metavar="DURATION", default="0s", help="Kill the first node so often; back in 4.3 s.")
 @click.option("--orphan-rate", type=SHARE, default=0.33, show_default=True, help="Share of open payments that a restart orphans.")
 @click.option("--away-every", callback=_duration, metavar="DURATION", default="0s", help="Take each receiver offline so often.")
 @click.option("--away-for", callback=_duration, metavar="DURATION", default="30s", show_default=True, help="How long it stays away.")

@@ -192,6 +192,7 @@ class Faults:
         for watcher in list(node.on_listen):
             watcher()
         if node.up:
+            self._network.resolve_orphans(node)
             self._unstick(node)
 
     def _unstick(self, node: LightningNode) -> None:

@@ -23,7 +23,7 @@ from streamer.simulator.books import (
     Refused,
     Status,
 )
-from streamer.simulator.channels import Side
+from streamer.simulator.channels import Channel, Side
 from streamer.simulator.pace import Pace
 
 MAX_WAITING_CALLS = 100_000
@@ -114,6 +114,7 @@ class LightningNode:
     # who waits at this node
     held: list[Flight] = field(default_factory=list)
     stuck: list[Flight] = field(default_factory=list)
+    orphans: list[tuple[PaymentRecord, Channel]] = field(default_factory=list)
     inbox: deque[Callable[[], None]] = field(default_factory=deque)
     on_down: list[Callable[[str], None]] = field(default_factory=list)
     on_listen: list[Callable[[], None]] = field(default_factory=list)

@@ -124,21 +124,23 @@ class Network:
 
         A call at a frozen node waits there and is executed on the thaw, whoever is gone by then.
         """
-        if not payer.listening:
+        fault = payer.call_fate() if payer.listening else None
+        if fault is None:
+            self._deliver(payer, order, call)
+            return
+        if fault.fate is CallFate.ACCEPTED:
+            self._deliver(payer, order, NOBODY)
+        elif fault.fate is CallFate.LATE:
+            self.at(self.now_ns + fault.late_ns, partial(self._deliver, payer, order, NOBODY))
+        call.cut()
+
+    def _deliver(self, payer: LightningNode, order: Order, call: Call) -> None:
+        if not payer.listening or (payer.frozen and len(payer.inbox) >= MAX_WAITING_CALLS):
             call.cut()
         elif payer.frozen:
-            if len(payer.inbox) >= MAX_WAITING_CALLS:
-                call.cut()
-            else:
-                payer.inbox.append(partial(self.submit, payer, order, call))
-        elif (fault := payer.call_fate()) is None:
-            self._accept(payer, order, call)
+            payer.inbox.append(partial(self._deliver, payer, order, call))
         else:
-            if fault.fate is CallFate.ACCEPTED:
-                self._accept(payer, order, NOBODY)
-            elif fault.fate is CallFate.LATE:
-                self.at(self.now_ns + fault.late_ns, partial(self.submit, payer, order, NOBODY))
-            call.cut()
+            self._accept(payer, order, call)
 
     @staticmethod
     def track(payer: LightningNode, payment_hash: bytes, call: Call, *, follow: bool = True) -> None:
@@ -287,8 +289,20 @@ class Network:
 
     def orphan(self, flight: Flight) -> None:
         """The HTLC vanishes and the payment stays IN_FLIGHT for ever, as a restarted lnd leaves it."""
+        record = flight.record
+        flight.payer.orphans.append((record, record.route[0].side.channel))
         self._release(flight, settled=False)
-        flight.record.route, flight.record.fee_msat, flight.record.orphan = [], 0, True
+        record.route, record.fee_msat, record.orphan = [], 0, True
+
+    def resolve_orphans(self, node: LightningNode) -> None:
+        """What a starting lnd does: orphans whose channel is closed by now end as FAILED."""
+        orphans, node.orphans = node.orphans, []
+        for record, channel in orphans:
+            if channel.closing:
+                record.orphan = False
+                self._end(record, Status.FAILED, Failure.TIMEOUT)
+            else:
+                node.orphans.append((record, channel))
 
     def _release(self, flight: Flight, *, settled: bool) -> None:
         flight.done = True

@@ -130,6 +130,22 @@ def test_a_restart_orphans_a_share_for_ever_and_the_rest_resolves():
     assert net.send(min(range(100), key=lambda n: hash_of(n) != orphans[0].order.payment_hash)).refusal.code == "ALREADY_EXISTS"
 
 
+def test_an_orphan_ends_only_when_its_channel_is_closed_and_the_node_starts_again():
+    net = pair(pace=Pace(SLOW))
+    net.send(1)
+    net.faults.restart("alice", orphan_rate=1.0)
+    net.run(100)
+    record = net.alice.payments[hash_of(1)]
+    net.faults.restart("alice")
+    net.run(100)
+    net.faults.close_channels("alice", "bob")
+    net.run(100)
+    assert (record.status, record.orphan) == (Status.IN_FLIGHT, True)
+    net.faults.restart("alice")
+    net.run(100)
+    assert (record.status, record.orphan, net.bob.received) == (Status.FAILED, False, [])
+
+
 def test_restarting_the_receiver_leaves_no_orphan():
     net = pair(pace=Pace(SLOW))
     calls = [net.send(number) for number in range(50)]
@@ -155,6 +171,15 @@ def test_a_lost_call_is_executed_never_at_once_or_late():
     call = net.send(4)
     net.run()
     assert call.end == "SUCCEEDED"
+
+
+def test_every_late_call_is_late_once_however_many_are_to_be_late():
+    net = pair()
+    net.faults.lose_calls("alice", 10, CallFate.LATE, 5 * SECOND)
+    net.send(1)
+    net.run(5)
+    assert net.alice.payments[hash_of(1)].status is Status.SUCCEEDED
+    assert net.alice.call_fault.count == 9
 
 
 def test_a_ghost_pays_after_its_hash_had_failed():
