@@ -34,3 +34,4 @@ def start_log(settings: LogSettings) -> None:
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(JsonLines() if as_json else logging.Formatter(TEXT))
     logging.basicConfig(level=settings.level.upper(), handlers=[output], force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -61,6 +61,7 @@ def streamer() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -33,7 +33,7 @@ class Connection:
 
     def run(self, work: Callable[[Client], Awaitable[int | None]]) -> int:
         """Connect, do work, and give its exit code (None: 0)."""
-        from streamer.client import Client
+        from streamer.client import CallFailed, Client
 
         config = _config()
         server = self._server or os.environ.get(SERVER_ENV) or (config.api.grpc_listen if config else DEFAULT_SERVER)
@@ -41,7 +41,12 @@ class Connection:
 
         async def connected() -> int:
             async with Client(server, key) as client:
-                return await work(client) or 0
+                try:
+                    return await work(client) or 0
+                except CallFailed as error:
+                    if error.code == "UNAUTHENTICATED" and not key:
+                        raise ConfigError(_no_key(config)) from None
+                    raise
 
         return asyncio.run(connected())
 
@@ -60,21 +65,32 @@ def talks(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def find_key(flag: str | None, config: Config | None) -> str:
-    """The key: --key-file, $STREAMER_KEY_FILE, ~/.config/streamer/key, the data folder. Raises ConfigError."""
+    """The key: --key-file, $STREAMER_KEY_FILE, ~/.config/streamer/key, the data folder; empty if there is none.
+
+    Raises ConfigError if a file that is named or there cannot be read.
+    """
     named = flag or os.environ.get(KEY_ENV)
     if named:
         return _read(Path(named).expanduser())
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "streamer" / "key"
-    data_dir = config.data_dir if config else default_data_dir(os.environ)
-    for path in (home, data_dir / ADMIN_KEY):
+    for path in _usual(config):
         try:
             if path.exists():
                 return _read(path)
         except PermissionError:
             continue
-    raise ConfigError(
-        f"no key found: neither {home} nor {data_dir / ADMIN_KEY} can be read. The daemon writes admin.key into its data folder"
-        f" at the first start; name it with --key-file or ${KEY_ENV}"
+    return ""
+
+
+def _usual(config: Config | None) -> tuple[Path, Path]:
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return home / "streamer" / "key", (config.data_dir if config else default_data_dir(os.environ)) / ADMIN_KEY
+
+
+def _no_key(config: Config | None) -> str:
+    home, data = _usual(config)
+    return (
+        f"no key found: neither {home} nor {data} can be read. The daemon writes admin.key into its data folder at the first start;"
+        f" name it with --key-file or ${KEY_ENV}"
     )
 
 

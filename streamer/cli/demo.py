@@ -72,7 +72,7 @@ async def _demo(length_ns: int | None, as_json: bool) -> dict[str, int | float]:
                 await stopped.wait()
             else:
                 await _show(daemon, network, shown, stopped)
-            price_msat = await _end(daemon, shown)
+            price_msat = await _end(daemon)
         totals = _totals(daemon, price_msat)
     if not as_json:
         _print_end(totals)
@@ -123,14 +123,14 @@ async def _open(daemon: Daemon, network: ServedNetwork) -> list[Shown]:
     return shown
 
 
-async def _end(daemon: Daemon, shown: list[Shown]) -> int:
-    """Cancel the streams; the price of the time that each has run."""
+async def _end(daemon: Daemon) -> int:
+    """Cancel all streams, those opened from elsewhere too; the price of the time that each has run."""
     from streamer.core.lifecycle import price_now_msat
 
     price_msat = 0
-    for entry in shown:
-        price_msat += price_now_msat(entry.stream, daemon.clock.now_ns())
-        await daemon.service.streams.cancel(entry.stream.id)
+    for stream in list(daemon.engines["demo"].book.streams.values()):
+        await daemon.service.streams.cancel(stream.id)
+        price_msat += price_now_msat(stream, stream.state_time_ns)
     return price_msat
 
 
