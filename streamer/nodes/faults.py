@@ -20,6 +20,12 @@ Code = grpc.StatusCode
 LOST_CODES = frozenset({Code.UNAVAILABLE, Code.CANCELLED, Code.DEADLINE_EXCEEDED})
 """Made by the client itself, or by a dying server: the payment may still be executed."""
 
+NO_REFUSAL_CODES = LOST_CODES | {Code.INTERNAL, Code.RESOURCE_EXHAUSTED, Code.DATA_LOSS}
+"""For a payment these are no answer of lnd's either: gRPC makes them of a stream that was reset."""
+
+_NOT_FROM_LND = ("http2 header with status", "RST_STREAM", "Stream removed")
+"""In the details that gRPC itself writes, for one of a proxy's answers."""
+
 STATES: dict[int, str] = {
     state.NON_EXISTING: "has no wallet yet: create one with `lncli create`",
     state.LOCKED: "has its wallet locked: unlock it with `lncli unlock`",
@@ -37,7 +43,7 @@ def send_failure(error: AioRpcError, accepted: bool) -> Answer:
     """A send that ended with an error status. accepted: an update came before."""
     code = error.code()
     text = error.details() or code.name
-    if accepted or code in LOST_CODES:
+    if accepted or code in NO_REFUSAL_CODES or any(part in text for part in _NOT_FROM_LND):
         return Answer(Kind.LOST, accepted=accepted, closed=accepted, message=text)
     if code is Code.ALREADY_EXISTS:
         return Answer(Kind.DUPLICATE, message=text)

@@ -29,6 +29,11 @@ def failed(reason: Any) -> ln.Payment:
     return ln.Payment(status=ln.Payment.FAILED, value_msat=5000, failure_reason=reason, payment_index=9)
 
 
+def doubt(text: str) -> Answer:
+    """Lost, and perhaps still alive at the node."""
+    return Answer(Kind.LOST, False, False, message=text)
+
+
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
@@ -39,9 +44,12 @@ def failed(reason: Any) -> ln.Payment:
         ([], Answer(Kind.LOST, False, False, message="lnd ended the call without a result")),
         ([ln.Payment(status=77)], Answer(Kind.LOST, True, True, message="lnd ended the call without a result")),
         ([FLYING, (Code.UNKNOWN, "no more")], Answer(Kind.LOST, True, True, message="no more")),
-        ([(Code.UNAVAILABLE, "stopping")], Answer(Kind.LOST, False, False, message="stopping")),
-        ([(Code.CANCELLED, "gone")], Answer(Kind.LOST, False, False, message="gone")),
-        ([(Code.DEADLINE_EXCEEDED, "late")], Answer(Kind.LOST, False, False, message="late")),
+        ([(Code.UNAVAILABLE, "stopping")], doubt("stopping")),
+        ([(Code.CANCELLED, "gone")], doubt("gone")),
+        ([(Code.DEADLINE_EXCEEDED, "late")], doubt("late")),
+        ([(Code.INTERNAL, "Received RST_STREAM with error code 2")], doubt("Received RST_STREAM with error code 2")),
+        ([(Code.UNKNOWN, "Received http2 header with status: 500")], doubt("Received http2 header with status: 500")),
+        ([(Code.RESOURCE_EXHAUSTED, "calm")], doubt("calm")),
         ([FLYING, (Code.UNAVAILABLE, "stopping")], Answer(Kind.LOST, True, True, message="stopping")),
         ([(Code.ALREADY_EXISTS, "invoice is already paid")], Answer(Kind.DUPLICATE, message="invoice is already paid")),
         ([(Code.UNKNOWN, "self-payments not allowed")], Answer(Kind.REFUSED, message="self-payments not allowed")),
