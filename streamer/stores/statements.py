@@ -50,7 +50,7 @@ def _seldom(connection: sqlite3.Connection, batch: Batch) -> None:
     if batch.requests:
         connection.executemany("INSERT OR IGNORE INTO requests VALUES (?,?,?)", batch.requests.values())
     if batch.settings:
-        connection.executemany("INSERT OR REPLACE INTO settings VALUES (?,?)", batch.settings.values())
+        _write(connection, insert_settings, list(batch.settings.values()))
 
 
 def _write(connection: sqlite3.Connection, statement: Callable[[int], str], rows: Sequence[Row]) -> int:
@@ -92,6 +92,12 @@ def insert_streams(rows: int) -> str:
         f"INSERT INTO streams (key,id,state,document,crc) {_values(5, rows)} ON CONFLICT (key) DO UPDATE"
         " SET state=excluded.state,document=excluded.document,crc=excluded.crc"
     )
+
+
+@cache
+def insert_settings(rows: int) -> str:
+    """Writes settings whole."""
+    return f"INSERT OR REPLACE INTO settings (name,value) {_values(2, rows)}"
 
 
 @cache
