@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from streamer.core import ends
 from streamer.core.book import Book
+from streamer.core.payment import Event
 from streamer.errors import NodeRejected
-from streamer.model import Facts, Payment, Stream
+from streamer.model import Facts, Kind, Payment, PaymentState, Stream
 from streamer.nodes.keysend import (
     PREIMAGE_TYPE,
     STREAM_TYPE,
@@ -29,6 +30,7 @@ from streamer.ports import Node, NodePayment
 from streamer.reasons import Halt
 
 PAGE = 500
+FAILED = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
 
 Find = Callable[[str, int], Awaitable[Payment | None]]
 Defer = Callable[[Callable[[int, Facts], None]], None]
@@ -45,6 +47,8 @@ class Adopted:
 async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret: bytes, index: int) -> list[Payment]:
     """Read the node's payments after index and take in what is ours and unknown; those still open.
 
+    One that the journal knows as failed, and the node as settled, settles late.
+
     Raises NodeUnavailable, or NodeRejected with HASH_COLLISION if one of our hashes was paid to
     somebody else.
     """
@@ -57,8 +61,13 @@ async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret
     while page := await node.payments_after(index, PAGE):
         index = page[-1].index
         for theirs in page:
-            found = await _ours(theirs, by_token, find, secret)
+            found = _ours(theirs, by_token, secret)
             if found is None:
+                continue
+            known = await find(found[0].id, found[1].seq)
+            if known is not None:
+                if known.state in FAILED and theirs.answer.kind is Kind.SETTLED:
+                    defer(_late(book, known, theirs))
                 continue
             payment = _payment(book, found[0], found[1], theirs)
             defer(_adoption(book, found[0], Adopted(payment, theirs)))
@@ -66,7 +75,7 @@ async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret
     return open_payments
 
 
-async def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], find: Find, secret: bytes) -> tuple[Stream, StreamRecord] | None:
+def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], secret: bytes) -> tuple[Stream, StreamRecord] | None:
     value = theirs.records.get(STREAM_TYPE)
     if value is None:
         return None
@@ -80,7 +89,7 @@ async def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], find: 
         if stream.terms.destination != theirs.destination:
             text = f"payment {stream.id}.{record.seq} went to {theirs.destination.hex()}, which is not the stream's destination"
             raise NodeRejected(text, Halt.HASH_COLLISION)
-        return None if await find(stream.id, record.seq) is not None else (stream, record)
+        return stream, record
     return None
 
 
@@ -91,6 +100,15 @@ def _payment(book: Book, stream: Stream, record: StreamRecord, theirs: NodePayme
         theirs.answer.amount_msat, 0, book.limits.cltv_limit, book.limits.timeout_seconds, records, theirs.create_time_ns,
         theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0,
     )  # fmt: skip
+
+
+def _late(book: Book, known: Payment, theirs: NodePayment) -> Callable[[int, Facts], None]:
+    """A ghost of a failed payment was executed after all (money rule 4)."""
+
+    def action(now_ns: int, facts: Facts) -> None:
+        ends.resolve(book, known, Event.SETTLED, theirs.answer, now_ns, facts)
+
+    return action
 
 
 def _adoption(book: Book, stream: Stream, adopted: Adopted) -> Callable[[int, Facts], None]:

@@ -97,7 +97,7 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         build = _Build(config, store, clock, folder.secret, shared, telling)
         engines = {node.name: build.engine(node, adapters[node.name], snapshot) for node in settings}
         daemon = await _open(stack, config, build, engines, snapshot, metrics, feed, Keys(key))
-        tasks = [asyncio.ensure_future(engine.run()) for engine in engines.values()]
+        tasks = [asyncio.ensure_future(build.supervised(engine)) for engine in engines.values()]
         try:
             yield daemon
         finally:
@@ -194,7 +194,17 @@ class _Build:
                 book.schedule(stream)
         return engine
 
+    async def supervised(self, engine: Engine) -> None:
+        """Run engine; should it break, stop everything rather than guess (money rule 10)."""
+        try:
+            await engine.run()
+        except Exception as error:
+            log.exception("the engine of node %s broke", engine.name)
+            text = f"the engine of node {engine.name} broke ({error}); nothing is paid until `streamer sending start` replays the journal"
+            self.halt(Halt.STORE_FAILED, text)
+
     def halt(self, halt: Halt, text: str) -> None:
+        """Stop sending of the whole daemon, and say so once."""
         if halt not in self.shared.switch.halts:
             log.error("sending is stopped (%s): %s", halt, text)
             self.shared.switch.stop(halt, text)

@@ -104,6 +104,7 @@ class Engine:
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._in_flight = 0
+        self._failed = False
 
     # -- what others see ------------------------------------------------------------------------
 
@@ -149,6 +150,12 @@ class Engine:
         """Do action in the next turn, with (now_ns, facts); what it puts into facts becomes durable."""
         self._actions.append(action)
         self._wake.set()
+
+    async def turn(self) -> None:
+        """Return when what was deferred before has been done and is durable."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.defer(lambda _, __: None if done.done() else done.set_result(None))
+        await done
 
     def resend(self, payment: Payment) -> None:
         """Send the same intent again, as soon as all gates allow it."""
@@ -240,7 +247,7 @@ class Engine:
     async def drain(self) -> None:
         """Plan nothing new and wait until no call is with the node."""
         self.stopping = True
-        while self._in_flight or self._outbox or self._ends or self._actions:
+        while not self._failed and (self._in_flight or self._outbox or self._ends or self._actions):
             self._wake.set()
             await asyncio.sleep(0.02)
 
@@ -271,18 +278,24 @@ class Engine:
         try:
             await self._store.append(facts)
         except StoreFailed as error:
+            self._failed = True
             self._on_store_failed(str(error))
             return False
         return True
 
+    def _room(self) -> int:
+        """Free places in the window: by the calls that are with the node, and by the payments that are open."""
+        size = self.window.size
+        return min(size - self._in_flight - len(self._outbox), size - len(self.book.slots.window))
+
     def _plan(self, now_ns: int, facts: Facts) -> tuple[list[Payment], list[Payment]]:
-        room = min(self.window.size - self._in_flight - len(self._outbox), self._bucket.available(now_ns))
+        tokens = self._bucket.available(now_ns)
         resent: list[Payment] = []
-        while room > len(resent) and self._resends:
+        while min(tokens, self.window.size - self._in_flight) > len(resent) and self._resends:
             payment = self._resends.popleft()
             if payment.open:
                 resent.append(payment)
-        planned = self.book.plan(now_ns, min(room - len(resent), self.window.size - len(self.book.slots.window)), facts)
+        planned = self.book.plan(now_ns, min(self._room(), tokens - len(resent)), facts)
         if planned or resent:
             self._bucket.take(len(planned) + len(resent), now_ns)
         return planned, resent
@@ -292,7 +305,7 @@ class Engine:
         wait_ns = WAKE_AT_LEAST_NS
         if self.paying:
             due = self.book.next_ns()
-            if due is not None and self.window.size > self._in_flight:
+            if due is not None and self._room() > 0:
                 wait_ns = min(wait_ns, max(due, self._bucket.next_ns(now_ns)) - now_ns)
         if wait_ns > 0 or not self._wake.is_set():
             timer = asyncio.get_running_loop().call_later(max(wait_ns, 0) / SECOND_NS, self._wake.set)
@@ -305,7 +318,7 @@ class Engine:
             self._actions.popleft()(now_ns, facts)
         for _ in range(len(self._ends)):
             payment, answer, event = self._ends.popleft()
-            if not payment.open:
+            if not payment.open and event is None:
                 continue
             if event is not None:
                 ends.resolve(self.book, payment, event, answer, now_ns, facts)
@@ -361,7 +374,7 @@ class Engine:
             self.window.ended(payment.destination, now_ns - began_ns, now_ns, self._in_flight)
         self._ends.append((payment, answer, event))
         if answer.accepted:
-            self.link.witness = payment.payment_hash
+            self.link.saw(payment.payment_hash, answer.index)
 
     def _tell(self, now_ns: int) -> None:
         tally = self.book.tally

@@ -57,6 +57,9 @@ class Engine(Protocol):
     def wake(self) -> None:
         """Look at what is due."""
 
+    async def turn(self) -> None:
+        """Return when what was deferred has been done."""
+
     async def find(self, owner: str, seq: int) -> Payment | None:
         """The payment in the journal."""
 
@@ -96,6 +99,11 @@ class Link:
         self.witness = self._remembered = self.recovery.witness = bytes.fromhex(witness) or None
         self.recovery.closing = frozenset(settings.get(self._key("closing"), "").split())
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
+
+    def saw(self, payment_hash: bytes, index: int) -> None:
+        """The node has accepted this payment: the newest witness."""
+        self.witness = payment_hash
+        self.last_index = max(self.last_index, index)
 
     def remember(self, facts: Facts) -> None:
         """Put the newest witness into a commit that happens anyway."""
@@ -140,7 +148,9 @@ class Link:
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
         await self._look_at_channels()
         await self._make_witness()
-        for payment in await adopt_unknown(self.node, self.book, self.engine.defer, self.engine.find, self.terms.secret, self.last_index):
+        adopted = await adopt_unknown(self.node, self.book, self.engine.defer, self.engine.find, self.terms.secret, self.last_index)
+        await self.engine.turn()
+        for payment in adopted:
             self.recovery.replay(payment)
         await self.recovery.catch_up()
         self.switch.lift(Halt.RECOVERING)
@@ -189,7 +199,7 @@ class Link:
         )
         answer = await self.node.send(payment, preimage, WITNESS_PATIENCE_SECONDS)
         if answer.accepted:
-            self.witness = self.recovery.witness = payment.payment_hash
+            self.saw(payment.payment_hash, answer.index)
             self.engine.defer(lambda _, facts: self.remember(facts))
 
     async def _stay(self) -> str:
@@ -212,7 +222,7 @@ class Link:
         asked = asyncio.ensure_future(self._look.wait())
         try:
             wait = BLOCKED_LOOK_SECONDS if self.blocked else LOOK_SECONDS
-            await asyncio.wait({lost, asked}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((lost, asked), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
         if self._look.is_set():

@@ -244,7 +244,7 @@ class Recovery:
             witness=witness,
             closing=channels is not None and self._closes(channels),
             pending=pending,
-            down_since_send=loose.down_since_send,
+            down_since_send=loose.down_since_send or up_since_ns > loose.payment.planned_ns,
             steady=steady and channels is not None and all(channel.active for channel in channels.channels),
             long_open=now_ns - loose.payment.planned_ns >= self.patience.hold_after_ns,
         )
