@@ -102,7 +102,7 @@ def test_the_client_says_who_did_not_answer_and_speaks_to_loopback_only() -> Non
         async with Client("127.0.0.1:1", KEY) as nobody:
             await nobody.call(nobody.admin.GetStatus, admin_pb2.GetStatusRequest())
 
-    with pytest.raises(NotReachable, match="no daemon answers at 127.0.0.1:1: start it with `streamer serve`"):
+    with pytest.raises(NotReachable, match="start it with `streamer serve`"):
         asyncio.run(ask())
     for server, says in (("10.0.0.1:8881", "the key would travel in the clear"), ("here", "write host:port")):
         with pytest.raises(InvalidArgument, match=says):

@@ -9,6 +9,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.client import CallFailed
+from streamer.core import ends
+from streamer.model import Facts
 from streamer.nodes.keysend import payment_hash
 from streamer.reasons import Halt
 from tests.api.house import House, in_house
@@ -59,7 +61,7 @@ def test_the_same_request_id_pays_once_even_at_once() -> None:
 
 def test_a_payment_that_outlasts_the_deadline_is_pending_and_goes_on() -> None:
     async def test(house: House) -> None:
-        house.network.named["receiver"].hold = True
+        house.simulation.faults.hold("receiver")
         paid = await pay(house, timeout=1.0)
         assert paid.state == payment_pb2.Payment.PENDING
         assert not paid.preimage
@@ -176,5 +178,28 @@ def test_status_counts_what_was_paid_and_names_what_is_wrong() -> None:
         house.engine.link.problem = "no way"
         status = await house.client.call(house.client.admin.GetStatus, admin_pb2.GetStatusRequest())
         assert list(status.problems) == ["node payer: no way"]
+
+    in_house(test)
+
+
+def test_a_payment_in_doubt_is_listed_and_can_be_written_off_for_good() -> None:
+    async def test(house: House) -> None:
+        house.simulation.faults.hold("receiver")
+        paid = await pay(house, timeout=1.0)
+        payment = next(iter(house.engine.book.payments.values()))
+        ends.doubt(house.engine.book, payment, payment.planned_ns, Facts())
+        assert [(found.id, found.in_doubt) for found in (await listed(house, "in_doubt")).payments] == [(paid.id, True)]
+        request = payment_pb2.WriteOffPaymentRequest(id=paid.id)
+        done = await house.client.call(house.client.payments.WriteOffPayment, request)
+        assert done.state == payment_pb2.Payment.WRITTEN_OFF
+        assert (await house.client.call(house.client.payments.WriteOffPayment, request)).state == payment_pb2.Payment.WRITTEN_OFF
+        stored = await house.store.payment(paid.id, 0)
+        assert stored is not None
+        assert stored.state == "WRITTEN_OFF"
+        assert house.engine.book.budgets.spend_limit.spent_msat == 7_000 + 5_000
+        assert (await pay(house)).state == payment_pb2.Payment.WRITTEN_OFF
+        settled = await pay(house, "other", destination=house.pubkey("other"))
+        with pytest.raises(CallFailed, match="there is nothing to write off"):
+            await house.client.call(house.client.payments.WriteOffPayment, payment_pb2.WriteOffPaymentRequest(id=settled.id))
 
     in_house(test)
