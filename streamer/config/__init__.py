@@ -113,5 +113,5 @@ def _check(config: Config) -> None:
         raise ConfigError(
             f"streams.max_payment_msat ({streams.max_payment_msat}) is below streams.min_payment_msat ({streams.min_payment_msat})"
         )
-    if config.api.grpc_listen == config.api.http_listen:
+    if config.api.grpc_listen == config.api.http_listen and not config.api.grpc_listen.endswith(":0"):
         raise ConfigError(f"api.grpc_listen and api.http_listen are the same address ({config.api.grpc_listen})")
