@@ -219,13 +219,17 @@ async def real_stage(network: Network) -> AsyncIterator[Stage]:
     try:
         yield Stage(parties, RealSwitches(network))
     finally:
-        await asyncio.to_thread(recover, network)
+        recover(network)
 
 
 def recover(network: Network) -> None:
-    """Whatever a scene did, the next one finds the nodes thawed and their channels active."""
+    """Whatever a scene did, the next one finds the nodes running, thawed, and their channels active."""
     for node in network.nodes:
-        node.thaw()
+        if node.child.running:
+            node.thaw()
+        else:
+            node.start(wait=False)
+    for node in network.nodes:
         node.wait_ready()
     payer, *others = network.nodes
     for other in others:
