@@ -29,6 +29,9 @@ from streamer.stores.statements import write
 PENDING_ROWS = 262_144
 """Rows that may wait for the disk. Reached only if the disk stands still; the store then fails."""
 
+PURGE_PAUSE_SECONDS = 0.01
+"""Least time between two steps of retention: 200 rows each, so more than an engine can add."""
+
 Observer = Callable[[float, int], None]
 """Called in the loop after each commit: seconds it took, appends it made durable."""
 
@@ -56,6 +59,7 @@ class Writer:
         self._pending = Batch()
         self._waiters: list[asyncio.Future[None]] = []
         self._purges: deque[_Purge] = deque()
+        self._purge_from = 0.0
         self._wake: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
@@ -101,8 +105,9 @@ class Writer:
         while self._next() != _STOP:
             if self._waiters:
                 self._commit()
-            if self._purges:
+            if self._purges and time.monotonic() >= self._purge_from:
                 self._purge(self._purges[0])
+                self._purge_from = time.monotonic() + PURGE_PAUSE_SECONDS
         while self._purges:
             self._tell(self._purge_done, self._purges.popleft())
         try:
@@ -113,7 +118,7 @@ class Writer:
 
     def _next(self) -> int:
         try:
-            return self._wake.get(block=not self._purges)
+            return self._wake.get(timeout=PURGE_PAUSE_SECONDS if self._purges else None)
         except queue.Empty:
             return _WORK
 
