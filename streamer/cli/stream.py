@@ -39,6 +39,9 @@ def open_(connection: Connection, destination: str, rate: tuple[int, int], **opt
     It pays in advance, from now on, until it ends, its budget is spent, or it is cancelled.
     """
 
+    if options["request_id"] and options["for_"] is not None:
+        raise click.UsageError("--for counts from now, so that a retry would ask for something else: use --end with --request-id")
+
     async def work(client: Client) -> None:
         from streamer._proto.streamer.v1 import stream_pb2
 

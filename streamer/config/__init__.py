@@ -108,6 +108,8 @@ def _whole(values: Mapping[str, Value], key: str, default: int) -> int:
 
 
 def _check(config: Config) -> None:
+    if config.simulator and config.nodes:
+        raise ConfigError(f"simulator = true and a node ({config.nodes[0].name}) exclude each other: real and simulated money never mix")
     streams = config.streams
     if streams.max_payment_msat is not None and streams.max_payment_msat < streams.min_payment_msat:
         raise ConfigError(

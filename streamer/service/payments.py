@@ -22,7 +22,7 @@ from streamer.service.filters import PaymentFilter, page_size, page_start, parse
 from streamer.service.once import Once
 from streamer.service.orders import PaymentOrder, digest
 from streamer.service.reports import PaymentReport
-from streamer.service.seams import Surroundings
+from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import check_amount, check_destination, check_records, check_request_id
 
 ID_BYTES = 16
@@ -59,7 +59,7 @@ class Payments:
 
     async def _send(self, order: PaymentOrder, asked: Request, patience_seconds: float) -> Payment:
         engine, settings = self._around.engine_for(order.node), self._around.settings
-        check_destination(order.destination, None if engine.identity is None else engine.identity.pubkey)
+        check_destination(order.destination, own_pubkey(engine))
         check_amount("amount_msat", order.amount_msat, settings.min_payment_msat)
         check_records(order.records)
         fee_limit = order.fee_limit_msat

@@ -59,3 +59,10 @@ class Surroundings:
             wanted = sum(payments_per_second(stream.terms) for stream in streams if stream.state in ASKING)
             self._wanted[engine.name] = (now_ns, wanted)
         return wanted
+
+
+def own_pubkey(engine: Engine) -> bytes | None:
+    """Of the connected node, or the one that the journal knows while it is not reached."""
+    if engine.identity is not None:
+        return engine.identity.pubkey
+    return bytes.fromhex(engine.link.known_pubkey) or None

@@ -24,7 +24,7 @@ from streamer.service.once import Once
 from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
 from streamer.service.payments import report_payment
 from streamer.service.reports import Event, PaymentReport, StreamReport
-from streamer.service.seams import Surroundings
+from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import changed_terms, check_request_id, default_payment_interval_ns, order_of, terms_of
 
 ID_BYTES = 16
@@ -64,7 +64,7 @@ class Streams:
     async def _open(self, order: StreamOrder, engine: Engine, asked: Request | None) -> StreamReport:
         around = self._around
         now_ns = around.clock.now_ns()
-        terms = terms_of(order, now_ns, around.settings, engine.name, _own_pubkey(engine))
+        terms = terms_of(order, now_ns, around.settings, engine.name, own_pubkey(engine))
         self._require_room()
         facts = Facts()
         stream = lifecycle.new_stream("st_" + secrets.token_hex(ID_BYTES), next(around.stream_keys), terms, now_ns)
@@ -77,7 +77,7 @@ class Streams:
 
     async def _forecast(self, order: StreamOrder, engine: Engine) -> StreamReport:
         now_ns = self._around.clock.now_ns()
-        terms = terms_of(order, now_ns, self._around.settings, engine.name, _own_pubkey(engine))
+        terms = terms_of(order, now_ns, self._around.settings, engine.name, own_pubkey(engine))
         stream = lifecycle.new_stream("", 0, terms, now_ns)
         found = self._forecast_of(stream, engine, now_ns, new=True)
         try:
@@ -237,7 +237,3 @@ def runway_end_ns(stream: Stream, now_ns: int) -> int | None:
         payments = max(0, terms.budget.amount_msat - spent) // (amount + fee_limit_msat(amount, terms.fee_floor_msat, terms.fee_limit_ppm))
         ends.append(max(now_ns, origin_ns(stream) + covered_ns(stream)) + payments * rate.payment_interval_ns)
     return min(ends, default=None)
-
-
-def _own_pubkey(engine: Engine) -> bytes | None:
-    return None if engine.identity is None else engine.identity.pubkey

@@ -40,6 +40,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["stream", "open", GOOD, "1sat/1s", "--budget", "100sat/x"], 2, "duration 'x' is not understood"),
         (["stream", "open", GOOD, "1sat/1s", "--for", "1h", "--end", "2030-01-01T00:00:00Z"], 2, "--for and --end exclude each other"),
         (["stream", "open", GOOD, "1sat/1s", "--end", "2030-01-01"], 2, "has no zone"),
+        (["stream", "open", GOOD, "1sat/1s", "--for", "1h", "--request-id", "r"], 2, "use --end with --request-id"),
         (["stream", "open", GOOD, "1sat/1s", "--label", "x"], 2, "write NAME=VALUE"),
         (["stream", "open", GOOD, "1sat/1s", "--record", "x=00"], 2, "write TYPE=HEX"),
         (["stream", "set", "st_1", *NOBODY], 2, "nothing to change"),

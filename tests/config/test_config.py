@@ -81,6 +81,7 @@ def test_several_nodes_each_with_its_own_settings(tmp_path: Path) -> None:
         ('[api]\ngrpc_listen = "0.0.0.0:8881"', "is not loopback: this version listens on 127.0.0.1 or [::1] only"),
         ('[api]\nhttp_listen = "example.org:80"', "is not loopback"),
         ('[api]\nhttp_listen = "127.0.0.1:8881"', "are the same address"),
+        ('simulator = true\n[node]\nrpcserver="a:1"', "simulator = true and a node (main) exclude each other"),
         ("[node\n", "streamer.toml: is not valid TOML: "),
         ('[node]\nlndconnect = "a"\nmacaroonpath = "b"', "lndconnect holds address, certificate and macaroon: leave out macaroonpath"),
         ('[node]\nrpcserver="a:1"\n[nodes.b]\nrpcserver="b:1"', "[node] and [nodes.NAME] exclude each other"),

@@ -1,0 +1,73 @@
+"""From an order to terms: defaults, and what a change can never reach."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.errors import InvalidArgument
+from streamer.model import BudgetTerms
+from streamer.money import SECOND_NS
+from streamer.service.orders import CHANGEABLE, StreamOrder, digest, fields_of
+from streamer.service.terms import changed_terms, default_payment_interval_ns, order_of
+from streamer.settings import StreamSettings
+from tests.service.given import NOW_NS, order, terms
+
+AMOUNTS = st.integers(1, 10**9)
+INTERVALS = st.integers(10**8, 10**13)
+
+
+@given(AMOUNTS, INTERVALS, st.integers(1, 10**6), st.integers(10**8, 10**11))
+def test_the_default_payment_interval_is_the_smallest_that_is_enough(amount: int, interval: int, minimum: int, shortest: int) -> None:
+    settings = StreamSettings(min_payment_msat=minimum, min_payment_interval_ns=shortest)
+    found = default_payment_interval_ns(amount, interval, settings)
+
+    def enough(payment_interval: int) -> bool:
+        return payment_interval >= shortest and payment_interval * amount // interval >= minimum
+
+    assert found % interval == 0
+    assert enough(found)
+    assert found == interval or not enough(found - interval)
+
+
+def test_terms_and_orders_say_the_same() -> None:
+    made = terms(budget=BudgetTerms(10**6, None), labels=(("b", "2"), ("a", "1")), ttl_ns=SECOND_NS, catch_up_forever=True)
+    again = changed_terms(made, order_of(made), NOW_NS + SECOND_NS, StreamSettings())
+    assert again == made
+    assert made.labels == (("a", "1"), ("b", "2"))
+    assert made.catch_up_ns is None
+
+
+def test_a_change_keeps_the_start_and_passes_the_same_checks() -> None:
+    made = terms()
+    later = NOW_NS + 10**6 * SECOND_NS
+    assert changed_terms(made, replace(order_of(made), amount_msat=5_000), later, StreamSettings()).start_time_ns == NOW_NS
+    for wrong, says in (({"amount_msat": 0}, "amount_msat is 0"), ({"end_time_ns": later - 1}, "end_time is in the past")):
+        with pytest.raises(InvalidArgument, match=says):
+            changed_terms(made, replace(order_of(made), **wrong), later, StreamSettings())
+
+
+def test_an_end_that_leaves_no_room_for_a_payment_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="until end_time the stream would pay 500 msat, less than the minimum payment"):
+        terms(end_time_ns=NOW_NS + SECOND_NS // 2)
+
+
+def test_a_start_just_past_is_now_and_rates_reach_a_bound() -> None:
+    assert terms(start_time_ns=NOW_NS - SECOND_NS).start_time_ns == NOW_NS
+    terms(amount_msat=SECOND_NS)
+    with pytest.raises(InvalidArgument, match="absurd"):
+        terms(amount_msat=SECOND_NS + 1)
+
+
+@pytest.mark.parametrize("path", sorted(CHANGEABLE))
+def test_every_changeable_path_names_fields_of_an_order(path: str) -> None:
+    assert set(fields_of(path)) <= set(StreamOrder.__dataclass_fields__)
+
+
+def test_digests_tell_content_and_ignore_what_was_not_said() -> None:
+    assert digest(order()) == digest(order(node="", fee_limit_ppm=None))
+    different = [order(), order(amount_msat=2), order(node="n"), order(token=b"a"), order(labels=(("a", "b"),)), order(catch_up_ns=0)]
+    assert len({digest(one) for one in different}) == len(different)
