@@ -2,7 +2,9 @@
 
 A *ghost* is a call of unknown end whose bytes may still be executed. While one may be alive, FAILED
 and NOT_FOUND are not the end: the node takes a failed or unknown hash as a fresh try. What is
-found IN_FLIGHT is the node's to end, unless no HTLC of it exists anywhere: then it never will.
+found IN_FLIGHT is the node's to end, unless no HTLC of it exists anywhere: then it never will. That
+is only so after a restart of the node: a direct peer that freezes leaves no pending HTLC in
+ListChannels either (tried on lnd 0.21.2), so an old payment counts as held with and without one.
 """
 
 from __future__ import annotations
@@ -61,9 +63,9 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
             return Verdict.LOST_SIGHT
         return _resend_or_wait(so) if so.ghost else Verdict.FAIL
     if answer.kind is Kind.IN_FLIGHT:
-        if so.pending:
-            return Verdict.HELD if so.long_open else Verdict.WAIT
-        if so.down_since_send and so.steady and not so.closing:
+        if so.long_open and (so.pending or not so.down_since_send):
+            return Verdict.HELD
+        if so.down_since_send and so.steady and not so.pending and not so.closing:
             return Verdict.ORPHAN
     return Verdict.WAIT
 
