@@ -1,0 +1,117 @@
+"""Writes the tables of the documentation from the code (`make docs`); `--check` only compares.
+
+A page keeps its own words; what lies between `<!-- generated: NAME -->` and `<!-- end -->` is
+replaced. Nothing here is written by hand twice.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from streamer.api.errors import STATUS
+from streamer.config import OPTIONS
+from streamer.metrics import Metrics
+from streamer.nodes.permissions import NEEDED, bake_command
+from streamer.service.reports import DaemonReport
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+MARKED = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+KINDS = {"Count": "counter", "Spread": "histogram", "Gauges": "gauge"}
+
+
+def table(headers: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown; bars inside cells are escaped."""
+    head = list(headers)
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def options() -> str:
+    """Every option, in the order of the table that defines them."""
+    rows = ((f"`{option.key}`", option.kind, _code(option.default), option.doc) for option in OPTIONS)
+    return table(("option", "kind", "default", "what it is"), rows)
+
+
+def _code(text: str) -> str:
+    return text if text == "–" or " " in text else f"`{text}`"
+
+
+def metrics() -> str:
+    """Every series that /metrics can show."""
+    kept = Metrics("", "")
+    kept.watch(lambda: DaemonReport((), (), ()), dict)
+    rows = []
+    for series in kept._shelf._series:
+        labels = ", ".join(f"`{label}`" for label in series.labels) or "–"
+        rows.append((f"`{series.name}`", KINDS[type(series).__name__], labels, series.doc))
+    return table(("metric", "type", "labels", "what it counts"), rows)
+
+
+def errors() -> str:
+    """Every named failure, its reason and its gRPC status."""
+    rows = []
+    for kind, status in STATUS.items():
+        first = (kind.__doc__ or "").strip().splitlines()[0]
+        rows.append((f"`{kind.reason}`", f"`{status.name}`", first))
+    return table(("reason", "gRPC status", "what it says"), rows)
+
+
+def source_files() -> list[Path]:
+    """All of streamer/ that is written by hand."""
+    return [path for path in sorted((ROOT / "streamer").rglob("*.py")) if "_proto" not in path.parts]
+
+
+def files() -> str:
+    """Every file with the first line of its docstring."""
+    rows = []
+    for path in source_files():
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        rows.append((f"`{path.relative_to(ROOT)}`", doc.splitlines()[0]))
+    return table(("file", "what it is"), rows)
+
+
+def bake() -> str:
+    """How to bake the macaroon that is enough."""
+    return f"```sh\n{bake_command()}\n```\n"
+
+
+def permissions() -> str:
+    """Each permission on a line of its own."""
+    return "".join(f"- `{method}`\n" for method in NEEDED)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "options": options,
+    "metrics": metrics,
+    "errors": errors,
+    "files": files,
+    "bake": bake,
+    "permissions": permissions,
+}
+
+
+def filled(text: str) -> str:
+    """The page with every generated part made anew. KeyError for a part that does not exist."""
+    return MARKED.sub(lambda found: found[1] + PARTS[found[2]]() + found[4], text)
+
+
+def main() -> None:
+    """Write all pages, or with --check exit 1 naming those that are out of date."""
+    stale = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if filled(text) != text:
+            stale.append(str(page.relative_to(ROOT)))
+            if "--check" not in sys.argv:
+                page.write_text(filled(text), encoding="utf-8")
+    if stale and "--check" in sys.argv:
+        raise SystemExit(f"not what the code says: {', '.join(stale)}; run `make docs`")
+
+
+if __name__ == "__main__":
+    main()
