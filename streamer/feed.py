@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from streamer.errors import ResourceExhausted
 from streamer.model import Payment, Stream
@@ -20,11 +20,14 @@ WATCHER_LIMIT = 100
 
 
 class Feed:
-    """Who watches, and the cursor: the number of the newest event since the start."""
+    """Who watches, and the cursor: the number of the newest event since the start.
+
+    on_dropped is called for each watcher that was too slow.
+    """
 
     def __init__(self, queue_limit: int = QUEUE_LIMIT, watcher_limit: int = WATCHER_LIMIT) -> None:
         self.cursor = 0
-        self.dropped = 0
+        self.on_dropped: Callable[[], None] = lambda: None
         self._queue_limit = queue_limit
         self._watcher_limit = watcher_limit
         self._watchers: set[_Watcher] = set()
@@ -38,7 +41,7 @@ class Feed:
         for watcher in tuple(self._watchers):
             if not watcher.offer(event, self._queue_limit):
                 self._watchers.discard(watcher)
-                self.dropped += 1
+                self.on_dropped()
 
     def watch(self) -> AsyncIterator[Event]:
         """Events from now on: registered at the call, not at the first step."""

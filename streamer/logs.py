@@ -1,15 +1,19 @@
-"""Where the log goes and how it looks: text for people and journald, JSON for programs. Never a secret."""
+"""Where the log goes and how it looks: text for people, levels for journald, JSON for programs. Never a secret."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TextIO
 
 from streamer.settings import LogSettings
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+SYSLOG = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
+"""Levels as journald reads them at the start of a line (sd-daemon(3))."""
 
 
 class JsonLines(logging.Formatter):
@@ -28,10 +32,27 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def start_log(settings: LogSettings) -> None:
+class Journal(logging.Formatter):
+    """A level that journald understands before each line; the time is journald's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines of a record."""
+        level = f"<{SYSLOG.get(record.levelname, 6)}>"
+        return "\n".join(level + line for line in f"{record.name}: {super().format(record)}".splitlines())
+
+
+def formatter(settings: LogSettings, output: TextIO, environ: Mapping[str, str]) -> logging.Formatter:
+    """What fits the place: a terminal, journald ($JOURNAL_STREAM), or anything else."""
+    if settings.format == "text" or (settings.format == "auto" and output.isatty()):
+        return logging.Formatter(TEXT)
+    if settings.format == "auto" and "JOURNAL_STREAM" in environ:
+        return Journal()
+    return JsonLines()
+
+
+def start_log(settings: LogSettings, environ: Mapping[str, str]) -> None:
     """Send the log of the whole process to stderr, as settings say."""
-    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     output = logging.StreamHandler(sys.stderr)
-    output.setFormatter(JsonLines() if as_json else logging.Formatter(TEXT))
+    output.setFormatter(formatter(settings, sys.stderr, environ))
     logging.basicConfig(level=settings.level.upper(), handlers=[output], force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

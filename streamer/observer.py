@@ -9,6 +9,8 @@ from streamer.ports import Clock
 from streamer.reasons import Reason
 
 NO_GROUP = ""
+WATCHERS = "watch"
+"""The sink of events that are dropped here, as the metrics call it."""
 
 
 class Telling:
@@ -18,6 +20,7 @@ class Telling:
         self._metrics = metrics
         self._feed = feed
         self._clock = clock
+        feed.on_dropped = lambda: metrics.dropped(WATCHERS)
 
     def sent(self, node: str, lateness_seconds: float) -> None:
         """A payment was handed to the node, so long after it was due."""

@@ -46,7 +46,7 @@ def run_serve(config: Config) -> None:
     """Serve until a signal ends it. The first one drains; a second one does not wait."""
     from streamer.logs import start_log
 
-    start_log(config.log)
+    start_log(config.log, os.environ)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_serve(config))
 

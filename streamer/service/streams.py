@@ -22,7 +22,7 @@ from streamer.service.filters import StreamFilter, page_size, page_start, parse_
 from streamer.service.forecast import forecast, payments_per_second
 from streamer.service.once import Once
 from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
-from streamer.service.payments import report_payment
+from streamer.service.payments import live, report_payment
 from streamer.service.reports import Event, PaymentReport, StreamReport
 from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import changed_terms, check_request_id, default_payment_interval_ns, order_of, terms_of
@@ -99,7 +99,7 @@ class Streams:
         """One stream, with forecast and last payment. Raises NotFound."""
         engine, stream = self._find(stream_id)
         newest = await self._around.store.payments(PaymentQuery(owner=stream_id, limit=1))
-        last = report_payment(self._around, newest[0]) if newest else None
+        last = report_payment(self._around, live(self._around, newest[0])) if newest else None
         return replace(self._report(stream), last_payment=last, forecast=self._forecast_of(stream, engine, self._around.clock.now_ns()))
 
     async def page(self, filter_text: str, size: int, token: str) -> tuple[list[StreamReport], str]:

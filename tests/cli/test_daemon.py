@@ -144,11 +144,21 @@ def test_sigterm_ends_with_zero_and_the_next_start_knows_all(tmp_path: Path) -> 
             pass
         stream_id = first.call("stream", "open", RECEIVER, "1sat/1s").stdout.strip()
         wait_paid(first, stream_id)
+        sent = first.json("keysend", RECEIVER, "7sat", "--request-id", "once")
+        same = ("stream", "open", RECEIVER, "1sat/1m", "--request-id", "one-stream")
+        other_id = first.call(*same).stdout
+        assert first.call("sending", "stop").returncode == 0
         assert first.stop() == 0
     with served(tmp_path) as second:
         shown = second.json("stream", "show", stream_id)
         assert shown["state"] == "ACTIVE"
         assert shown["paid_msat"] >= 1_000
+        assert second.call(*same).stdout == other_id
+        again = second.json("keysend", RECEIVER, "7sat", "--request-id", "once")
+        assert (again["id"], again["preimage"]) == (sent["id"], sent["preimage"])
+        assert second.json("stream", "list", "--filter", "state=ACTIVE")["streams"][0]["id"] == other_id.strip()
+        assert "sending is stopped" in second.call("stream", "show", stream_id).stdout
+        assert second.call("status").returncode == 4
         assert second.stop() == 0
 
 
