@@ -13,6 +13,7 @@ import click
 
 from streamer import __version__
 from streamer.config import BY_KEY, OPTIONS, Config, load_config
+from streamer.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamer.daemon import Daemon
@@ -46,9 +47,20 @@ def run_serve(config: Config) -> None:
     """Serve until a signal ends it. The first one drains; a second one does not wait."""
     from streamer.logs import start_log
 
+    _make_default_home(config)
     start_log(config.log, os.environ)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_serve(config))
+
+
+def _make_default_home(config: Config) -> None:
+    """A fresh account has no ~/.local/share; a folder that was named must have its parent already."""
+    if "data_dir" in config.written:
+        return
+    try:
+        config.data_dir.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{config.data_dir.parent}: cannot be made: {error.strerror}; set data_dir") from None
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

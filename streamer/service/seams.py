@@ -11,6 +11,7 @@ from streamer.errors import InvalidArgument
 from streamer.model import StreamState
 from streamer.money import SECOND_NS
 from streamer.ports import Clock, Store
+from streamer.reasons import Halt
 from streamer.service.forecast import payments_per_second
 from streamer.service.reports import Events, Totals
 from streamer.settings import StreamSettings
@@ -66,3 +67,14 @@ def own_pubkey(engine: Engine) -> bytes | None:
     if engine.identity is not None:
         return engine.identity.pubkey
     return bytes.fromhex(engine.link.known_pubkey) or None
+
+
+def problem_of(engine: Engine) -> str:
+    """What keeps a node from paying, in words; empty if nothing does.
+
+    RECOVERING holds from the start until the first connection is checked: while that cannot be made,
+    the reason for that says more.
+    """
+    halts = engine.switch.halts
+    grave = next((text for halt, text in halts.items() if halt is not Halt.RECOVERING), "")
+    return grave or engine.link.problem or halts.get(Halt.RECOVERING, "") or ("" if engine.up else "not reached yet")

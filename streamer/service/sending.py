@@ -11,7 +11,7 @@ from streamer.model import ENDED, Facts, Payment, StreamState
 from streamer.money import SECOND_NS, format_duration
 from streamer.reasons import Halt
 from streamer.service.reports import DaemonReport, NodeReport
-from streamer.service.seams import Surroundings
+from streamer.service.seams import Surroundings, problem_of
 
 MINUTE_NS = 60 * SECOND_NS
 LOW_SPACE_BYTES = 1024 * 1024 * 1024
@@ -119,7 +119,7 @@ class Sending:
         if not switch.sending:
             return "; ".join(f"{halt}: {text}" for halt, text in switch.halts.items())
         engines = self._around.engines.values()
-        problems = [f"node {engine.name}: {engine.problem or 'not reached yet'}" for engine in engines if not engine.up]
+        problems = [f"node {engine.name}: {problem_of(engine)}" for engine in engines if not engine.up]
         return "; ".join(problems) if len(problems) == len(engines) else ""
 
     def _problems(self, free_bytes: int, now_ns: int) -> list[str]:
@@ -132,7 +132,8 @@ class Sending:
 
 
 def _node_problems(engine: Engine, now_ns: int) -> list[str]:
-    found = [engine.problem or "not reached yet"] if engine.problem or not engine.up else []
+    problem = problem_of(engine)
+    found = [problem] if problem else []
     running = [stream for stream in engine.book.streams.values() if stream.state not in ENDED]
     stalled = sum(stream.state is StreamState.STALLED for stream in running)
     if stalled:
@@ -150,7 +151,7 @@ def _node(engine: Engine, wanted_per_second: float) -> NodeReport:
     return NodeReport(
         name=engine.name,
         up=engine.up,
-        problem=engine.problem,
+        problem=problem_of(engine),
         stopped_by=tuple(str(halt) for halt in engine.switch.halts),
         pubkey=b"" if identity is None else identity.pubkey,
         alias="" if identity is None else identity.alias,

@@ -24,7 +24,7 @@ from streamer.service.once import Once
 from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
 from streamer.service.payments import live, report_payment
 from streamer.service.reports import Event, PaymentReport, StreamReport
-from streamer.service.seams import Surroundings, own_pubkey
+from streamer.service.seams import Surroundings, own_pubkey, problem_of
 from streamer.service.terms import changed_terms, check_request_id, default_payment_interval_ns, order_of, terms_of
 
 ID_BYTES = 16
@@ -212,7 +212,7 @@ class Streams:
             next_attempt_ns=(engine.book.due_ns(stream) or 0) if stream.state not in ENDED else 0,
             owed_msat=stream.account.owed_msat,
             runway_end_ns=runway_end_ns(stream, now_ns) or 0,
-            explanation=explain(stream, engine.book, engine.problem, now_ns),
+            explanation=explain(stream, engine.book, problem_of(engine), now_ns),
         )
 
 
