@@ -18,22 +18,26 @@ from typing import Protocol
 import anyio
 
 from streamer.core import ends
-from streamer.core.book import Book
+from streamer.core.book import Book, Tally
 from streamer.core.payment import Event
 from streamer.core.rate import Bucket, Window
 from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
 from streamer.errors import FailedPrecondition, StoreFailed
 from streamer.link import Link, LinkTerms
-from streamer.model import Answer, Facts, Kind, Mark, Payment, Snapshot, Stream
+from streamer.model import Answer, Facts, Kind, Payment, Snapshot, Stream
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import derive_preimage
+from streamer.pool import Pool
 from streamer.ports import Clock, Node, NodeIdentity, Store
 from streamer.reasons import Halt, Reason
 from streamer.recovery import Patience, Recovery
 
 WAKE_AT_LEAST_NS = SECOND_NS
 """Timers stand still in suspend; the wall of boot time does not: look at it each second."""
+
+MAX_COMMITS = 2
+"""One is with the disk, and one gathers: a turn never waits for a disk that could be written to."""
 
 MARK = "mark"
 """The setting that keeps the journal's last moment; heartbeat.py writes it while nothing is paid."""
@@ -99,12 +103,13 @@ class Engine:
         self._ends: deque[tuple[Payment, Answer, Event | None]] = deque()
         self._actions: deque[Callable[[int, Facts], None]] = deque()
         self._resends: deque[Payment] = deque()
-        self._outbox: deque[tuple[Payment, bool]] = deque()
-        self._idle: deque[asyncio.Future[tuple[Payment, bool]]] = deque()
+        self._pool = Pool(self._send)
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._in_flight = 0
         self._failed = False
+        self._commits = 0
+        self._committed = asyncio.Event()
 
     # -- what others see ------------------------------------------------------------------------
 
@@ -186,9 +191,11 @@ class Engine:
             raise FailedPrecondition(self._why_not())
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(payment.row, []).append(ended)
-        if not await self._commit(facts):
+        commit = self._append(facts)
+        await asyncio.wait((commit,))
+        if not self._is_durable(commit):
             raise StoreFailed("nothing was sent: the journal cannot be written; see `streamer status`")
-        self._dispatch(payment, False)
+        self._pool.hand_over(payment)
         await ended
         return payment
 
@@ -201,10 +208,11 @@ class Engine:
 
     def _why_not(self) -> str:
         halts = {**self.book.shared.switch.halts, **self.switch.halts}
+        recovering = halts.pop(Halt.RECOVERING, "")
         if halts:
             halt, text = next(iter(halts.items()))
             return f"sending is stopped ({halt}): {text}"
-        return f"the node {self.name} cannot pay now: {self.link.problem or 'the receiver holds a payment of ours'}"
+        return f"the node {self.name} cannot pay now: {self.link.problem or recovering or 'the receiver holds a payment of ours'}"
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -225,21 +233,14 @@ class Engine:
 
     def _replay_payments(self, payments: list[Payment]) -> None:
         for payment in payments:
-            stream = self.book.by_key.get(payment.stream_key)
-            if stream is not None:
-                self.book.take_intent(stream, payment)
-            else:
-                self.book.take_open(payment)
-            if payment.mark is not Mark.NONE:
-                mark, payment.mark = payment.mark, Mark.NONE
-                ends.mark(self.book, payment, mark, payment.planned_ns, Facts())
+            ends.take_back(self.book, payment)
             self.recovery.replay(payment)
 
     async def run(self) -> None:
         """Pay, until cancelled."""
         async with anyio.create_task_group() as tasks:
             for _ in range(self.window.limit):
-                tasks.start_soon(self._work)
+                tasks.start_soon(self._pool.work)
             tasks.start_soon(self.recovery.run)
             tasks.start_soon(self.link.run)
             await self._turns()
@@ -247,48 +248,74 @@ class Engine:
     async def drain(self) -> None:
         """Plan nothing new and wait until no call is with the node."""
         self.stopping = True
-        while not self._failed and (self._in_flight or self._outbox or self._ends or self._actions):
+        while not self._failed and (self._in_flight or self._pool.waiting or self._commits or self._ends or self._actions):
             self._wake.set()
             await asyncio.sleep(0.02)
 
     # -- the loop -------------------------------------------------------------------------------
 
     async def _turns(self) -> None:
-        while True:
+        while not self._failed:
             facts = Facts()
             now_ns = self._clock.now_ns()
             self._take_ends(now_ns, facts)
-            planned, resent = self._plan(now_ns, facts) if self.paying else ([], [])
+            planned = self._plan(now_ns, facts) if self.paying else []
             if facts:
                 self.link.remember(facts)
-                if not await self._commit(facts):
-                    await asyncio.Event().wait()
-            for payment in resent:
-                self._dispatch(payment, True)
-            for payment in planned:
-                self._dispatch(payment, False)
-            self._tell(now_ns)
+                self._begin_commit(facts, planned, now_ns)
+                while self._commits >= MAX_COMMITS:
+                    self._committed.clear()
+                    await self._committed.wait()
+            else:
+                self._go_on(planned, self.book.take_tally(), now_ns)
             if not (self._ends or self._actions):
                 await self._pause()
+        await asyncio.Event().wait()
 
-    async def _commit(self, facts: Facts) -> bool:
+    def _begin_commit(self, facts: Facts, planned: list[Payment], now_ns: int) -> None:
+        """Make facts durable; what they allow is done when they are, and not before."""
+        tally = self.book.take_tally()
+        self._commits += 1
+
+        def durable(commit: asyncio.Future[None]) -> None:
+            self._commits -= 1
+            self._committed.set()
+            if self._is_durable(commit):
+                self._go_on(planned, tally, now_ns)
+
+        self._append(facts).add_done_callback(durable)
+
+    def _append(self, facts: Facts) -> asyncio.Future[None]:
         if facts.intents or facts.ends:
             facts.spends.append(self.book.budgets.spend())
             facts.settings.append((MARK, str(self._clock.now_ns())))
         try:
-            await self._store.append(facts)
+            return self._store.append(facts)
         except StoreFailed as error:
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+
+    def _is_durable(self, commit: asyncio.Future[None]) -> bool:
+        error = None if commit.cancelled() else commit.exception()
+        if commit.cancelled() or error is not None:
             self._failed = True
-            self._on_store_failed(str(error))
+            self._on_store_failed(str(error or "the commit was abandoned"))
             return False
         return True
+
+    def _go_on(self, planned: list[Payment], tally: Tally, now_ns: int) -> None:
+        for payment in planned:
+            self._pool.hand_over(payment)
+        if tally:
+            self._tell(tally, now_ns)
 
     def _room(self) -> int:
         """Free places in the window: by the calls that are with the node, and by the payments that are open."""
         size = self.window.size
-        return min(size - self._in_flight - len(self._outbox), size - len(self.book.slots.window))
+        return min(size - self._in_flight - self._pool.waiting, size - len(self.book.slots.window))
 
-    def _plan(self, now_ns: int, facts: Facts) -> tuple[list[Payment], list[Payment]]:
+    def _plan(self, now_ns: int, facts: Facts) -> list[Payment]:
         tokens = self._bucket.available(now_ns)
         resent: list[Payment] = []
         while min(tokens, self.window.size - self._in_flight) > len(resent) and self._resends:
@@ -298,7 +325,7 @@ class Engine:
         planned = self.book.plan(now_ns, min(self._room(), tokens - len(resent)), facts)
         if planned or resent:
             self._bucket.take(len(planned) + len(resent), now_ns)
-        return planned, resent
+        return resent + planned
 
     async def _pause(self) -> None:
         now_ns = self._clock.now_ns()
@@ -330,38 +357,19 @@ class Engine:
                 ends.resolve(self.book, payment, Event.LOST, answer, now_ns, facts)
                 self.recovery.take(payment, answer, now_ns)
 
-    def _dispatch(self, payment: Payment, again: bool) -> None:
-        while self._idle:
-            worker = self._idle.popleft()
-            if not worker.done():
-                worker.set_result((payment, again))
-                return
-        self._outbox.append((payment, again))
-
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            if self._outbox:
-                payment, again = self._outbox.popleft()
-            else:
-                turn: asyncio.Future[tuple[Payment, bool]] = loop.create_future()
-                self._idle.append(turn)
-                payment, again = await turn
-            await self._send(payment, again)
-            if not self._wake.is_set():
-                self._wake.set()
-
-    async def _send(self, payment: Payment, again: bool) -> None:
+    async def _send(self, payment: Payment) -> None:
+        again = payment.row in self.recovery.loose
         if not (self.link.up and self.switch.sending and self.book.may_send(payment)):
             answer = Answer(Kind.LOST, message="held back") if again else WITHDRAWN
-            self._ends.append((payment, answer, None if again else Event.WITHDRAWN))
+            self._ended(payment, answer, None if again else Event.WITHDRAWN)
             return
         began_ns = self._clock.now_ns()
         if not again:
             self._observer.sent(self.name, (began_ns - payment.due_ns) / SECOND_NS)
         self._in_flight += 1
         try:
-            answer = await self.node.send(payment, derive_preimage(self._secret, payment.owner, payment.seq), self._patience_seconds)
+            preimage = payment.preimage or derive_preimage(self._secret, payment.owner, payment.seq)
+            answer = await self.node.send(payment, preimage, self._patience_seconds)
         finally:
             self._in_flight -= 1
         now_ns = self._clock.now_ns()
@@ -372,14 +380,16 @@ class Engine:
         elif answer.kind is Kind.FAILED and answer.reason is not Reason.NO_LIQUIDITY and not self.recovery.haunted(payment, now_ns):
             event = Event.FAILED
             self.window.ended(payment.destination, now_ns - began_ns, now_ns, self._in_flight)
-        self._ends.append((payment, answer, event))
         if answer.accepted:
             self.link.saw(payment.payment_hash, answer.index)
+        self._ended(payment, answer, event)
 
-    def _tell(self, now_ns: int) -> None:
-        tally = self.book.tally
-        if not (tally.ended or tally.changed or tally.skipped or tally.late):
-            return
+    def _ended(self, payment: Payment, answer: Answer, event: Event | None) -> None:
+        self._ends.append((payment, answer, event))
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _tell(self, tally: Tally, now_ns: int) -> None:
         for payment in tally.ended:
             self._observer.ended(payment, self.book.by_key.get(payment.stream_key), (now_ns - payment.planned_ns) / SECOND_NS, False)
             self.recovery.forget(payment)
@@ -392,10 +402,6 @@ class Engine:
             self._observer.changed(stream)
         for stream, msat in tally.skipped:
             self._observer.skipped(stream.terms.group, self._cause(stream), msat)
-        tally.ended.clear()
-        tally.late.clear()
-        tally.changed.clear()
-        tally.skipped.clear()
 
     def _cause(self, stream: Stream) -> str:
         return stream.reason or self.book.outages.cause or Halt.OPERATOR

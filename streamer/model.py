@@ -181,7 +181,8 @@ class Payment:
 
     owner is the stream's id ("st_…") or, for a single payment, its own ("pay_…", seq 0). row orders
     payments and is unique. records are the custom records without the preimage. index is lnd's
-    payment_index (0: never seen). settled_msat is what the node says was paid.
+    payment_index (0: never seen). settled_msat is what the node says was paid. preimage is only in
+    memory, between plan and send: it is never stored, and never shown.
     """
 
     row: int
@@ -213,6 +214,7 @@ class Payment:
     message: str = ""
     end_ns: int = 0
     index: int = 0
+    preimage: bytes = field(default=b"", repr=False)
 
     @property
     def id(self) -> str:

@@ -6,6 +6,7 @@ foreign error into the values and errors named here; nothing of grpc or sqlite3 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -116,13 +117,12 @@ class Store(Protocol):
     def load(self) -> Snapshot:
         """Replay. Called once, before append. Raises StoreRefused if the data is not whole."""
 
-    async def append(self, facts: Facts) -> None:
-        """Make facts durable (fsync), all or nothing, in the order of the calls.
+    def append(self, facts: Facts) -> asyncio.Future[None]:
+        """Make facts durable (fsync), all or nothing, in the order of the calls; await the future.
 
-        The objects are read before the first await of the caller can go on, so that they may be
-        changed after the call began. Raises StoreFailed: then nothing may be assumed, every later
-        append raises too, and only a new store that loads again can go on. Cancelling the wait does
-        not undo it.
+        The objects are read before this returns, so that they may change at once. Raises, or the
+        future does, StoreFailed: then nothing may be assumed, every later append raises too, and
+        only a new store that loads again can go on. Cancelling the wait does not undo it.
         """
 
     async def payment(self, owner: str, seq: int) -> Payment | None:

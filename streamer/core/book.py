@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from streamer.core.budgets import Budgets
-from streamer.core.buying import Nothing, Purchase, buy
+from streamer.core.buying import Nothing, Purchase, buy, impossible_ns
 from streamer.core.ledger import Budget, fee_limit_msat
 from streamer.core.outages import Outages
 from streamer.core.schedule import price_msat
@@ -29,9 +29,11 @@ MAX_IN_DOUBT = 3
 """Payments of one stream that may be in doubt before it stalls (DESIGN.md, section 4)."""
 HOLD_RECHECK_NS = 5 * SECOND_NS
 """How often a stream looks again whether its destination still holds a payment."""
+RUNNING = frozenset({StreamState.PENDING, StreamState.ACTIVE, StreamState.STALLED})
+"""The states in which time passes for a stream and payments may fall due."""
 
-Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes]]
-"""(stream, owner, seq, amount_msat) → (payment hash, records): the keysend's identity."""
+Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes, bytes]]
+"""(stream, owner, seq, amount_msat) → (payment hash, records, preimage): the keysend's identity."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,6 +66,9 @@ class Tally:
     late: list[Payment] = field(default_factory=list)
     skipped: list[tuple[Stream, int]] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        return bool(self.ended or self.changed or self.late or self.skipped)
+
 
 class Book:
     """The streams of one node and their open payments."""
@@ -90,6 +95,11 @@ class Book:
         self.streams[stream.id] = stream
         self.by_key[stream.key] = stream
 
+    def take_tally(self) -> Tally:
+        """What happened since the last call."""
+        tally, self.tally = self.tally, Tally()
+        return tally
+
     # -- when ---------------------------------------------------------------------------------
 
     def next_ns(self) -> int | None:
@@ -108,11 +118,11 @@ class Book:
             return stream.terms.start_time_ns
         if state not in (StreamState.ACTIVE, StreamState.STALLED) or not self._may_open_another(stream):
             return None
-        due = origin_ns(stream) + covered_ns(stream)
-        if account.seq:
+        due, end_time = origin_ns(stream) + covered_ns(stream), stream.terms.end_time_ns
+        if end_time is not None and due >= end_time:
+            due = end_time
+        elif account.seq:
             due = max(due, account.due_ns + stream.terms.min_payment_interval_ns)
-        if stream.terms.end_time_ns is not None:
-            due = min(due, stream.terms.end_time_ns)
         return max(due, account.next_attempt_ns)
 
     def _may_open_another(self, stream: Stream) -> bool:
@@ -127,7 +137,7 @@ class Book:
             self._wheel.cancel(stream.key)
             return
         moment = self.due_ns(stream)
-        if stream.expire_time_ns and (moment is None or stream.expire_time_ns < moment):
+        if stream.expire_time_ns and stream.state in RUNNING and (moment is None or stream.expire_time_ns < moment):
             moment = stream.expire_time_ns
         end_time = self._end_of_waiting(stream)
         if end_time is not None and (moment is None or end_time < moment):
@@ -153,12 +163,15 @@ class Book:
             if self._must_wait(stream, entry, now_ns):
                 continue
             self._queued.discard(stream.key)
+            payment = None
             if self.tick(stream, now_ns, facts):
                 payment = self._pay(stream, now_ns, facts)
-                if payment is not None:
-                    planned.append(payment)
             else:
                 self.schedule(stream)
+            if payment is not None:
+                planned.append(payment)
+            else:
+                self._let_next(stream.terms.destination)
         facts.intents.extend(planned)
         return planned
 
@@ -168,28 +181,41 @@ class Book:
 
     def _must_wait(self, stream: Stream, entry: Entry, now_ns: int) -> bool:
         destination = stream.terms.destination
-        if self.slots.holds(destination) and stream.state in (StreamState.ACTIVE, StreamState.STALLED):
+        if stream.state not in RUNNING:
+            return False
+        if self.slots.holds(destination):
             self._queued.discard(stream.key)
             self._wheel.schedule(stream.key, now_ns + HOLD_RECHECK_NS)
+            self._let_next(destination)
             return True
         if self.slots.full(destination):
             self.slots.park(destination, entry)
             return True
         return False
 
-    def tick(self, stream: Stream, now_ns: int, facts: Facts) -> bool:
-        """Let time take effect (start, ttl, end, renewal); True if stream may be paid now."""
-        if stream.expire_time_ns and now_ns >= stream.expire_time_ns and stream.state in (StreamState.ACTIVE, StreamState.STALLED):
-            stream.paused_at_ns = stream.expire_time_ns
-            self.enter(stream, StreamState.PAUSED, Reason.TTL_EXPIRED, stream.expire_time_ns, facts)
-            stream.expire_time_ns = 0
+    def _let_next(self, destination: bytes) -> None:
+        """A stream took no room at its destination after all: one that is parked for it may go on."""
+        entry = self.slots.unpark(destination)
+        if entry is not None:
+            heapq.heappush(self._ready, entry)
+
+    def pass_time(self, stream: Stream, now_ns: int, facts: Facts) -> None:
+        """Let start, ttl and end take effect at their own moments, however late that is noticed."""
+        if stream.state is StreamState.PENDING and now_ns >= stream.terms.start_time_ns:
+            self.enter(stream, StreamState.ACTIVE, Reason.NONE, stream.terms.start_time_ns, facts)
+        if stream.expire_time_ns and now_ns >= stream.expire_time_ns and stream.state in RUNNING:
+            self.stop_time(stream, stream.expire_time_ns, Reason.TTL_EXPIRED, facts)
         end_time = self._end_of_waiting(stream)
         if end_time is not None and now_ns >= end_time:
             self.close(stream, StreamState.COMPLETED, Reason.END_TIME, now_ns, facts)
+
+    def tick(self, stream: Stream, now_ns: int, facts: Facts) -> bool:
+        """Let time take effect, a renewed budget too; True if stream may be paid now."""
+        self.pass_time(stream, now_ns, facts)
         due = self.due_ns(stream)
         if due is None or due > now_ns:
             return False
-        if stream.state is StreamState.PENDING or stream.reason is Reason.BUDGET_PERIOD:
+        if stream.reason is Reason.BUDGET_PERIOD:
             self.enter(stream, StreamState.ACTIVE, Reason.NONE, now_ns, facts)
         return True
 
@@ -208,6 +234,8 @@ class Book:
         payment = self._intend(stream, bought, fee_limit, probe, now_ns)
         if bought.skip_ns:
             self._skip(stream, bought, facts)
+        elif stream.carried_outage_ns and not probe:
+            facts.streams.append(stream)
         self.take_intent(stream, payment)
         check_conservation(stream)
         self.schedule(stream)
@@ -215,13 +243,14 @@ class Book:
 
     def _intend(self, stream: Stream, bought: Purchase, fee_limit: int, probe: bool, now_ns: int) -> Payment:
         seq = stream.account.seq + 1
-        payment_hash, records = self._stamp(stream, stream.id, seq, bought.amount_msat)
+        payment_hash, records, preimage = self._stamp(stream, stream.id, seq, bought.amount_msat)
         due = self.due_ns(stream)
         payment = Payment(
             next(self.shared.rows), stream.id, stream.key, seq, self.node, stream.terms.destination, payment_hash, bought.amount_msat,
             fee_limit, self.limits.cltv_limit, self.limits.timeout_seconds, records, now_ns if due is None else due, now_ns,
             bought.until_ns, bought.skip_ns, bought.skip_msat, probe, 0, 0,
         )  # fmt: skip
+        payment.preimage = preimage
         self.budgets.stamp(payment)
         return payment
 
@@ -260,11 +289,12 @@ class Book:
         """Plan one payment that belongs to no stream; None if the spend limit does not allow it."""
         if not self.shared.switch.sending or not self._within_spend_limit(amount_msat + fee_limit, now_ns, facts):
             return None
-        payment_hash, own = self._stamp(None, owner, 0, amount_msat)
+        payment_hash, own, preimage = self._stamp(None, owner, 0, amount_msat)
         payment = Payment(
             next(self.shared.rows), owner, 0, 0, self.node, destination, payment_hash, amount_msat, fee_limit,
             self.limits.cltv_limit, self.limits.timeout_seconds, records or own, now_ns, now_ns, 0, 0, 0, False, 0, 0,
         )  # fmt: skip
+        payment.preimage = preimage
         self.budgets.stamp(payment)
         self.take_open(payment)
         facts.intents.append(payment)
@@ -315,12 +345,31 @@ class Book:
 
     def stall(self, stream: Stream, reason: Reason, next_attempt_ns: int, now_ns: int, facts: Facts) -> None:
         """Paying this stream is impossible until its next attempt settles."""
-        account = stream.account
-        account.next_attempt_ns = next_attempt_ns
-        if not account.failing_since_ns or account.failing_until_ns:
-            account.failing_since_ns, account.failing_until_ns = now_ns, 0
+        stream.account.next_attempt_ns = next_attempt_ns
+        self.begin_row(stream, now_ns, facts)
         self.enter(stream, StreamState.STALLED, reason, now_ns, facts)
         self.schedule(stream)
+
+    def begin_row(self, stream: Stream, now_ns: int, facts: Facts) -> None:
+        """Paying is impossible from now on, if it was not before; a row that has ended is not forgotten."""
+        account = stream.account
+        if account.failing_until_ns:
+            self.carry_outage(stream, now_ns)
+            account.failing_since_ns = account.failing_until_ns = 0
+            facts.streams.append(stream)
+        account.failing_since_ns = account.failing_since_ns or now_ns
+
+    def carry_outage(self, stream: Stream, until_ns: int) -> None:
+        """Put impossible time before until_ns that no plan has counted on record, for the next one."""
+        stream.carried_outage_ns = impossible_ns(stream, until_ns, (self.outages, self.shared.outages))
+        stream.account.counted_until_ns = max(stream.account.counted_until_ns, until_ns)
+
+    def stop_time(self, stream: Stream, at_ns: int, reason: Reason, facts: Facts) -> None:
+        """Pause stream from at_ns on."""
+        self.carry_outage(stream, at_ns)
+        stream.paused_at_ns = at_ns
+        stream.expire_time_ns = 0
+        self.enter(stream, StreamState.PAUSED, reason, at_ns, facts)
 
     def close(self, stream: Stream, ends_as: StreamState, reason: Reason, now_ns: int, facts: Facts) -> None:
         """End stream: nothing new is paid; it has ended when nothing is open that may come back."""

@@ -83,18 +83,20 @@ class MemoryStore:
             last_index=dict(kept.last_index),
         )
 
-    async def append(self, facts: Facts) -> None:
+    def append(self, facts: Facts) -> asyncio.Future[None]:
         """Make facts durable; see ports.Store. Always gives the loop one turn, as a disk would."""
         if self.failure is not None:
             raise self.failure
         batch = Batch()
         batch.add(facts, self._seen_index)
-        if self.commit is None:
-            self._apply(batch)
-            await asyncio.sleep(0)
-            return
-        # not cancelled with its caller: cancelling the wait does not undo an append
-        await asyncio.shield(asyncio.ensure_future(self._slowly(batch, self.commit)))
+        loop = asyncio.get_running_loop()
+        if self.commit is not None:
+            # not cancelled with its caller: cancelling the wait does not undo an append
+            return asyncio.shield(loop.create_task(self._slowly(batch, self.commit)))
+        self._apply(batch)
+        done = loop.create_future()
+        loop.call_soon(_finish, done)
+        return done
 
     async def payment(self, owner: str, seq: int) -> Payment | None:
         """One payment, open or ended; seq 0 is a single payment's."""
@@ -220,3 +222,8 @@ class MemoryStore:
         totals[1] += end[_FEE]
         totals[2] += paid
         totals[3] += end[_STATE] in {"FAILED", "REFUSED"}
+
+
+def _finish(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)

@@ -83,9 +83,9 @@ class SqliteStore:
         self._last_index = dict(snapshot.last_index)
         return snapshot
 
-    async def append(self, facts: Facts) -> None:
+    def append(self, facts: Facts) -> asyncio.Future[None]:
         """Make facts durable; see ports.Store."""
-        await self._started().append(facts)
+        return self._started().append(facts)
 
     async def payment(self, owner: str, seq: int) -> Payment | None:
         """One payment, open or ended; seq 0 is a single payment's."""
