@@ -26,6 +26,8 @@ from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import check_amount, check_destination, check_records, check_request_id
 
 ID_BYTES = 16
+LEAST_PATIENCE_SECONDS = 0.05
+"""Even a call without time left waits so long: a refusal is known by then."""
 
 T = TypeVar("T")
 
@@ -71,8 +73,12 @@ class Payments:
         facts = Facts(requests=[replace(asked, resource_id=owner)])
         records = encode_records(order.records)
         paying = engine.pay(owner, order.destination, order.amount_msat, fee_limit, facts, records)
-        paid = await self._wait(paying, patience_seconds)
-        return await self._find(owner) if paid is None else paid
+        paid = await self._wait(paying, max(patience_seconds, LEAST_PATIENCE_SECONDS))
+        if paid is not None:
+            return paid
+        # Commits keep their order: when this one is durable, so is the intent.
+        await self._around.store.append(Facts(spends=[self._around.shared.budgets.spend()]))
+        return await self._find(owner)
 
     async def _wait(self, waiting: Coroutine[Any, Any, T], patience_seconds: float) -> T | None:
         """Its result, or None when patience ends first; what goes on is not cancelled."""

@@ -13,6 +13,7 @@ from streamer.core import ends
 from streamer.model import Facts
 from streamer.nodes.keysend import payment_hash
 from streamer.reasons import Halt
+from streamer.service.orders import PaymentOrder, digest
 from tests.api.house import House, in_house
 
 
@@ -201,5 +202,21 @@ def test_a_payment_in_doubt_is_listed_and_can_be_written_off_for_good() -> None:
         settled = await pay(house, "other", destination=house.pubkey("other"))
         with pytest.raises(CallFailed, match="there is nothing to write off"):
             await house.client.call(house.client.payments.WriteOffPayment, payment_pb2.WriteOffPaymentRequest(id=settled.id))
+
+    in_house(test)
+
+
+def test_even_a_hasty_reply_means_durable() -> None:
+    async def test(house: House) -> None:
+        gate = asyncio.Event()
+        house.store.commit = gate.wait
+        hasty = asyncio.ensure_future(
+            house.service.payments.create(PaymentOrder(bytes.fromhex(house.pubkey("receiver")), 7_000), "hasty", 0.0)
+        )
+        done, _ = await asyncio.wait({hasty}, timeout=0.3)
+        assert not done
+        gate.set()
+        report = await hasty
+        assert await house.store.request("hasty") == (report.payment.owner, digest(PaymentOrder(report.payment.destination, 7_000)))
 
     in_house(test)

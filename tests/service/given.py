@@ -10,6 +10,7 @@ from streamer.core.budgets import Budgets
 from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
 from streamer.core.switch import Switch
+from streamer.keysends import stamp_with
 from streamer.model import Facts, Stream, Terms
 from streamer.money import SECOND_NS
 from streamer.service.orders import StreamOrder
@@ -32,7 +33,8 @@ def terms(settings: StreamSettings | None = None, **changes: object) -> Terms:
 def book() -> Book:
     limit = Budget(10**15, None)
     shared = Shared(Budgets(limit), Switch(), Outages(), itertools.count(1), lambda: 0)
-    return Book("main", Limits(), shared, lambda stream, owner, seq, amount: (owner.encode() + bytes([seq]), b""))
+    stamp = stamp_with(bytes(32))
+    return Book("main", Limits(), shared, lambda stream, owner, seq, amount: stamp(None, "pay_" + "0" * 32, seq, amount))
 
 
 def opened(into: Book, stream_id: str = "st_1", **changes: object) -> Stream:
