@@ -13,7 +13,7 @@ import itertools
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -82,6 +82,9 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         settings = config.nodes
         if config.simulator:
             settings = (*settings, await _simulated(stack, config.data_dir))
+        if "data_dir" not in config.written:
+            with suppress(OSError):  # open_folder says why it cannot be
+                await asyncio.to_thread(config.data_dir.parent.mkdir, mode=0o755, parents=True, exist_ok=True)
         folder = open_folder(config.data_dir, kind)
         stack.callback(folder.close)
         metrics = Metrics(__version__, kind)

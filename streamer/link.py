@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +24,8 @@ from streamer.nodes.keysend import payment_hash
 from streamer.ports import Clock, Node, NodeIdentity
 from streamer.reasons import Halt, Reason
 from streamer.recovery import BLOCKED_TEXT, Recovery, cannot_pay
+
+log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
@@ -86,6 +89,7 @@ class Link:
         self.known_pubkey = ""
         self._remembered: bytes | None = None
         self._look = asyncio.Event()
+        self._logged = ""
 
     @property
     def up(self) -> bool:
@@ -115,6 +119,7 @@ class Link:
         """The node is connected, but no channel of it can pay."""
         if self.blocked is None:
             self.blocked, self.problem = reason, text
+            self._log(text)
             self.engine.defer(lambda now_ns, facts: self.book.outages.begin(reason, now_ns, facts))
         self._look.set()
 
@@ -146,6 +151,7 @@ class Link:
         self._check(identity)
         self.identity = identity
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
+        self.problem = ""
         await self._look_at_channels()
         await self._make_witness()
         adopted = await adopt_unknown(self.node, self.book, self.engine.defer, self.engine.find, self.terms.secret, self.last_index)
@@ -159,7 +165,16 @@ class Link:
         self.up_since_ns = now_ns
         if self.blocked is None:
             self.problem = ""
+            self._log("")
             self._end_outage()
+
+    def _log(self, problem: str) -> None:
+        """Say what keeps the node from paying when it changes, not at each try; empty: nothing does."""
+        if problem and problem != self._logged:
+            log.warning("node %s: %s", self.book.node, problem)
+        elif not problem and self.identity is not None:
+            log.info("node %s: connected to %s on %s", self.book.node, self.identity.pubkey.hex(), self.identity.network)
+        self._logged = problem
 
     def _check(self, identity: NodeIdentity) -> None:
         wanted, pubkey = self.terms.network, identity.pubkey.hex()
@@ -244,11 +259,13 @@ class Link:
         elif self.blocked is not None:
             self.blocked, self.problem = None, ""
             if self.up:
+                self._log("")
                 self._end_outage()
 
     def _down(self, why: str) -> None:
         self.up_since_ns = 0
         self.problem = why
+        self._log(why)
         self.blocked = None
         self.recovery.lost_connection()
         self._begin_outage()
