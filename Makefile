@@ -1,9 +1,9 @@
 # `make run` needs nothing but Python; everything else installs what it needs into .venv and .cache.
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := streamer tests bench proto
+SOURCES := streamer tests bench proto docs
 
-.PHONY: install run test test-lnd check format proto bench clean
+.PHONY: install run test test-lnd check format proto docs picture bench clean
 
 install: .venv/dev
 
@@ -31,6 +31,7 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
+	$(BIN)/python docs/generate.py --check
 	$(BIN)/buf lint proto
 	$(MAKE) test
 
@@ -40,6 +41,12 @@ format: .venv/dev
 
 proto: .venv/dev
 	$(BIN)/python proto/generate.py
+
+docs: .venv/dev
+	$(BIN)/python docs/generate.py
+
+picture: .venv/dev
+	$(BIN)/python docs/record.py
 
 bench: .venv/dev
 	$(BIN)/python bench/pipeline.py
