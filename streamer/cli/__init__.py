@@ -61,7 +61,7 @@ def streamer() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails comes back as a status, and is told in our words
     sys.exit(run(sys.argv[1:]))
 
 
@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> int:
         return USAGE
     except click.ClickException as error:
         usage = f"\n{error.ctx.get_usage()}" if isinstance(error, click.UsageError) and error.ctx is not None else ""
-        return _fail(error.format_message() + usage, error.exit_code)
+        return _fail(_words(error) + usage, error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except StreamerError as error:
@@ -86,6 +86,13 @@ def run(arguments: list[str]) -> int:
         return 0
     except Exception as error:
         return _fail(f"unexpected: {type(error).__name__}: {error}", REFUSED)
+
+
+def _words(error: click.ClickException) -> str:
+    """Click's message; it takes a negative amount for an option."""
+    if isinstance(error, click.NoSuchOption) and error.option_name[1:2].isdigit():
+        return f"{error.option_name}… looks like a negative amount: nothing below 0 can be paid"
+    return error.format_message()
 
 
 def _code(error: StreamerError) -> int:
