@@ -43,6 +43,8 @@ class Budgets:
         """Reserve amount and fee limit on every level whose present period is the payment's."""
         msat = payment.amount_msat + payment.fee_limit_msat
         own = self._own.get(payment.stream_key)
+        if own is not None and own.period_ns is not None and payment.period_start_ns > own.period_start_ns:
+            own.begin(payment.period_start_ns)
         if own is not None and payment.period_start_ns == own.period_start_ns:
             own.reserve(msat)
         if payment.daemon_period_ns == self.spend_limit.period_start_ns:

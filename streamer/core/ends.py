@@ -10,7 +10,7 @@ from streamer.core.payment import Event, Money, move
 from streamer.core.retry import after_failure
 from streamer.core.schedule import drop_passed
 from streamer.core.streamtime import check_conservation
-from streamer.model import ENDED, Answer, Facts, Kind, Mark, Payment, Stream, StreamState
+from streamer.model import ENDED, Answer, Facts, Kind, Mark, Payment, PaymentState, Stream, StreamState
 from streamer.reasons import Reason
 
 FREE_MARKS = frozenset({Mark.ORPHAN, Mark.LOST_SIGHT})
@@ -35,6 +35,8 @@ def resolve(book: Book, payment: Payment, event: Event, answer: Answer, now_ns: 
     if money is Money.REFUND:
         book.budgets.release(payment, 0, -(payment.settled_msat + payment.fee_msat), stream)
         payment.settled_msat = payment.fee_msat = 0
+        if stream is not None:
+            facts.accounts.append(stream)
         return money
     payment.end_ns, payment.reason, payment.message = now_ns, answer.reason, answer.message
     if money is Money.VOID:
@@ -47,6 +49,21 @@ def resolve(book: Book, payment: Payment, event: Event, answer: Answer, now_ns: 
     return money
 
 
+def take_back(book: Book, payment: Payment) -> None:
+    """Count an open payment of the journal as it was, its mark included; nothing else changes."""
+    stream = book.by_key.get(payment.stream_key)
+    if stream is None:
+        book.take_open(payment)
+    else:
+        book.take_intent(stream, payment)
+    if payment.mark is not Mark.NONE:
+        was, payment.mark = payment.mark, Mark.NONE
+        book.slots.set_mark(payment, was)
+        book.slots.leave(payment)
+        if stream is not None and was in FREE_MARKS:
+            stream.open_payments -= 1
+
+
 def mark(book: Book, payment: Payment, to: Mark, now_ns: int, facts: Facts) -> None:
     """Mark an open payment as held, orphan or out of sight, or as neither any more."""
     if payment.mark is to:
@@ -57,6 +74,8 @@ def mark(book: Book, payment: Payment, to: Mark, now_ns: int, facts: Facts) -> N
     facts.ends.append(payment)
     if to is not Mark.NONE:
         book.leave_window(payment)
+    elif payment.row not in book.slots.doubtful:
+        book.slots.take(payment)
     if to in FREE_MARKS:
         book.slots.clear_doubt(payment)
     holds_slot = to not in FREE_MARKS and payment.row not in book.slots.doubtful
@@ -152,9 +171,9 @@ def _leave(book: Book, payment: Payment, stream: Stream | None) -> None:
 
 def _follow(book: Book, stream: Stream, payment: Payment, money: Money, now_ns: int, facts: Facts, blame: bool) -> None:
     if money is not Money.VOID:
-        _settled(book, stream, now_ns, facts)
+        _posted(book, stream, payment, now_ns, facts)
     elif stream.state in ENDED or stream.state is StreamState.CLOSING:
-        stream.dropped_msat += payment.amount_msat
+        stream.dropped_msat += min(payment.amount_msat, max(0, stream.account.owed_msat))
         facts.streams.append(stream)
     elif blame and payment.reason is not Reason.NONE:
         _failed(book, stream, payment, now_ns, facts)
@@ -165,16 +184,18 @@ def _follow(book: Book, stream: Stream, payment: Payment, money: Money, now_ns: 
     book.schedule(stream)
 
 
-def _settled(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
+def _posted(book: Book, stream: Stream, payment: Payment, now_ns: int, facts: Facts) -> None:
     account = stream.account
+    if len(stream.segments) > 1:
+        stream.segments = drop_passed(stream.segments, account.settled_msat, account.bought_until_ns)
+    if payment.state is not PaymentState.SETTLED:
+        return
     account.streak = account.next_attempt_ns = 0
     if account.failing_since_ns and not account.failing_until_ns:
         account.failing_until_ns = now_ns
     if account.probe_cap_msat:
         whole = stream.terms.max_payment_msat or (book.largest_spendable_msat or 0) // 2
         account.probe_cap_msat = 0 if account.probe_cap_msat * 2 >= whole else account.probe_cap_msat * 2
-    if len(stream.segments) > 1:
-        stream.segments = drop_passed(stream.segments, account.settled_msat, account.bought_until_ns)
     if stream.state is StreamState.STALLED and stream.reason is not Reason.IN_DOUBT:
         book.enter(stream, StreamState.ACTIVE, Reason.NONE, now_ns, facts)
 
@@ -182,9 +203,9 @@ def _settled(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
 def _failed(book: Book, stream: Stream, payment: Payment, now_ns: int, facts: Facts) -> None:
     account = stream.account
     stream.last_failure = payment.message or payment.reason
+    facts.streams.append(stream)
     account.streak += 1
-    if not account.failing_since_ns or account.failing_until_ns:
-        account.failing_since_ns, account.failing_until_ns = now_ns, 0
+    book.begin_row(stream, now_ns, facts)
     if payment.reason in (Reason.NO_ROUTE, Reason.NO_LIQUIDITY):
         account.probe_cap_msat = max(stream.terms.min_payment_msat, payment.amount_msat // 2)
     retry = after_failure(payment.reason, account.streak, book.limits.stall_after, book.shared.jitter())
@@ -195,4 +216,6 @@ def _failed(book: Book, stream: Stream, payment: Payment, now_ns: int, facts: Fa
 
 def _unstall_doubt(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
     if stream.state is StreamState.STALLED and stream.reason is Reason.IN_DOUBT and book.slots.doubts(stream.key) < MAX_IN_DOUBT:
+        if not stream.account.streak:
+            stream.account.failing_until_ns = stream.account.failing_until_ns or now_ns
         book.enter(stream, StreamState.ACTIVE, Reason.NONE, now_ns, facts)

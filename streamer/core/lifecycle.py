@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamer.core.book import Book
-from streamer.core.buying import impossible_ns
+from streamer.core.book import MAX_IN_DOUBT, RUNNING, Book
 from streamer.core.schedule import change_rate, price_msat
 from streamer.core.streamtime import check_conservation, covered_ns, origin_ns, owed_by_price_msat, stream_now_ns
 from streamer.errors import FailedPrecondition
@@ -21,7 +20,7 @@ def new_stream(stream_id: str, key: int, terms: Terms, now_ns: int) -> Stream:
     """A stream that has not begun; nothing is durable or scheduled yet."""
     stream = Stream(stream_id, key, terms, now_ns, StreamState.PENDING, Reason.NONE, now_ns)
     stream.segments = [Segment(0, 0, terms.rate)]
-    stream.expire_time_ns = max(now_ns, terms.start_time_ns) + terms.ttl_ns if terms.ttl_ns is not None else 0
+    stream.expire_time_ns = _expire_time_ns(terms, now_ns)
     return stream
 
 
@@ -36,20 +35,16 @@ def open_stream(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
 
 def pause(book: Book, stream: Stream, now_ns: int, facts: Facts, reason: Reason = Reason.USER) -> None:
     """Stop buying; what is bought runs out. Impossible time so far is put on record first."""
-    _require_not_ended(stream, "paused")
-    if stream.state is StreamState.PAUSED:
-        return
-    stream.carried_outage_ns = impossible_ns(stream, now_ns, (book.outages, book.shared.outages))
-    stream.account.counted_until_ns = now_ns
-    stream.paused_at_ns = now_ns
-    book.enter(stream, StreamState.PAUSED, reason, now_ns, facts)
+    if _goes_on(book, stream, "paused", now_ns, facts) and stream.state is not StreamState.PAUSED:
+        book.stop_time(stream, now_ns, reason, facts)
     book.schedule(stream)
 
 
 def resume(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
     """Go on at the covered moment, or now if that is later; for a STALLED stream: try now."""
-    _require_not_ended(stream, "resumed")
     account = stream.account
+    if not _goes_on(book, stream, "resumed", now_ns, facts):
+        return
     if stream.state is StreamState.STALLED and stream.reason is not Reason.IN_DOUBT:
         account.next_attempt_ns = now_ns
         facts.accounts.append(stream)
@@ -66,16 +61,19 @@ def resume(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
             if account.failing_since_ns:
                 account.failing_until_ns = account.failing_until_ns or now_ns
             book.enter(stream, StreamState.ACTIVE, Reason.USER, now_ns, facts)
-        if stream.terms.ttl_ns is not None:
-            stream.expire_time_ns = now_ns + stream.terms.ttl_ns
+            if book.slots.doubts(stream.key) >= MAX_IN_DOUBT:
+                book.stall(stream, Reason.IN_DOUBT, 0, now_ns, facts)
+        stream.expire_time_ns = _expire_time_ns(stream.terms, now_ns)
     book.schedule(stream)
 
 
 def renew(book: Book, stream: Stream, now_ns: int, facts: Facts) -> bool:
     """Put expire_time a ttl ahead; False if the stream has none or is not running."""
-    if stream.terms.ttl_ns is None or stream.state in ENDED or stream.state in (StreamState.CLOSING, StreamState.PAUSED):
+    book.pass_time(stream, now_ns, facts)
+    if stream.terms.ttl_ns is None or stream.state not in RUNNING:
+        book.schedule(stream)
         return False
-    stream.expire_time_ns = max(now_ns, stream.terms.start_time_ns) + stream.terms.ttl_ns
+    stream.expire_time_ns = _expire_time_ns(stream.terms, now_ns)
     facts.streams.append(stream)
     book.schedule(stream)
     return True
@@ -83,6 +81,7 @@ def renew(book: Book, stream: Stream, now_ns: int, facts: Facts) -> bool:
 
 def cancel(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
     """Stop paying for good; nothing comes back."""
+    book.pass_time(stream, now_ns, facts)
     if stream.state in ENDED or stream.state is StreamState.CLOSING:
         return
     book.close(stream, StreamState.CANCELLED, Reason.USER, now_ns, facts)
@@ -90,13 +89,16 @@ def cancel(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
 
 def change(book: Book, stream: Stream, terms: Terms, now_ns: int, facts: Facts) -> None:
     """Take new terms. A new rate starts where the covered time ends, or now if that is later."""
-    _require_not_ended(stream, "changed")
-    if terms.rate != stream.terms.rate:
-        _change_rate(stream, terms, now_ns)
+    if not _goes_on(book, stream, "changed", now_ns, facts):
+        return
     if terms.budget != stream.terms.budget:
         _change_budget(book, stream, terms)
-    if terms.ttl_ns != stream.terms.ttl_ns:
-        stream.expire_time_ns = 0 if terms.ttl_ns is None else now_ns + terms.ttl_ns
+        if stream.reason is Reason.BUDGET_PERIOD:
+            stream.account.next_attempt_ns = now_ns
+    if terms.rate != stream.terms.rate:
+        _change_rate(stream, terms, now_ns)
+    if terms.ttl_ns != stream.terms.ttl_ns and stream.state in RUNNING:
+        stream.expire_time_ns = _expire_time_ns(terms, now_ns)
     stream.terms = terms
     facts.streams.append(stream)
     book.budgets.own(stream, now_ns)
@@ -131,9 +133,16 @@ def without_budget(terms: Terms) -> Terms:
     return replace(terms, budget=None)
 
 
-def _require_not_ended(stream: Stream, verb: str) -> None:
+def _expire_time_ns(terms: Terms, now_ns: int) -> int:
+    return 0 if terms.ttl_ns is None else max(now_ns, terms.start_time_ns) + terms.ttl_ns
+
+
+def _goes_on(book: Book, stream: Stream, verb: str, now_ns: int, facts: Facts) -> bool:
+    """Raise if stream has ended; let time take effect first, and say whether it has not ended by that."""
     if stream.state in ENDED or stream.state is StreamState.CLOSING:
         raise FailedPrecondition(f"{stream.id} has ended ({stream.state}, {stream.reason}) and cannot be {verb}; open a new stream instead")
+    book.pass_time(stream, now_ns, facts)
+    return stream.state in RUNNING or stream.state is StreamState.PAUSED
 
 
 def price_now_msat(stream: Stream, now_ns: int) -> int:

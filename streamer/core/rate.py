@@ -15,7 +15,7 @@ class Bucket:
     """
 
     def __init__(self, per_second: int) -> None:
-        self._step_ns = max(1, SECOND_NS // per_second)
+        self._step_ns = -(-SECOND_NS // per_second)
         self._burst = max(1, per_second // 10)
         self._empty_until_ns = 0
 

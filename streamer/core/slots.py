@@ -37,10 +37,13 @@ class Slots:
         """Free its place, once; a parked stream of the same destination may go on and is returned."""
         if self.window.pop(payment.row, None) is None:
             return None
-        destination = payment.destination
-        _lower(self._flights, destination)
+        _lower(self._flights, payment.destination)
+        return self.unpark(payment.destination)
+
+    def unpark(self, destination: bytes) -> Entry | None:
+        """The earliest parked stream of destination, if there is one and room for it."""
         parked = self._parked.get(destination)
-        if not parked:
+        if not parked or self.full(destination):
             return None
         entry = heapq.heappop(parked)
         if not parked:
