@@ -79,6 +79,10 @@ def test_numbers_in_prose() -> None:
     assert f"`streams.in_doubt_after` ({StreamSettings().in_doubt_after_ns // (60 * SECOND_NS)} minutes)" in exactly
     assert f"`node.ghost_after` ({NodeSettings().ghost_after_ns // (60 * SECOND_NS)} minutes)" in exactly
     assert f"`node.orphan_write_off_after` ({NodeSettings().orphan_write_off_after_ns // (3600 * SECOND_NS)} hours)" in exactly
+    streams, defaults = (DOCS / "streams.md").read_text(encoding="utf-8"), StreamSettings()
+    assert f"{defaults.fee_limit_ppm // 10_000} % of its amount (`--fee-limit-ppm`), or {defaults.fee_floor_msat // 1000} sat" in streams
+    assert f"(`--catch-up`, {(defaults.catch_up_ns or 0) // (60 * SECOND_NS)} minutes unless you say otherwise" in streams
+    assert f"minimum payment ({defaults.min_payment_msat // 1000} sat," in streams
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"more than {SpendLimit().amount_msat // 1000:,} sat in an hour" in readme
     assert SpendLimit().period_ns == 3600 * SECOND_NS
