@@ -87,6 +87,7 @@ class Link:
         self.recovery_seconds = 0.0
         self.settings: dict[str, str] = {}
         self.known_pubkey = ""
+        self.stranger = ""  # who the node is now, while that is not whom this folder has paid with
         self._remembered: bytes | None = None
         self._look = asyncio.Event()
         self._logged = ""
@@ -181,7 +182,8 @@ class Link:
         if wanted and identity.network != wanted:
             text = f"the node is on {identity.network}, but the configuration says {wanted}: point node.rpcserver at a {wanted} node"
             raise NodeRejected(text, Halt.NODE_CHANGED)
-        if self.known_pubkey and pubkey != self.known_pubkey:
+        self.stranger = pubkey if self.known_pubkey not in ("", pubkey) else ""
+        if self.stranger:
             text = (
                 f"the node is {pubkey}, but this data folder has paid with {self.known_pubkey}: point node.rpcserver back,"
                 f" or `streamer sending start --accept-node {pubkey}` once nothing is open"
@@ -198,7 +200,7 @@ class Link:
 
     def accept(self, pubkey: str, facts: Facts) -> None:
         """A person says that the node's new identity is right."""
-        self.known_pubkey = pubkey
+        self.known_pubkey, self.stranger = pubkey, ""
         facts.settings.append((self._key("identity"), pubkey))
         self.switch.lift(Halt.NODE_CHANGED)
 

@@ -70,7 +70,7 @@ class Sending:
         changed = [engine for engine in self._around.engines.values() if Halt.NODE_CHANGED in engine.switch.halts]
         if not changed:
             raise FailedPrecondition("no node has changed its identity: there is nothing to accept")
-        offered = [engine for engine in changed if pubkey.hex() in engine.switch.halts[Halt.NODE_CHANGED]]
+        offered = [engine for engine in changed if engine.link.stranger == pubkey.hex()]
         if not offered:
             seen = "; ".join(engine.switch.halts[Halt.NODE_CHANGED] for engine in changed)
             raise InvalidArgument(f"accept_node is not the key of the changed node: {seen}")
