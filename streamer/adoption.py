@@ -45,7 +45,7 @@ class Adopted:
 
 
 async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret: bytes, index: int) -> list[Payment]:
-    """Read the node's payments after index and take in what is ours and unknown; those still open.
+    """Read the node's payments after index and take in what is ours and unknown: those, once deferred work is done.
 
     One that the journal knows as failed, and the node as settled, settles late.
 
@@ -57,7 +57,7 @@ async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret
     by_token: dict[bytes, list[Stream]] = {}
     for stream in book.streams.values():
         by_token.setdefault(stream.terms.token or derive_token(secret, stream.id), []).append(stream)
-    open_payments: list[Payment] = []
+    adopted: list[Payment] = []
     while page := await node.payments_after(index, PAGE):
         index = page[-1].index
         for theirs in page:
@@ -71,8 +71,8 @@ async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret
                 continue
             payment = _payment(book, found[0], found[1], theirs)
             defer(_adoption(book, found[0], Adopted(payment, theirs)))
-            open_payments += [payment] if theirs.answer.kind not in ends.ENDED_KINDS else []
-    return open_payments
+            adopted.append(payment)
+    return adopted
 
 
 def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], secret: bytes) -> tuple[Stream, StreamRecord] | None:

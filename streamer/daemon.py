@@ -39,6 +39,7 @@ from streamer.money import SECOND_NS
 from streamer.nodes.credentials import access
 from streamer.nodes.keysend import derive_preimage
 from streamer.nodes.lnd import LndNode
+from streamer.nodes.metered import MeteredNode
 from streamer.observer import Telling
 from streamer.ports import Clock, Node, Store
 from streamer.reasons import Halt
@@ -80,13 +81,13 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
     async with AsyncExitStack() as stack:
         kind = "simulator" if config.simulator else "lnd"
         settings = config.nodes
-        if config.simulator:
-            settings = (*settings, await _simulated(stack, config.data_dir))
         if "data_dir" not in config.written:
             with suppress(OSError):  # open_folder says why it cannot be
                 await asyncio.to_thread(config.data_dir.parent.mkdir, mode=0o755, parents=True, exist_ok=True)
         folder = open_folder(config.data_dir, kind)
         stack.callback(folder.close)
+        if config.simulator:
+            settings = (*settings, await _simulated(stack, config.data_dir))
         metrics = Metrics(__version__, kind)
         store = SqliteStore(folder, observe=lambda seconds, _: metrics.committed(seconds))
         snapshot = store.load()
@@ -98,7 +99,8 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         telling = Telling(metrics, feed, clock)
         adapters = nodes or {node.name: _lnd(node) for node in settings}
         build = _Build(config, store, clock, folder.secret, shared, telling)
-        engines = {node.name: build.engine(node, adapters[node.name], snapshot) for node in settings}
+        metered = {name: MeteredNode(node, metrics.node_called) for name, node in adapters.items()}
+        engines = {node.name: build.engine(node, metered[node.name], snapshot) for node in settings}
         daemon = await _open(stack, config, build, engines, snapshot, metrics, feed, Keys(key))
         tasks = [asyncio.ensure_future(build.supervised(engine)) for engine in engines.values()]
         try:
@@ -138,7 +140,12 @@ async def _open(
             lambda owner: derive_preimage(build.secret, owner, 0), metrics.totals, replay.set, build.clock.now_ns(),
         )
     )  # fmt: skip
-    metrics.watch(service.sending.report, lambda: {name: _figures(engine, build.clock.now_ns()) for name, engine in engines.items()})
+
+    def figures() -> dict[str, dict[str, float]]:
+        metrics.recovery_seconds = max(engine.link.recovery_seconds for engine in engines.values())
+        return {name: _figures(engine, build.clock.now_ns()) for name, engine in engines.items()}
+
+    metrics.watch(service.sending.report, figures)
     beats = Beats(build.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds), replay.set)
     heartbeat = Heartbeat(build.store, build.shared, build.clock, config.history_keep_ns, beats)
     heartbeat.start(snapshot.settings)

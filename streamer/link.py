@@ -156,10 +156,16 @@ class Link:
         await self._look_at_channels()
         await self._make_witness()
         adopted = await adopt_unknown(self.node, self.book, self.engine.defer, self.engine.find, self.terms.secret, self.last_index)
+        if adopted:
+            text = f"the node has {len(adopted)} payments of ours that the journal lacks: our data is older; they are taken in"
+            log.warning("node %s: %s", self.book.node, text)
+            self.switch.stop(Halt.RESTORED, text)
         await self.engine.turn()
         for payment in adopted:
-            self.recovery.replay(payment)
+            if payment.open:
+                self.recovery.replay(payment)
         await self.recovery.catch_up()
+        self.switch.lift(Halt.RESTORED)
         self.switch.lift(Halt.RECOVERING)
         now_ns = self.clock.now_ns()
         self.recovery_seconds = (now_ns - began_ns) / SECOND_NS

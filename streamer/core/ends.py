@@ -102,9 +102,6 @@ def doubt(book: Book, payment: Payment, now_ns: int, facts: Facts) -> None:
     book.schedule(stream)
 
 
-ENDED_KINDS = frozenset({Kind.SETTLED, Kind.FAILED})
-
-
 def adopt(book: Book, stream: Stream, payment: Payment, answer: Answer, now_ns: int, facts: Facts) -> None:
     """Take in a payment of ours that the journal lacked, with the node's word for it (money rule 9).
 

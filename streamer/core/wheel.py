@@ -1,7 +1,7 @@
 """A timer wheel: which items are due, for a million of them, without a task or a heap entry each.
 
-Moments are put into buckets of one tick; only the distinct ticks are kept in a heap. Scheduling
-anew or cancelling leaves the old entry behind, and it is recognised as stale when its bucket comes.
+Moments are put into buckets of one tick, each a small heap; the distinct ticks are a heap too.
+Scheduling anew or cancelling leaves the old entry behind: it is recognised as stale at the head.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 
 TICK_NS = 1 << 24
-"""About 16.8 ms: a bucket. Moments within it are still compared exactly."""
+"""About 16.8 ms: one bucket. Moments within it are kept in their order."""
 
 
 class Wheel:
@@ -38,41 +38,35 @@ class Wheel:
             self._buckets[tick] = [(due_ns, item)]
             heapq.heappush(self._ticks, tick)
         else:
-            bucket.append((due_ns, item))
+            heapq.heappush(bucket, (due_ns, item))
 
     def cancel(self, item: int) -> None:
         """Forget item."""
         self._due.pop(item, None)
 
     def pop_due(self, now_ns: int) -> list[tuple[int, int]]:
-        """Take out and return every (due_ns, item) with due_ns ≤ now_ns, in no order."""
+        """Take out and return every (due_ns, item) with due_ns ≤ now_ns, earliest first."""
         found: list[tuple[int, int]] = []
-        last = now_ns // TICK_NS
         due = self._due
-        while self._ticks and self._ticks[0] <= last:
-            tick = self._ticks[0]
-            later: list[tuple[int, int]] = []
-            for entry in self._buckets[tick]:
-                if due.get(entry[1]) != entry[0]:
-                    continue
-                if entry[0] <= now_ns:
-                    del due[entry[1]]
-                    found.append(entry)
-                else:
-                    later.append(entry)
-            if later:
-                self._buckets[tick] = later
-                break
-            heapq.heappop(self._ticks)
-            del self._buckets[tick]
+        while (bucket := self._first()) is not None and bucket[0][0] <= now_ns:
+            entry = heapq.heappop(bucket)
+            del due[entry[1]]
+            found.append(entry)
         return found
 
     def next_ns(self) -> int | None:
-        """A moment not after the next due one (None: nothing is scheduled)."""
-        while self._ticks:
-            live = [entry for entry in self._buckets[self._ticks[0]] if self._due.get(entry[1]) == entry[0]]
-            if live:
-                self._buckets[self._ticks[0]] = live
-                return min(live)[0]
-            del self._buckets[heapq.heappop(self._ticks)]
+        """When the next item is due (None: nothing is scheduled)."""
+        bucket = self._first()
+        return None if bucket is None else bucket[0][0]
+
+    def _first(self) -> list[tuple[int, int]] | None:
+        """The earliest bucket, with a live entry at its head; stale heads and empty buckets are dropped."""
+        ticks, due = self._ticks, self._due
+        while ticks:
+            bucket = self._buckets[ticks[0]]
+            while bucket:
+                if due.get(bucket[0][1]) == bucket[0][0]:
+                    return bucket
+                heapq.heappop(bucket)
+            del self._buckets[heapq.heappop(ticks)]
         return None

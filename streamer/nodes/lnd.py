@@ -160,10 +160,11 @@ def payment_request(payment: Payment, preimage: bytes) -> router.SendPaymentRequ
     """The keysend of an intent, exactly as it was recorded.
 
     ValueError if the intent cannot be a payment of lnd's: a record or a number that does not fit,
-    or a limit of 0, which lnd would read as another limit than none.
+    or a timeout or CLTV limit of 0, which lnd reads as its own default. A fee limit of 0 is sent as it
+    is: lnd reads it as "only free routes".
     """
-    if payment.amount_msat <= 0 or payment.fee_limit_msat <= 0 or payment.timeout_seconds <= 0 or payment.cltv_limit <= 0:
-        raise ValueError("amount, fee limit, timeout and CLTV limit must be above 0")
+    if payment.amount_msat <= 0 or payment.fee_limit_msat < 0 or payment.timeout_seconds <= 0 or payment.cltv_limit <= 0:
+        raise ValueError("amount, timeout and CLTV limit must be above 0, and the fee limit not below it")
     records = decode_records(payment.records)
     records[PREIMAGE_TYPE] = preimage
     return router.SendPaymentRequest(
