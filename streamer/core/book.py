@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from streamer.core.budgets import Budgets
-from streamer.core.buying import Nothing, Purchase, buy, impossible_ns
+from streamer.core.buying import Nothing, Purchase, buy, cap_msat, impossible_ns
 from streamer.core.ledger import Budget, fee_limit_msat
 from streamer.core.outages import Outages
 from streamer.core.schedule import price_msat
@@ -223,7 +223,9 @@ class Book:
         own = self.budgets.own(stream, now_ns)
         probe = stream.state is StreamState.STALLED
         outages = (self.outages, self.shared.outages)
-        bought = buy(stream, now_ns, probe, self.cap_msat(stream), None if own is None else own.room_msat(), outages)
+        bought = buy(
+            stream, now_ns, probe, cap_msat(stream, self.largest_spendable_msat), None if own is None else own.room_msat(), outages
+        )
         if isinstance(bought, Nothing):
             self._nothing(stream, bought, own, now_ns, facts)
             return None
@@ -299,16 +301,6 @@ class Book:
         self.take_open(payment)
         facts.intents.append(payment)
         return payment
-
-    def cap_msat(self, stream: Stream) -> int | None:
-        """The largest amount that one payment of stream may have now; None: unknown, no bound."""
-        terms, probe_cap = stream.terms, stream.account.probe_cap_msat
-        cap = terms.max_payment_msat
-        if cap is None and self.largest_spendable_msat is not None:
-            cap = self.largest_spendable_msat // 2
-        if probe_cap:
-            cap = probe_cap if cap is None else min(cap, probe_cap)
-        return None if cap is None else max(cap, terms.min_payment_msat)
 
     def _within_spend_limit(self, msat: int, now_ns: int, facts: Facts) -> bool:
         limit, switch = self.budgets.spend_limit, self.shared.switch

@@ -55,6 +55,17 @@ def skip_ns(stream: Stream, now_ns: int, outages: tuple[Outages, ...]) -> int:
     return max(0, min(impossible_ns(stream, now_ns, outages), gap_ns - catch_up_ns))
 
 
+def cap_msat(stream: Stream, largest_spendable_msat: int | None) -> int | None:
+    """The largest amount that one payment of stream may have now; None: unknown, no bound."""
+    terms, probe_cap = stream.terms, stream.account.probe_cap_msat
+    cap = terms.max_payment_msat
+    if cap is None and largest_spendable_msat is not None:
+        cap = largest_spendable_msat // 2
+    if probe_cap:
+        cap = probe_cap if cap is None else min(cap, probe_cap)
+    return None if cap is None else max(cap, terms.min_payment_msat)
+
+
 def buy(
     stream: Stream, now_ns: int, probe: bool, cap_msat: int | None, room_msat: int | None, outages: tuple[Outages, ...]
 ) -> Purchase | Nothing:
@@ -95,14 +106,15 @@ def buy(
 def _bounded(wanted: int, left: int | None, cap: int | None, room: int | None, stream: Stream) -> int:
     """wanted within the cap and the budget, such that no remainder below the minimum stays behind."""
     terms, minimum, amount = stream.terms, stream.terms.min_payment_msat, wanted
-    if cap is not None and amount > cap:
-        amount = cap
-        if left is not None and 0 < left - amount < minimum:
-            amount = max(minimum, left - minimum) if left >= 2 * minimum else amount
-    if room is None:
-        return amount
-    largest = largest_amount_msat(room, terms.fee_floor_msat, terms.fee_limit_ppm)
     total = terms.budget is not None and terms.budget.period_ns is None
+    largest = None if room is None else largest_amount_msat(room, terms.fee_floor_msat, terms.fee_limit_ppm)
+    bound = min((most for most in (cap, None if total else largest) if most is not None), default=amount)
+    if amount > bound:
+        amount = bound
+        if left is not None and left >= 2 * minimum and 0 < left - amount < minimum:
+            amount = left - minimum
+    if room is None or largest is None:
+        return amount
     if total and amount < largest and largest_amount_msat(room - amount, terms.fee_floor_msat, terms.fee_limit_ppm) < minimum:
         amount = min(bound for bound in (largest, cap, left) if bound is not None)
     return min(amount, largest)

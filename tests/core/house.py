@@ -1,0 +1,195 @@
+"""One book with what it shares, its journal, and a moment that only the test moves."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from streamer.core import ends, lifecycle
+from streamer.core.book import Book, Limits, Shared
+from streamer.core.budgets import DAEMON, Budgets
+from streamer.core.ledger import Budget
+from streamer.core.outages import Outages
+from streamer.core.payment import Event
+from streamer.core.streamtime import check_conservation
+from streamer.core.switch import Switch
+from streamer.model import Account, Answer, BudgetTerms, Facts, Kind, Mark, Payment, Rate, Segment, Stream, StreamState, Terms
+from streamer.money import DAY_NS, SECOND_NS
+from streamer.reasons import Reason
+from tests.core.journal import Journal
+
+S = SECOND_NS
+MINUTE = 60 * S
+HOUR = 3600 * S
+T0 = 19_700 * DAY_NS
+PEER = b"\x02" + b"\x11" * 32
+NODE = "node"
+PLENTY_MSAT = 10**15
+
+
+def terms_of(**changes: Any) -> Terms:
+    """1 sat a second, paid each second, from T0 on, with fees of at most 100 msat and no catch-up bound."""
+    terms = Terms(
+        NODE, PEER, Rate(1_000, S, S), T0, None, None, 100, 0, 1_000, S, None, None, None, 1, "", (), (), b"",
+    )  # fmt: skip
+    return replace(terms, **changes)
+
+
+def stream_of(terms: Terms | None = None, segments: list[Segment] | None = None, **account: int) -> Stream:
+    """A running stream for rules that need no book; account: its counters."""
+    terms = terms or terms_of()
+    stream = Stream("st_1", 1, terms, T0, StreamState.ACTIVE, Reason.NONE, T0)
+    stream.segments = segments or [Segment(0, 0, terms.rate)]
+    stream.account = Account(**account)
+    return stream
+
+
+def stamp(stream: Stream | None, owner: str, seq: int, amount_msat: int) -> tuple[bytes, bytes, bytes]:
+    return hashlib.sha256(f"{owner}.{seq}".encode()).digest(), b"records", b""
+
+
+def budget_of(amount_msat: int, period_ns: int | None = None) -> BudgetTerms:
+    return BudgetTerms(amount_msat, period_ns)
+
+
+class House:
+    """A book whose every step is durable at once; `crash` leaves what is in the journal."""
+
+    def __init__(self, spend_limit_msat: int = PLENTY_MSAT, per_destination: int = 10, stall_after: int = 5) -> None:
+        self.now_ns = T0
+        self.spend_limit_msat = spend_limit_msat
+        self.limits = Limits(per_destination, stall_after)
+        self.journal = Journal()
+        self.keys = itertools.count(1)
+        self._build()
+        self.commit(Facts(spends=[self.book.budgets.spend()]))
+
+    def _build(self) -> None:
+        snapshot = self.journal.load()
+        limit = Budget(self.spend_limit_msat, HOUR, aligned=False)
+        spend = next((spend for spend in snapshot.spends if spend.scope == DAEMON), None)
+        limit.begin(spend.period_start_ns if spend else self.now_ns, spend.spent_msat if spend else 0)
+        self.switch, self.outages = Switch(), Outages()
+        self.switch.restore(snapshot.settings)
+        self.outages.restore(snapshot.outages, snapshot.settings)
+        shared = Shared(Budgets(limit), self.switch, self.outages, itertools.count(snapshot.last_row + 1), lambda: 0)
+        self.book = Book(NODE, self.limits, shared, stamp)
+        self.book.outages.restore(snapshot.outages, snapshot.settings)
+        for stream in snapshot.streams:
+            self.book.add(stream)
+            self.book.budgets.own(stream, self.now_ns)
+        for payment in snapshot.open_payments:
+            ends.take_back(self.book, payment)
+        for stream in snapshot.streams:
+            check_conservation(stream)
+            self.book.schedule(stream)
+
+    # -- durable at once ------------------------------------------------------------------------
+
+    def commit(self, facts: Facts) -> None:
+        if facts.intents or facts.ends:
+            facts.spends.append(self.book.budgets.spend())
+        self.journal.append(facts)
+
+    def crash(self) -> None:
+        self._build()
+
+    # -- time -----------------------------------------------------------------------------------
+
+    def at(self, seconds: float) -> None:
+        """Go to so many seconds after T0."""
+        self.now_ns = T0 + int(seconds * S)
+
+    def plan(self, room: int = 100) -> list[Payment]:
+        facts = Facts()
+        planned = self.book.plan(self.now_ns, room, facts)
+        self.commit(facts)
+        return planned
+
+    def pay(self, seconds: float) -> Payment:
+        """Plan at that second, and give the one payment there must be."""
+        self.at(seconds)
+        [payment] = self.plan()
+        return payment
+
+    def idle(self, seconds: float) -> None:
+        """Nothing may be planned at that second."""
+        self.at(seconds)
+        assert self.plan() == []
+
+    def node_down(self, since: float, until: float) -> None:
+        facts = Facts()
+        self.book.outages.add(Reason.NODE_DOWN, T0 + int(since * S), T0 + int(until * S), facts)
+        self.commit(facts)
+
+    # -- what becomes of payments ----------------------------------------------------------------
+
+    def settle(self, payment: Payment, amount_msat: int | None = None, fee_msat: int = 0) -> None:
+        amount = payment.amount_msat if amount_msat is None else amount_msat
+        self.resolve(payment, Event.SETTLED, Answer(Kind.SETTLED, True, amount_msat=amount, fee_msat=fee_msat))
+
+    def fail(self, payment: Payment, reason: Reason = Reason.TIMEOUT) -> None:
+        self.resolve(payment, Event.FAILED, Answer(Kind.FAILED, reason=reason, message="no"))
+
+    def resolve(self, payment: Payment, event: Event, answer: Answer, blame: bool = True) -> None:
+        facts = Facts()
+        ends.resolve(self.book, payment, event, answer, self.now_ns, facts, blame)
+        self.commit(facts)
+
+    def write_off(self, payment: Payment) -> None:
+        self.resolve(payment, Event.WRITE_OFF, Answer(Kind.IN_FLIGHT))
+
+    def mark(self, payment: Payment, to: Mark) -> None:
+        facts = Facts()
+        ends.mark(self.book, payment, to, self.now_ns, facts)
+        self.commit(facts)
+
+    def doubt(self, *payments: Payment) -> None:
+        for payment in payments:
+            facts = Facts()
+            ends.doubt(self.book, payment, self.now_ns, facts)
+            self.commit(facts)
+
+    # -- what a person does ----------------------------------------------------------------------
+
+    def open(self, **changes: Any) -> Stream:
+        key = next(self.keys)
+        stream = lifecycle.new_stream(f"st_{key}", key, terms_of(**changes), self.now_ns)
+        facts = Facts()
+        lifecycle.open_stream(self.book, stream, self.now_ns, facts)
+        self.commit(facts)
+        return stream
+
+    def act(self, action: Any, stream: Stream, *arguments: Any) -> Any:
+        facts = Facts()
+        try:
+            return action(self.book, stream, *arguments, self.now_ns, facts)
+        finally:
+            self.commit(facts)
+
+    def pause(self, stream: Stream) -> None:
+        self.act(lifecycle.pause, stream)
+
+    def resume(self, stream: Stream) -> None:
+        self.act(lifecycle.resume, stream)
+
+    def cancel(self, stream: Stream) -> None:
+        self.act(lifecycle.cancel, stream)
+
+    def change(self, stream: Stream, **changes: Any) -> None:
+        self.act(lifecycle.change, stream, replace(stream.terms, **changes))
+
+    def again(self, stream: Stream) -> Stream:
+        """The same stream after a crash."""
+        return self.book.streams[stream.id]
+
+    def payment(self, row: int) -> Payment:
+        """The same open payment after a crash."""
+        return self.book.payments[row]
+
+
+def total_msat(payments: Iterable[Payment]) -> int:
+    return sum(payment.amount_msat for payment in payments)

@@ -1,0 +1,60 @@
+"""What a crash leaves: the rows that a store would have written, read again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamer.model import OPEN, Facts, Outage, Payment, Snapshot, Spend, Stream
+from streamer.stores.document import stream_from, stream_text
+from streamer.stores.rows import FRESH, INTENT_WIDTH, account_from, account_row, end_row, intent_row, payment_from
+
+Row = tuple[Any, ...]
+
+
+class Journal:
+    """Facts as rows, durable at once; nothing in it follows a later change of an object."""
+
+    def __init__(self) -> None:
+        self.intents: dict[int, Row] = {}
+        self.ends: dict[int, Row] = {}
+        self.streams: dict[int, tuple[str, str]] = {}
+        self.accounts: dict[int, Row] = {}
+        self.outages: list[Outage] = []
+        self.spends: dict[str, Spend] = {}
+        self.settings: dict[str, str] = {}
+        self.names: set[tuple[str, int]] = set()
+
+    def append(self, facts: Facts) -> None:
+        for payment in facts.intents:
+            assert payment.row not in self.intents and (payment.owner, payment.seq) not in self.names, "one payment per (stream, seq)"
+            self.names.add((payment.owner, payment.seq))
+            self.intents[payment.row] = intent_row(payment)
+            self.ends[payment.row] = end_row(payment)[1:]
+        for payment in facts.ends:
+            assert payment.row in self.intents, "an end has its intent"
+            self.ends[payment.row] = end_row(payment)[1:]
+        for stream in facts.streams:
+            self.streams[stream.key] = (stream.id, stream_text(stream))
+        for stream in (*facts.streams, *facts.accounts):
+            self.accounts[stream.key] = account_row(stream)[1:]
+        self.spends.update({spend.scope: spend for spend in facts.spends})
+        self.outages += facts.outages
+        self.settings.update(facts.settings)
+
+    def load(self) -> Snapshot:
+        streams = [self._stream(key) for key in sorted(self.streams)]
+        still_open = [self._payment(row) for row in sorted(self.intents) if self.ends[row][0] in {state.value for state in OPEN}]
+        spends = list(self.spends.values())
+        return Snapshot(
+            streams, still_open, spends, list(self.outages), dict(self.settings), max(self.intents, default=0), len(streams), {}
+        )
+
+    def _stream(self, key: int) -> Stream:
+        stream_id, text = self.streams[key]
+        return stream_from(key, stream_id, text, account_from(self.accounts[key]))
+
+    def _payment(self, row: int) -> Payment:
+        intent = self.intents[row]
+        assert len(intent) == INTENT_WIDTH and len(self.ends[row]) == len(FRESH)
+        plain = tuple(bytes(value) if isinstance(value, bytearray) else value for value in intent)
+        return payment_from(plain + self.ends[row], self.streams[intent[1]][0])

@@ -1,0 +1,249 @@
+"""What a payment buys, and what is skipped: DESIGN section 4, MONEY 8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.core.buying import Nothing, Purchase, buy, cap_msat, skip_ns
+from streamer.core.outages import Outages
+from streamer.core.schedule import change_rate
+from streamer.model import Facts, Rate, Stream
+from streamer.reasons import Reason
+from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of, stream_of, terms_of
+
+
+def bought(stream: Stream, second: float, probe: bool = False, cap: int | None = None, room: int | None = None, **down: Any) -> Purchase:
+    made = buy(stream, T0 + int(second * S), probe, cap, room, (down.get("outages") or Outages(), Outages()))
+    assert isinstance(made, Purchase), made
+    return made
+
+
+def down(*spans: tuple[float, float]) -> Outages:
+    outages = Outages()
+    for start, end in spans:
+        outages.add("down", T0 + int(start * S), T0 + int(end * S), Facts())
+    return outages
+
+
+# -- amounts ------------------------------------------------------------------------------------
+
+
+def test_one_interval_in_advance_and_late_ones_buy_the_gap_too() -> None:
+    assert (bought(stream_of(), 0).amount_msat, bought(stream_of(), 0).until_ns) == (1_000, S)
+    late = bought(stream_of(), 12.3)
+    assert (late.amount_msat, late.until_ns, late.skip_ns) == (13_000, 13 * S, 0)
+
+
+def test_only_time_that_comes_to_the_minimum_payment_is_bought() -> None:
+    slow = stream_of(terms_of(rate=Rate(300, S, S)))
+    assert (bought(slow, 0).amount_msat, bought(slow, 0).until_ns) == (1_200, 4 * S)
+
+
+def test_a_probe_neither_skips_nor_buys_more_than_it_must() -> None:
+    stream = stream_of(terms_of(catch_up_ns=0))
+    probe = bought(stream, 500, probe=True, outages=down((0, 500)))
+    assert (probe.amount_msat, probe.until_ns, probe.skip_ns) == (1_000, S, 0)
+
+
+def test_the_cap_ends_the_purchase_where_the_money_ends() -> None:
+    stream = stream_of(terms_of(rate=Rate(1_000, 3 * S, 3 * S)))
+    capped = bought(stream, 100, cap=10_001)
+    assert (capped.amount_msat, capped.until_ns) == (10_001, 30 * S + 3_000_000)
+
+
+def test_a_credit_shortens_the_next_purchase() -> None:
+    stream = stream_of(settled_msat=3_500, bought_until_ns=2 * S, owed_msat=-1_500, seq=2)
+    assert bought(stream, 3.5).amount_msat == 1_500
+    assert bought(stream, 3.5).until_ns == 5 * S
+
+
+@pytest.mark.parametrize(("end", "cap", "amounts"), [
+    (10.0, None, [10_000]), (10.5, None, [10_500]), (10.5, 10_000, [9_500, 1_000]), (3.0, 2_500, [2_000, 1_000]),
+    (1.9, 1_500, [1_500]), (2.0, 1_500, [1_000, 1_000]), (2.7, 1_000, [1_000, 1_000]), (0.9, None, []),
+])  # fmt: skip
+def test_the_last_remainder_goes_into_the_payment_before(end: float, cap: int | None, amounts: list[int]) -> None:
+    stream, paid = stream_of(terms_of(end_time_ns=T0 + int(end * S))), list[int]()
+    while isinstance(made := buy(stream, T0 + 60 * S, False, cap, None, (Outages(), Outages())), Purchase):
+        paid.append(made.amount_msat)
+        stream.account.settled_msat += made.amount_msat
+        stream.account.bought_until_ns = made.until_ns
+    assert made is Nothing.ENDED and paid == amounts
+
+
+def test_the_last_remainder_goes_in_before_the_end_comes() -> None:
+    stream = stream_of(terms_of(end_time_ns=T0 + int(2.4 * S)))
+    assert bought(stream, 0).amount_msat == 1_000
+    stream.account.settled_msat, stream.account.bought_until_ns = 1_000, S
+    assert (bought(stream, 1).amount_msat, bought(stream, 1).until_ns) == (1_400, int(2.4 * S))
+
+
+def test_the_rest_of_a_total_budget_goes_into_the_payment_before() -> None:
+    stream = stream_of(terms_of(budget=budget_of(5_000)))
+    assert bought(stream, 0, room=3_199).amount_msat == 1_000
+    stretched = bought(stream, 0, room=2_099)
+    assert (stretched.amount_msat, stretched.until_ns) == (1_999, int(1.999 * S))
+    assert bought(stream, 0, room=2_100).amount_msat == 1_000, "another payment may still fit"
+    assert bought(stream, 0, cap=1_500, room=2_099).amount_msat == 1_500
+    renewing = stream_of(terms_of(budget=budget_of(5_000, HOUR)))
+    assert bought(renewing, 0, room=2_099).amount_msat == 1_000
+
+
+def test_the_largest_payment_that_fits_if_it_reaches_the_minimum() -> None:
+    stream = stream_of(terms_of(budget=budget_of(5_000, HOUR)))
+    assert bought(stream, 10, room=4_321).amount_msat == 4_221
+    assert bought(stream, 10, room=1_100).amount_msat == 1_000
+    assert buy(stream, T0, False, None, 1_099, (Outages(), Outages())) is Nothing.NO_ROOM
+
+
+def test_a_renewing_budget_leaves_no_remainder_that_is_too_small_to_pay() -> None:
+    stream = stream_of(terms_of(budget=budget_of(5_000, HOUR), end_time_ns=T0 + 5 * S))
+    assert bought(stream, 60, room=4_600).amount_msat == 4_000, "500 would be left for ever"
+
+
+def test_the_cap_is_the_users_or_half_of_the_largest_channel_and_halved_on_no_route() -> None:
+    stream = stream_of()
+    assert cap_msat(stream, None) is None and cap_msat(stream, 9_000_001) == 4_500_000
+    stream.account.probe_cap_msat = 2_000
+    assert cap_msat(stream, None) == cap_msat(stream, 9_000_000) == 2_000
+    stream.account.probe_cap_msat = 10
+    assert cap_msat(stream, 900) == 1_000, "never below the minimum payment"
+    assert cap_msat(stream_of(terms_of(max_payment_msat=7_000)), 10**9) == 7_000
+
+
+# -- what is skipped ----------------------------------------------------------------------------
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 400), st.one_of(st.none(), st.integers(0, 400)), st.integers(0, 400))
+def test_skip_is_the_impossible_part_of_the_gap_beyond_catch_up(covered: int, one: int, two: int, catch_up: int | None, now: int) -> None:
+    start, end = min(one, two), max(one, two)
+    stream = stream_of(
+        terms_of(catch_up_ns=None if catch_up is None else catch_up * S), bought_until_ns=covered * S, settled_msat=covered * 1_000
+    )
+    outage = max(0, min(end, now) - max(start, covered))
+    wanted = 0 if catch_up is None else max(0, min(outage, now - covered - catch_up))
+    assert skip_ns(stream, T0 + now * S, (down((start, end)), Outages())) == wanted * S
+
+
+def test_the_skip_is_taken_out_before_the_purchase() -> None:
+    stream = stream_of(terms_of(catch_up_ns=5 * MINUTE))
+    made = bought(stream, 3_600, outages=down((0, 3_600)))
+    assert (made.skip_ns, made.skip_msat) == (3_300 * S, 3_300_000)
+    assert (made.amount_msat, made.until_ns) == (301_000, 301 * S)
+
+
+def test_a_short_restart_does_not_skip_the_time_in_our_own_queue() -> None:
+    stream = stream_of(terms_of(catch_up_ns=5 * MINUTE))
+    assert bought(stream, 362, outages=down((360, 362))).skip_ns == 2 * S
+
+
+def test_an_outage_inside_bought_time_costs_nothing() -> None:
+    stream = stream_of(terms_of(catch_up_ns=5 * MINUTE), bought_until_ns=3_600 * S, settled_msat=3_600_000)
+    assert bought(stream, 3_960, outages=down((0, 3_600))).skip_ns == 0
+
+
+def test_reserved_time_is_not_in_the_gap() -> None:
+    stream = stream_of(terms_of(catch_up_ns=0, max_open_payments=2), bought_until_ns=100 * S, settled_msat=40_000)
+    stream.reserved_msat = 60_000
+    assert bought(stream, 150, outages=down((0, 150))).skip_ns == 50 * S
+
+
+def test_what_a_plan_has_counted_is_not_counted_again() -> None:
+    stream = stream_of(terms_of(catch_up_ns=0), counted_until_ns=T0 + 80 * S)
+    assert bought(stream, 100, outages=down((0, 90))).skip_ns == 10 * S
+
+
+def test_overlapping_causes_count_once() -> None:
+    stream = stream_of(terms_of(catch_up_ns=0), failing_since_ns=T0 + 10 * S, failing_until_ns=T0 + 50 * S)
+    made = buy(stream, T0 + 100 * S, False, None, None, (down((0, 20)), down((40, 60))))
+    assert isinstance(made, Purchase) and made.skip_ns == 60 * S
+
+
+def test_a_skip_takes_the_oldest_time_at_its_old_rate() -> None:
+    stream = stream_of(terms_of(catch_up_ns=100 * S))
+    stream.segments = change_rate(stream.segments, 100 * S, Rate(2_000, S, S))
+    made = bought(stream, 300, outages=down((0, 50)))
+    assert (made.skip_ns, made.skip_msat) == (50 * S, 50_000)
+    assert made.amount_msat == 50_000 + 201 * 2_000, "what was unpaid before the new rate keeps its own"
+
+
+def test_catch_up_ends_with_the_stream() -> None:
+    stream = stream_of(terms_of(catch_up_ns=10 * S, end_time_ns=T0 + 100 * S))
+    made = bought(stream, 500, outages=down((0, 500)))
+    assert (made.skip_ns, made.amount_msat) == (90 * S, 10_000)
+
+
+# -- over time, on a book -------------------------------------------------------------------------
+
+
+def test_short_outages_add_up_and_none_counts_twice() -> None:
+    house = House()
+    stream = house.open(catch_up_ns=0)
+    first = house.pay(0)
+    house.node_down(2, 3)
+    house.node_down(5, 7)
+    house.at(10)
+    house.settle(first)
+    second = house.pay(10)
+    assert (second.skip_ns, second.amount_msat) == (3 * S, 7_000)
+    house.settle(second)
+    house.crash()
+    third = house.pay(11)
+    assert (third.skip_ns, house.again(stream).skipped_ns) == (0, 3 * S)
+
+
+@pytest.mark.parametrize("away", [14, 16])
+def test_a_receiver_that_is_away_longer_is_never_paid_for_less_absence(away: int) -> None:
+    house = House(stall_after=3)
+    stream = house.open(catch_up_ns=5 * MINUTE)
+    failures = 0
+    while house.now_ns < T0 + away * MINUTE:
+        due = house.book.due_ns(stream)
+        assert due is not None
+        house.now_ns = max(due, house.now_ns)
+        if house.now_ns >= T0 + away * MINUTE:
+            break
+        for payment in house.plan():
+            house.fail(payment)
+            failures += 1
+    assert failures > 3
+    house.at(away * 60)
+    house.resume(stream)
+    [probe] = house.plan()
+    assert probe.probe and probe.skip_ns == 0
+    house.settle(probe)
+    house.at(away * 60 + 1)
+    [after] = house.plan()
+    assert probe.amount_msat + after.amount_msat <= 302_000, "five minutes, and what is bought ahead"
+    assert stream.skipped_ns + 302 * S >= (away * 60) * S
+
+
+def test_no_budget_is_an_outage_from_the_first_plan_refused() -> None:
+    house = House()
+    stream = house.open(catch_up_ns=0, budget=budget_of(2_200, HOUR))
+    for second in (0, 1):
+        house.settle(house.pay(second), fee_msat=100)
+    house.idle(2)
+    assert stream.reason is Reason.BUDGET_PERIOD
+    house.idle(3_599)
+    again = house.pay(3_600)
+    assert again.skip_ns == (3_600 - 2) * S and again.amount_msat == 1_000
+
+
+def test_a_row_of_failures_that_no_plan_counted_is_not_forgotten_by_the_next_row() -> None:
+    house = House()
+    stream = house.open(catch_up_ns=0, max_open_payments=2)
+    first, second = house.pay(0), house.pay(1)
+    house.fail(first)
+    house.at(31)
+    house.settle(second)
+    third = house.pay(31)
+    house.at(40)
+    house.fail(third)
+    house.crash()
+    house.at(45)
+    later = house.pay(45.5)
+    assert house.again(stream).skipped_ns == third.skip_ns + later.skip_ns >= 30 * S

@@ -1,0 +1,62 @@
+"""Spans of impossible time: what overlaps counts once, and a restart forgets nothing."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.core.outages import KEPT_OUTAGES, Outages, union_ns
+from streamer.model import Facts
+
+spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda pair: (min(pair), max(pair))), max_size=8)
+
+
+@given(spans)
+def test_the_union_counts_each_moment_once(given_spans: list[tuple[int, int]]) -> None:
+    assert union_ns(given_spans) == sum(any(start <= moment < end for start, end in given_spans) for moment in range(60))
+
+
+@given(spans, st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+def test_overlap_is_what_lies_within(given_spans: list[tuple[int, int]], begun: int, from_ns: int, until_ns: int) -> None:
+    outages = Outages()
+    for start, end in given_spans:
+        outages.add("cause", start, end, Facts())
+    outages.begin("cause", begun, Facts())
+    inside = [moment for moment in range(from_ns, until_ns) if any(s <= moment < e for s, e in given_spans) or (begun and moment >= begun)]
+    assert union_ns(outages.overlapping(from_ns, until_ns)) == len(inside)
+
+
+def test_an_outage_begins_once_and_its_end_is_journaled() -> None:
+    outages, facts = Outages("node"), Facts()
+    outages.begin("NODE_DOWN", 10, facts)
+    outages.begin("OPERATOR", 15, facts)
+    assert (outages.since_ns, outages.cause) == (10, "NODE_DOWN")
+    outages.end(20, facts)
+    outages.end(25, facts)
+    assert [(o.node, o.cause, o.start_ns, o.end_ns) for o in facts.outages] == [("node", "NODE_DOWN", 10, 20)]
+    assert outages.overlapping(0, 100) == [(10, 20)]
+
+
+def test_a_restart_knows_what_ended_and_what_goes_on() -> None:
+    before, facts = Outages("node"), Facts()
+    before.add("x", 1, 5, facts)
+    before.add("nothing", 7, 7, facts)
+    before.begin("NODE_DOWN", 10, facts)
+    after = Outages("node")
+    after.restore([*facts.outages], dict(facts.settings))
+    assert after.overlapping(0, 20) == [(1, 5), (10, 20)] and after.cause == "NODE_DOWN"
+    other = Outages("other")
+    other.restore([*facts.outages], dict(facts.settings))
+    assert other.overlapping(0, 20) == []
+    after.end(12, facts)
+    again = Outages("node")
+    again.restore([*facts.outages], dict(facts.settings))
+    assert again.overlapping(0, 20) == [(1, 5), (10, 12)]
+
+
+def test_only_so_many_are_kept_and_the_newest() -> None:
+    outages = Outages()
+    for start in range(KEPT_OUTAGES + 5):
+        outages.add("x", 2 * start, 2 * start + 1, Facts())
+    kept = outages.overlapping(0, 10**9)
+    assert len(kept) == KEPT_OUTAGES and kept[-1][0] == 2 * (KEPT_OUTAGES + 4)

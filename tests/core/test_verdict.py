@@ -1,0 +1,105 @@
+"""What an answer means, over every combination of circumstances."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from streamer.core.verdict import Circumstances, Verdict, judge
+from streamer.model import Answer, Kind, Payment
+
+NAMES = [field.name for field in fields(Circumstances)]
+ALL = [Circumstances(*values) for values in itertools.product((False, True), repeat=len(NAMES))]
+CALM = dict.fromkeys(NAMES, False) | {"witness": True, "may_resend": True}
+
+
+def payment(accepted: bool = False) -> Payment:
+    made = Payment(1, "st_1", 1, 1, "node", b"", b"", 1_000, 5, 288, 30, b"", 0, 0, 0, 0, 0, False, 0, 0)
+    made.accepted = accepted
+    return made
+
+
+def verdict(kind: Kind, accepted: bool = False, **so: Any) -> Verdict:
+    return judge(payment(accepted), Answer(kind), Circumstances(**(CALM | so)))
+
+
+def every(kind: Kind, accepted: bool) -> list[tuple[Circumstances, Verdict]]:
+    return [(so, judge(payment(accepted), Answer(kind), so)) for so in ALL]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("accepted", [False, True])
+def test_no_payment_fails_while_a_ghost_of_it_may_live(kind: Kind, accepted: bool) -> None:
+    assert all(found is not Verdict.FAIL for so, found in every(kind, accepted) if so.ghost)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_only_the_nodes_own_word_ends_a_payment(accepted: bool) -> None:
+    for kind in Kind:
+        found = {one for _, one in every(kind, accepted)}
+        assert (Verdict.SETTLE in found) == (kind is Kind.SETTLED)
+        assert kind in {Kind.FAILED, Kind.NOT_FOUND} or Verdict.FAIL not in found
+        assert kind in {Kind.FAILED, Kind.NOT_FOUND} or Verdict.RESEND not in found
+        assert kind is Kind.IN_FLIGHT or not found & {Verdict.HELD, Verdict.ORPHAN}
+        assert kind is Kind.NOT_FOUND or Verdict.LOST_SIGHT not in found
+
+
+@pytest.mark.parametrize("kind", [Kind.LOST, Kind.DUPLICATE, Kind.REFUSED])
+def test_what_says_nothing_decides_nothing(kind: Kind) -> None:
+    assert {one for accepted in (False, True) for _, one in every(kind, accepted)} == {Verdict.WAIT}
+
+
+def test_settled_is_settled_whatever_else_is_so() -> None:
+    assert {one for accepted in (False, True) for _, one in every(Kind.SETTLED, accepted)} == {Verdict.SETTLE}
+
+
+def test_accepted_and_not_found_is_always_lost_sight() -> None:
+    assert {one for _, one in every(Kind.NOT_FOUND, True)} == {Verdict.LOST_SIGHT}
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_resend_passes_the_gates_and_has_a_witness(accepted: bool) -> None:
+    for kind in Kind:
+        for so, found in every(kind, accepted):
+            if found is Verdict.RESEND:
+                assert so.may_resend and so.ghost
+                assert kind is Kind.FAILED or (so.witness and not so.closing and not accepted)
+
+
+def test_not_found_without_a_witness_or_with_a_closing_channel_is_lost_sight() -> None:
+    for so, found in every(Kind.NOT_FOUND, False):
+        if (so.ghost and (so.closing or not so.witness)) or (not so.refused and (so.closing or not so.witness)):
+            assert found is Verdict.LOST_SIGHT
+
+
+def test_not_found_is_sent_again_held_or_final() -> None:
+    assert verdict(Kind.NOT_FOUND, ghost=True) is Verdict.RESEND
+    assert verdict(Kind.NOT_FOUND, ghost=True, may_resend=False) is Verdict.WAIT
+    assert verdict(Kind.NOT_FOUND, may_resend=False) is Verdict.FAIL
+
+
+def test_failed_is_final_unless_haunted() -> None:
+    for so, found in every(Kind.FAILED, False) + every(Kind.FAILED, True):
+        wanted = Verdict.FAIL if not so.ghost else Verdict.RESEND if so.may_resend else Verdict.WAIT
+        assert found is wanted
+
+
+def test_a_refusal_is_definite_without_a_ghost_even_without_a_witness() -> None:
+    assert verdict(Kind.NOT_FOUND, refused=True, witness=False) is Verdict.FAIL
+    assert verdict(Kind.NOT_FOUND, refused=True, ghost=True) is Verdict.RESEND
+    assert verdict(Kind.NOT_FOUND, True, refused=True) is Verdict.LOST_SIGHT
+
+
+def test_an_orphan_has_no_htlc_after_the_node_was_down_and_is_steady_again() -> None:
+    for so, found in every(Kind.IN_FLIGHT, True) + every(Kind.IN_FLIGHT, False):
+        assert (found is Verdict.ORPHAN) == (so.down_since_send and so.steady and not so.pending and not so.closing)
+
+
+def test_held_is_open_for_long_with_an_htlc() -> None:
+    for so, found in every(Kind.IN_FLIGHT, True):
+        if so.pending:
+            assert found is (Verdict.HELD if so.long_open else Verdict.WAIT)
+    assert verdict(Kind.IN_FLIGHT) is Verdict.WAIT
