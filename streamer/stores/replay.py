@@ -2,7 +2,7 @@
 
 What is checked: SQLite's structure of the file (`quick_check`), the proof of every account and open
 payment, that every stream, account and open payment parses, belongs together, and has figures that
-can be (no negative totals, no open payment beyond its stream's newest seq). What is not: ended
+can be (no negative totals, no gap between a stream's newest seq and its open payments). What is not: ended
 payments of a file above CHECKED_BYTES, which nothing but the history reads.
 """
 
@@ -100,7 +100,19 @@ def _open_payments(connection: sqlite3.Connection, path: str, streams: dict[int,
     columns = ",".join(INTENT_COLUMNS + END_COLUMNS)
     where = f"FROM payments INDEXED BY payments_open WHERE state IN {OPEN_STATES}"
     rows = connection.execute(f"SELECT proof=({PAYMENT_PROOF}),{columns} {where} ORDER BY row")
-    return [_open_payment(row, path, streams) for row in rows]
+    payments = [_open_payment(row, path, streams) for row in rows]
+    _without_gaps(payments, path, streams)
+    return payments
+
+
+def _without_gaps(payments: list[Payment], path: str, streams: dict[int, Stream]) -> None:
+    """An account is written with the ends of payments: intents that came after the last end continue its seq, one by one."""
+    newest = {key: stream.account.seq for key, stream in streams.items()}
+    for payment in payments:
+        if payment.seq > newest.get(payment.stream_key, 0) + 1:
+            raise refused(path, f"payment {payment.id} is newer than its stream's newest seq {newest[payment.stream_key]}")
+        if payment.seq:
+            newest[payment.stream_key] = max(newest[payment.stream_key], payment.seq)
 
 
 def _open_payment(row: tuple[Any, ...], path: str, streams: dict[int, Stream]) -> Payment:
@@ -117,8 +129,6 @@ def _open_payment(row: tuple[Any, ...], path: str, streams: dict[int, Stream]) -
         payment = payment_from(columns, stream.id if stream else "")
     except (ValueError, TypeError) as problem:
         raise refused(path, f"payment row {number} does not parse: {problem}") from problem
-    if stream is not None and seq > stream.account.seq:
-        raise refused(path, f"payment {payment.id} is newer than its stream's newest seq {stream.account.seq}")
     if payment.amount_msat < 0 or payment.fee_limit_msat < 0:
         raise refused(path, f"payment {payment.id} has an amount below zero")
     return payment

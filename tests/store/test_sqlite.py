@@ -149,7 +149,7 @@ def test_a_bit_that_turned_is_refused_or_was_not_in_anything_that_is_used(tmp_pa
         ("DELETE FROM streams WHERE key=3", "account 3 has no stream"),
         ("DELETE FROM streams WHERE key=4; DELETE FROM accounts WHERE key=4", "belongs to stream 4, which is not there"),
         ("UPDATE streams SET document=replace(document, '1000', '9000') WHERE key=3", "its text is not what was written"),
-        ("UPDATE accounts SET seq=1 WHERE key=2", "is newer than its stream's newest seq 1"),
+        ("UPDATE accounts SET seq=0 WHERE key=2", "is newer than its stream's newest seq 0"),
         ("UPDATE payments SET records=x'00' WHERE row=2", "payment row 2 does not parse"),
         ("UPDATE payments SET amount_msat=-1 WHERE row=2", "has an amount below zero"),
     ],

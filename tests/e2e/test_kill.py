@@ -1,0 +1,135 @@
+"""The daemon ends, in order or not, at any moment: the ledger equals the receivers' books, and nothing is paid twice."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streamer.money import MILLISECOND_NS
+from streamer.simulator.serve import Plan
+from tests.e2e.house import LOOK_SECONDS, House, house, journal, settled, states, until
+from tests.e2e.networks import Network, Networks
+
+STREAMS, RECEIVERS, KILLS = 20, 4, 10
+LATENCY_NS = (50 * MILLISECOND_NS, 250 * MILLISECOND_NS)
+QUICK = ("--node.ghost-after", "1s")
+"""Ghosts of a killed daemon die with its process here; two minutes are for the open internet."""
+
+
+def street(networks: Networks, folder: Path, seed: int, latency_ns: tuple[int, int] = LATENCY_NS) -> Network:
+    return networks.start(folder, Plan(nodes=RECEIVERS + 1, channels=2, seed=seed, latency_ns=latency_ns))
+
+
+def open_streams(daemon: House, network: Network, count: int) -> list[str]:
+    made = []
+    for number in range(count):
+        done = daemon.cli("stream", "open", network.receivers[number % RECEIVERS], "1sat/1s", "--catch-up", "forever")
+        assert done.code == 0, done
+        made.append(done.out.strip())
+    return made
+
+
+def check_books(home: Path, network: Network) -> None:
+    """Hash by hash and msat by msat: what the journal calls settled is what arrived, once."""
+    assert settled(home) == network.received()
+    with journal(home) as connection:
+        (in_accounts,) = connection.execute("SELECT sum(settled_msat) FROM accounts").fetchone()
+        (written_off,) = connection.execute("SELECT count(*) FROM payments WHERE state = 'WRITTEN_OFF'").fetchone()
+    assert (in_accounts, written_off) == (sum(network.received().values()), 0)
+
+
+def current(daemon: House) -> bool:
+    """Nothing is open from before, and every stream is paid ahead."""
+    streams = daemon.json("stream", "list")["streams"]
+    return len(streams) == STREAMS and all(
+        stream["state"] == "ACTIVE" and ("paid ahead" in stream["explanation"] or "waits for the end of 1 open" in stream["explanation"])
+        for stream in streams
+    )
+
+
+@contextmanager
+def paying(home: Path, network: Network) -> Iterator[House]:
+    with house(home, *network.flags(), *QUICK) as daemon:
+        daemon.until_paying()
+        yield daemon
+
+
+def test_sigkill_at_random_moments_loses_nothing_and_pays_nothing_twice(tmp_path: Path, networks: Networks) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    network = street(networks, tmp_path / "network", 40)
+    home = tmp_path / "home"
+    opens: list[int] = []
+    with paying(home, network) as daemon:
+        streams = open_streams(daemon, network, STREAMS)
+    for _ in range(KILLS):
+        with house(home, *network.flags(), *QUICK) as daemon:
+            enough = network.count() + chance.randrange(1, 2 * STREAMS)
+            until(lambda enough=enough: network.count() >= enough, f"payments arrive; seed {seed}")
+            strike = time.monotonic() + chance.uniform(0, 0.3)
+            until(lambda strike=strike: time.monotonic() >= strike, "the moment of the kill")
+            daemon.process.send_signal(signal.SIGKILL)
+            assert daemon.process.wait() == -signal.SIGKILL
+        opens.append(sum(count for state, count in states(home).items() if state in ("PLANNED", "IN_FLIGHT", "UNKNOWN")))
+    assert sum(opens) > 0, "no kill met an open payment"
+    with paying(home, network) as daemon:
+        until(lambda: current(daemon), f"every stream is paid ahead; seed {seed}")
+        shown = [daemon.json("stream", "show", stream) for stream in streams[:3]]
+        assert [stream["skipped_msat"] for stream in shown] == [0, 0, 0]
+        assert daemon.stop() == 0
+    assert set(states(home)) <= {"SETTLED", "FAILED", "REFUSED"}
+    check_books(home, network)
+
+
+def test_sigterm_while_paying_drains_and_the_next_start_has_nothing_open(tmp_path: Path, networks: Networks) -> None:
+    network = street(networks, tmp_path / "network", 41, (700 * MILLISECOND_NS, 900 * MILLISECOND_NS))
+    home = tmp_path / "home"
+    with paying(home, network) as daemon:
+        open_streams(daemon, network, 4)
+        until(lambda: daemon.metric("payments_open"), "something is in flight")
+        assert daemon.stop() == 0
+        assert any(line == "SIGTERM: planning nothing new, waiting for what is in flight" for line in daemon.messages())
+    assert set(states(home)) == {"SETTLED"}
+    check_books(home, network)
+    before = network.count()
+    with paying(home, network) as daemon:
+        until(lambda: network.count() > before, "it goes on")
+        assert daemon.stop() == 0
+    check_books(home, network)
+
+
+def test_a_second_signal_does_not_wait_and_the_next_start_finds_out(tmp_path: Path, networks: Networks) -> None:
+    network = street(networks, tmp_path / "network", 42)
+    home = tmp_path / "home"
+    with paying(home, network) as daemon:
+        network.fault(lambda faults: [faults.hold(node.name) for node in network.served.nodes[1:]])
+        open_streams(daemon, network, 2)
+        until(lambda: daemon.metric("payments_open") >= 2, "two payments are held")
+        daemon.process.send_signal(signal.SIGINT)
+        until(lambda: any(line.startswith("SIGINT: planning nothing new") for line in daemon.messages()), "it drains")
+        assert daemon.process.poll() is None
+        assert daemon.stop(signal.SIGINT) == 0
+        assert any(line == "SIGINT again: not waiting for what is in flight" for line in daemon.messages())
+    assert set(states(home)) <= {"PLANNED", "IN_FLIGHT", "UNKNOWN"}
+    network.fault(lambda faults: [faults.release(node.name) for node in network.served.nodes[1:]])
+    assert network.count() == 2
+    with paying(home, network) as daemon:
+        until(lambda: network.count() >= 4, "it goes on")
+        assert daemon.stop() == 0
+    check_books(home, network)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_daemon_ends_at_once(tmp_path: Path, networks: Networks, number: signal.Signals) -> None:
+    network = street(networks, tmp_path / "network", 43)
+    with paying(tmp_path / "home", network) as daemon:
+        began = time.monotonic()
+        assert daemon.stop(number) == 0
+        assert time.monotonic() - began < 2 + LOOK_SECONDS
