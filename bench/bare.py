@@ -25,9 +25,11 @@ RECORD = 1937011309
 PREIMAGE = 5482373484
 
 
-def destination(number: int) -> bytes:
-    """One of DESTINATIONS keys that look like public keys; the stub does not check more."""
-    return b"\x02" + hashlib.sha256(number.to_bytes(4, "big")).digest()
+def destinations_of(access: dict[str, str]) -> list[bytes]:
+    """The receiver that access names (hex), else DESTINATIONS keys of which the stub checks nothing."""
+    if "destination" in access:
+        return [bytes.fromhex(access["destination"])]
+    return [b"\x02" + hashlib.sha256(number.to_bytes(4, "big")).digest() for number in range(DESTINATIONS)]
 
 
 async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: float, reading: str) -> dict[str, float]:
@@ -40,7 +42,7 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
         request_serializer=router.SendPaymentRequest.SerializeToString,
         response_deserializer=ln.Payment.FromString,
     )
-    destinations = [destination(number) for number in range(DESTINATIONS)]
+    destinations = destinations_of(access)
     record = os.urandom(45)  # as long as streamer's own record of a stream at 1 sat/s
     count = 0
     stop = False
@@ -48,7 +50,7 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
     def request() -> router.SendPaymentRequest:
         preimage = os.urandom(32)
         return router.SendPaymentRequest(
-            dest=destinations[count % DESTINATIONS],
+            dest=destinations[count % len(destinations)],
             payment_hash=hashlib.sha256(preimage).digest(),
             amt_msat=1_000,
             fee_limit_msat=5_000,

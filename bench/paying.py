@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.bare import DESTINATIONS, destination
+from bench.bare import destinations_of
 from streamer.clock import BootClock
 from streamer.core.book import Book, Limits, Shared
 from streamer.core.budgets import Budgets
@@ -62,9 +62,9 @@ class Count:
         pass
 
 
-def _terms(number: int, now_ns: int) -> Terms:
+def _terms(number: int, destination: bytes, now_ns: int) -> Terms:
     return Terms(
-        node="stub", destination=destination(number % DESTINATIONS), rate=Rate(1_000, INTERVAL_NS, INTERVAL_NS),
+        node="stub", destination=destination, rate=Rate(1_000, INTERVAL_NS, INTERVAL_NS),
         start_time_ns=now_ns + number * SECOND_NS // STREAMS, end_time_ns=None, budget=BudgetTerms(10**12, 24 * HOUR_NS),
         fee_floor_msat=5_000, fee_limit_ppm=10_000, min_payment_msat=1_000, min_payment_interval_ns=INTERVAL_NS, max_payment_msat=None,
         catch_up_ns=300 * SECOND_NS, ttl_ns=None, max_open_payments=1, group="", labels=(), records=(), token=b"",
@@ -87,9 +87,14 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
         node, book, store, clock, secret, count, Pace(LIMIT_PER_SECOND, window), patience, LinkTerms(secret, "regtest"), failures.append
     )
     now_ns = clock.now_ns()
-    facts = Facts()
+    facts, destinations = Facts(), destinations_of(access)
     for number in range(STREAMS):
-        open_stream(book, new_stream(f"st_{number:032x}", number + 1, _terms(number, now_ns), now_ns), now_ns, facts)
+        open_stream(
+            book,
+            new_stream(f"st_{number:032x}", number + 1, _terms(number, destinations[number % len(destinations)], now_ns), now_ns),
+            now_ns,
+            facts,
+        )
     await store.append(facts)
     running = asyncio.ensure_future(engine.run())
     await asyncio.sleep(warm_up)

@@ -119,7 +119,7 @@ def test_the_request_holds_what_the_intent_says(play: Play) -> None:
     [
         {"amount_msat": 0},
         {"amount_msat": -1},
-        {"fee_limit_msat": 0},
+        {"fee_limit_msat": -1},
         {"timeout_seconds": 0},
         {"cltv_limit": 0},
         {"records": b"\x01"},
