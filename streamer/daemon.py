@@ -46,7 +46,7 @@ from streamer.reasons import Halt
 from streamer.recovery import Patience
 from streamer.service import Service, Surroundings
 from streamer.settings import NodeSettings
-from streamer.stores.folder import open_folder
+from streamer.stores.folder import open_folder, require_writable
 from streamer.stores.sqlite import SqliteStore
 
 log = logging.getLogger(__name__)
@@ -134,10 +134,15 @@ async def _open(
     keys: Keys,
 ) -> Daemon:
     replay = asyncio.Event()
+
+    def ask_replay() -> None:
+        require_writable(config.data_dir)
+        replay.set()
+
     service = Service(
         Surroundings(
             engines, build.store, build.clock, build.shared, config.streams, feed, itertools.count(snapshot.last_stream_key + 1),
-            lambda owner: derive_preimage(build.secret, owner, 0), metrics.totals, replay.set, build.clock.now_ns(),
+            lambda owner: derive_preimage(build.secret, owner, 0), metrics.totals, ask_replay, build.clock.now_ns(),
         )
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ class Heartbeat:
         self._first = Facts()
 
     def start(self, settings: dict[str, str]) -> None:
-        """Compare the wall clock with the journal's last moment, and count the time since as an outage."""
+        """Look at the disk; compare the wall clock with the journal's last moment, and count the time since as an outage."""
         now_ns, last_ns = self._clock.now_ns(), int(settings.get(MARK, "0"))
         if now_ns < last_ns - CLOCK_BEHIND_NS:
             behind = (last_ns - now_ns) // SECOND_NS
@@ -64,6 +64,7 @@ class Heartbeat:
         elif last_ns:
             self._shared.outages.add("DAEMON_DOWN", last_ns, now_ns, self._first)
         self._last_ns = last_ns
+        self._look_at_space()
 
     async def run(self) -> None:
         """Beat until cancelled; ends only with the store."""

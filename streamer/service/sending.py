@@ -44,7 +44,7 @@ class Sending:
         """Lift OPERATOR and SPEND_LIMIT (a new period begins), replay after STORE_FAILED.
 
         accept_node: the public key of a changed node that is to be accepted. Raises
-        InvalidArgument, FailedPrecondition.
+        InvalidArgument, FailedPrecondition (the disk still takes no writes, too).
         """
         around = self._around
         switch = around.shared.switch

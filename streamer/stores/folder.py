@@ -17,13 +17,16 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamer.errors import StoreRefused
+from streamer.errors import FailedPrecondition, StoreRefused
 
 SECRET_BYTES = 32
 FINGERPRINT_BYTES = 8
 JOURNAL = "journal.db"
 SECRET = "secret"  # noqa: S105
 LOCK = "lock"
+PROBE = "probe"
+PROBE_BYTES = 256 << 10
+"""What must fit before a replay is tried: WAL and index of a few commits."""
 _LABEL = b"streamer/secret-fingerprint/v1"
 
 
@@ -136,6 +139,23 @@ def _new_secret(path: Path) -> bytes:
     except OSError as problem:
         raise _unwritable(path, problem) from problem
     return made
+
+
+def require_writable(path: Path) -> None:
+    """Write PROBE_BYTES into the folder, to the disk, and take them away. Raises FailedPrecondition if the disk refuses."""
+    probe = path / PROBE
+    try:
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as problem:
+        raise FailedPrecondition(
+            f"the disk of {path} still refuses to be written ({problem.strerror}): make room or repair it, then `streamer sending start`"
+        ) from problem
 
 
 def sync_folder(path: Path) -> None:
