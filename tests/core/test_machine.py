@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -11,13 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from streamer.core import ends, lifecycle
 from streamer.core.book import Book
-from streamer.core.buying import impossible_ns
 from streamer.core.payment import Event
-from streamer.core.schedule import drop_passed, price_msat
-from streamer.core.streamtime import covered_ns, origin_ns, stream_now_ns
+from streamer.core.schedule import price_msat
+from streamer.core.streamtime import covered_ns, stream_now_ns
 from streamer.model import ENDED, Answer, BudgetTerms, Facts, Kind, Mark, Payment, PaymentState, Rate, Stream, StreamState
 from streamer.reasons import Halt, Reason
 from tests.core.house import HOUR, MINUTE, PEER, House, S, stamp
+from tests.core.reference import Money, picture, taken_msat
 
 OTHER_PEER = b"\x03" + b"\x22" * 32
 STEPS_NS = [0, 1, S // 3, S, 7 * S, MINUTE, 11 * MINUTE, HOUR, 30 * HOUR]
@@ -31,47 +31,6 @@ RATES = [
 ]
 REASONS = [Reason.NO_ROUTE, Reason.NO_LIQUIDITY, Reason.TIMEOUT, Reason.RECEIVER_REJECTED, Reason.NODE_REFUSED, Reason.NONE]
 NOTHING_NEW = frozenset({StreamState.PAUSED, StreamState.CLOSING, *ENDED})
-
-
-@dataclass
-class Entry:
-    """What the model knows of one payment."""
-
-    payment: Payment
-    amount_msat: int
-    fee_limit_msat: int
-    state: str = "open"
-    settled_msat: int = 0
-    fee_msat: int = 0
-
-
-class Money:
-    """The reference: one dict of payments, and sums over it."""
-
-    def __init__(self) -> None:
-        self.entries: dict[int, dict[int, Entry]] = {}
-        self.impossible_ns: dict[int, int] = {}
-
-    def take(self, payment: Payment) -> Entry:
-        entry = Entry(payment, payment.amount_msat, payment.fee_limit_msat)
-        of_stream = self.entries.setdefault(payment.stream_key, {})
-        assert payment.seq == max(of_stream, default=0) + 1, "seq rises by one"
-        of_stream[payment.seq] = entry
-        return entry
-
-    def of(self, payment: Payment) -> Entry:
-        return self.entries[payment.stream_key][payment.seq]
-
-    def all(self) -> list[Entry]:
-        return [entry for of_stream in self.entries.values() for entry in of_stream.values()]
-
-    def stream(self, key: int) -> list[Entry]:
-        return list(self.entries.get(key, {}).values())
-
-
-def taken_msat(entries: list[Entry]) -> int:
-    """What entries take from a budget: all that was paid, and all that may be."""
-    return sum(e.amount_msat + e.fee_limit_msat if e.state == "open" else e.settled_msat + e.fee_msat for e in entries)
 
 
 class Streaming(RuleBasedStateMachine):
@@ -386,31 +345,6 @@ class Streaming(RuleBasedStateMachine):
             due, end_time = book.due_ns(stream), stream.terms.end_time_ns
             waits_for_end = end_time is not None and house.now_ns < end_time
             assert stream.state is StreamState.PAUSED or (due is not None and due > house.now_ns) or waits_for_end, stream
-
-
-def picture(house: House) -> dict[str, Any]:
-    """All that must be as before when the journal is replayed."""
-    book, seen = house.book, {}
-    for stream in book.streams.values():
-        one = {field.name: getattr(stream, field.name) for field in fields(stream) if field.name != "account"}
-        one["account"] = asdict(stream.account)
-        one["segments"] = drop_passed(stream.segments, stream.account.settled_msat, stream.account.bought_until_ns)
-        one["due"] = book.due_ns(stream)
-        one["origin"] = origin_ns(stream)
-        if stream.state not in ENDED:
-            one["impossible"] = impossible_ns(stream, house.now_ns, (book.outages, house.outages))
-        own = book.budgets.own(stream, house.now_ns)
-        one["budget"] = own and (own.limit_msat, own.period_ns, own.period_start_ns, own.spent_msat, own.reserved_msat)
-        seen[stream.id] = one
-        seen.update({f"{stream.id} {name}": value for name, value in one.items()})
-    limit, slots = book.budgets.spend_limit, book.slots
-    limit.roll(house.now_ns)
-    seen["spend_limit"] = (limit.period_start_ns, limit.spent_msat, limit.reserved_msat)
-    seen["payments"] = {row: asdict(payment) for row, payment in book.payments.items()}
-    seen["slots"] = (sorted(slots.window), sorted(slots.doubtful), slots.held, {s.key: slots.doubts(s.key) for s in book.streams.values()})
-    seen["outages"] = [(o.since_ns, o.cause) for o in (book.outages, house.outages)]
-    seen["switch"] = dict(house.switch.halts)
-    return seen
 
 
 TestStreaming = Streaming.TestCase
