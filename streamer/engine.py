@@ -258,6 +258,7 @@ class Engine:
         while not self._failed:
             facts = Facts()
             now_ns = self._clock.now_ns()
+            self.book.shared.outages.alive(now_ns, facts)
             self._take_ends(now_ns, facts)
             planned = self._plan(now_ns, facts) if self.paying else []
             if facts:

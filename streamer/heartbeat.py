@@ -19,8 +19,6 @@ from streamer.ports import Clock, Store
 from streamer.reasons import Halt
 
 BEAT_SECONDS = 1.0
-JUMP_NS = 5 * SECOND_NS
-"""A beat that comes this late was a suspend or a stopped process: nobody could pay meanwhile."""
 MARK_EVERY_NS = 10 * SECOND_NS
 LEAST_FREE_BYTES = 64 * 1024 * 1024
 """Sending stops before the disk is full, while outcomes can still be written (MONEY.md 16)."""
@@ -83,8 +81,7 @@ class Heartbeat:
         late_ns = now_ns - before_ns - int(BEAT_SECONDS * SECOND_NS)
         self._beats.lag(max(0, late_ns) / SECOND_NS)
         facts = Facts()
-        if late_ns > JUMP_NS:
-            self._shared.outages.add("SUSPENDED", before_ns, now_ns, facts)
+        self._shared.outages.alive(now_ns, facts)
         if now_ns - self._marked_ns >= MARK_EVERY_NS or facts:
             self._marked_ns = now_ns
             facts.settings.append((MARK, str(now_ns)))

@@ -7,9 +7,14 @@ asked for by overlap. Spans of one stream (failing, no budget) live in its accou
 from __future__ import annotations
 
 from streamer.model import Facts, Outage
+from streamer.money import SECOND_NS
 
 KEPT_OUTAGES = 10_000
 """The oldest are forgotten beyond this: that can only make a stream pay for time it could skip."""
+JUMP_NS = 5 * SECOND_NS
+"""A loop that is silent for this long beyond its second was a suspend or a stopped process: nobody could pay."""
+BEAT_NS = SECOND_NS
+"""How often a running loop looks at the clock."""
 SETTING = "outage."
 """The setting that keeps the outage that goes on: "outage." and the scope = "start_ns cause"."""
 
@@ -21,6 +26,7 @@ class Outages:
         self.scope = scope
         self.since_ns = 0
         self.cause = ""
+        self._alive_ns = 0
         self._spans: list[tuple[int, int]] = []
 
     def restore(self, ended: list[Outage], settings: dict[str, str]) -> None:
@@ -48,6 +54,12 @@ class Outages:
             self._spans.append((start_ns, end_ns))
             del self._spans[:-KEPT_OUTAGES]
             facts.outages.append(Outage(self.scope, cause, start_ns, end_ns))
+
+    def alive(self, now_ns: int, facts: Facts) -> None:
+        """The loop runs now: since it last did, nobody could pay, if that was too long ago. Ask this before planning."""
+        if self._alive_ns and now_ns - self._alive_ns > JUMP_NS + BEAT_NS:
+            self.add("SUSPENDED", self._alive_ns, now_ns, facts)
+        self._alive_ns = now_ns
 
     def overlapping(self, from_ns: int, until_ns: int) -> list[tuple[int, int]]:
         """The parts of all spans within [from_ns, until_ns)."""
