@@ -114,6 +114,7 @@ def adopt(book: Book, stream: Stream, payment: Payment, answer: Answer, now_ns: 
         payment.state, payment.end_ns, payment.reason = move(payment.state, Event.FAILED)[0], now_ns, answer.reason
         facts.ends.append(payment)
     else:
+        book.budgets.own(stream, now_ns)
         account.owed_msat -= payment.amount_msat
         stream.reserved_msat += payment.amount_msat
         stream.open_payments += 1

@@ -50,7 +50,9 @@ class Money:
 
 def taken_msat(entries: list[Entry]) -> int:
     """What entries take from a budget: all that was paid, and all that may be."""
-    return sum(e.amount_msat + e.fee_limit_msat if e.state == "open" else e.settled_msat + e.fee_msat for e in entries)
+    return sum(
+        e.amount_msat + e.fee_limit_msat if e.state == "open" else e.settled_msat + e.fee_msat for e in entries if e.state != "refunded"
+    )
 
 
 def picture(house: House) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.core.buying import Nothing, Purchase, buy, cap_msat, skip_ns
+from streamer.core.buying import Nothing, Purchase, buy, cap_msat
 from streamer.core.outages import Outages
 from streamer.core.schedule import change_rate
 from streamer.model import Facts, Rate, Stream
@@ -125,7 +125,7 @@ def test_skip_is_the_impossible_part_of_the_gap_beyond_catch_up(covered: int, on
     )
     outage = max(0, min(end, now) - max(start, covered))
     wanted = 0 if catch_up is None else max(0, min(outage, now - covered - catch_up))
-    assert skip_ns(stream, T0 + now * S, (down((start, end)), Outages())) == wanted * S
+    assert bought(stream, now, outages=down((start, end))).skip_ns == wanted * S
 
 
 def test_the_skip_is_taken_out_before_the_purchase() -> None:
@@ -193,6 +193,16 @@ def test_short_outages_add_up_and_none_counts_twice() -> None:
     house.crash()
     third = house.pay(11)
     assert (third.skip_ns, house.again(stream).skipped_ns) == (0, 3 * S)
+
+
+def test_a_plan_counts_what_it_need_not_skip() -> None:
+    house = House()
+    house.open(catch_up_ns=60 * S, max_payment_msat=5_000)
+    house.node_down(0, 40)
+    first = house.pay(50)
+    house.settle(first)
+    assert first.skip_ns == 0
+    assert house.pay(300).skip_ns == 0, "the gap of now was possible to pay"
 
 
 @pytest.mark.parametrize("away", [14, 16])
