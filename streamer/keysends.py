@@ -10,7 +10,7 @@ import hashlib
 
 from streamer.core.book import Stamp
 from streamer.model import Rate, Stream
-from streamer.nodes.keysend import STREAM_TYPE, StreamRecordFrame, derive_token, encode_records, preimages
+from streamer.nodes.keysend import STREAM_TYPE, StreamRecordFrame, derive_token, encode_records, id_bytes, preimages
 
 MAX_FRAMES = 200_000
 """Streams whose frames are kept; when it is reached they are all made anew."""
@@ -19,25 +19,27 @@ MAX_FRAMES = 200_000
 def stamp_with(secret: bytes) -> Stamp:
     """A Stamp that derives everything from secret; the stream record says what the payment is."""
     derive = preimages(secret)
-    frames: dict[str, tuple[Rate, StreamRecordFrame]] = {}
+    frames: dict[str, tuple[Rate, bytes, StreamRecordFrame]] = {}
 
-    def frame_of(stream: Stream) -> StreamRecordFrame:
-        known = frames.get(stream.id)
-        if known is not None and known[0] is stream.terms.rate:
-            return known[1]
+    def frame_of(stream: Stream) -> tuple[Rate, bytes, StreamRecordFrame]:
+        rate = stream.terms.rate
         if len(frames) >= MAX_FRAMES:
             frames.clear()
-        frame = StreamRecordFrame(stream.terms.token or derive_token(secret, stream.id), stream.terms.rate)
-        frames[stream.id] = (stream.terms.rate, frame)
-        return frame
+        frame = StreamRecordFrame(stream.terms.token or derive_token(secret, stream.id), rate)
+        known = frames[stream.id] = (rate, id_bytes(stream.id), frame)
+        return known
 
     def stamp(stream: Stream | None, owner: str, seq: int, amount_msat: int) -> tuple[bytes, bytes, bytes]:
-        preimage = derive(owner, seq)
-        digest = hashlib.sha256(preimage).digest()
         if stream is None:
-            return digest, b"", preimage
-        record = frame_of(stream).encode(seq, amount_msat, stream.account.settled_msat)
+            preimage = derive(id_bytes(owner), seq)
+            return hashlib.sha256(preimage).digest(), b"", preimage
+        known = frames.get(owner)
+        if known is None or known[0] is not stream.terms.rate:
+            known = frame_of(stream)
+        preimage = derive(known[1], seq)
+        record = known[2].encode(seq, amount_msat, stream.account.settled_msat)
         own = stream.terms.records
-        return digest, encode_records(((STREAM_TYPE, record), *own)) if own else StreamRecordFrame.alone(record), preimage
+        records = encode_records(((STREAM_TYPE, record), *own)) if own else StreamRecordFrame.alone(record)
+        return hashlib.sha256(preimage).digest(), records, preimage
 
     return stamp

@@ -163,9 +163,10 @@ class Book:
             if self._must_wait(stream, entry, now_ns):
                 continue
             self._queued.discard(stream.key)
+            due = self.tick(stream, now_ns, facts)
             payment = None
-            if self.tick(stream, now_ns, facts):
-                payment = self._pay(stream, now_ns, facts)
+            if due is not None:
+                payment = self._pay(stream, due, now_ns, facts)
             else:
                 self.schedule(stream)
             if payment is not None:
@@ -209,17 +210,17 @@ class Book:
         if end_time is not None and now_ns >= end_time:
             self.close(stream, StreamState.COMPLETED, Reason.END_TIME, now_ns, facts)
 
-    def tick(self, stream: Stream, now_ns: int, facts: Facts) -> bool:
-        """Let time take effect, a renewed budget too; True if stream may be paid now."""
+    def tick(self, stream: Stream, now_ns: int, facts: Facts) -> int | None:
+        """Let time take effect, a renewed budget too; since when stream is due, None if it is not."""
         self.pass_time(stream, now_ns, facts)
         due = self.due_ns(stream)
         if due is None or due > now_ns:
-            return False
+            return None
         if stream.reason is Reason.BUDGET_PERIOD:
             self.enter(stream, StreamState.ACTIVE, Reason.NONE, now_ns, facts)
-        return True
+        return due
 
-    def _pay(self, stream: Stream, now_ns: int, facts: Facts) -> Payment | None:
+    def _pay(self, stream: Stream, due_ns: int, now_ns: int, facts: Facts) -> Payment | None:
         own = self.budgets.own(stream, now_ns)
         probe = stream.state is StreamState.STALLED
         outages = (self.outages, self.shared.outages)
@@ -233,23 +234,23 @@ class Book:
         if not self._within_spend_limit(bought.amount_msat + fee_limit, now_ns, facts):
             self._enqueue((now_ns, stream.key))
             return None
-        payment = self._intend(stream, bought, fee_limit, probe, now_ns)
+        payment = self._intend(stream, bought, fee_limit, probe, due_ns, now_ns)
         if bought.skip_ns:
             self._skip(stream, bought, facts)
         elif stream.carried_outage_ns and not probe:
             facts.streams.append(stream)
         self.take_intent(stream, payment)
         check_conservation(stream)
-        self.schedule(stream)
+        if stream.expire_time_ns or self._may_open_another(stream):
+            self.schedule(stream)
         return payment
 
-    def _intend(self, stream: Stream, bought: Purchase, fee_limit: int, probe: bool, now_ns: int) -> Payment:
+    def _intend(self, stream: Stream, bought: Purchase, fee_limit: int, probe: bool, due_ns: int, now_ns: int) -> Payment:
         seq = stream.account.seq + 1
         payment_hash, records, preimage = self._stamp(stream, stream.id, seq, bought.amount_msat)
-        due = self.due_ns(stream)
         payment = Payment(
             next(self.shared.rows), stream.id, stream.key, seq, self.node, stream.terms.destination, payment_hash, bought.amount_msat,
-            fee_limit, self.limits.cltv_limit, self.limits.timeout_seconds, records, now_ns if due is None else due, now_ns,
+            fee_limit, self.limits.cltv_limit, self.limits.timeout_seconds, records, due_ns, now_ns,
             bought.until_ns, bought.skip_ns, bought.skip_msat, probe, 0, 0,
         )  # fmt: skip
         payment.preimage = preimage

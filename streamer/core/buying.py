@@ -19,7 +19,7 @@ class Nothing(Enum):
     NO_ROOM = "not even the minimum payment fits into the stream's budget"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Purchase:
     """amount_msat buys stream time up to until_ns, after skip_ns (worth skip_msat) was taken out."""
 
@@ -42,15 +42,10 @@ def impossible_ns(stream: Stream, now_ns: int, outages: tuple[Outages, ...]) -> 
     return stream.carried_outage_ns + union_ns(spans)
 
 
-def skip_ns(stream: Stream, now_ns: int, outages: tuple[Outages, ...]) -> int:
-    """max(0, min(outage, gap − catch_up)): DESIGN.md, section 4, Catch-up."""
+def skip_ns(stream: Stream, gap_ns: int, now_ns: int, outages: tuple[Outages, ...]) -> int:
+    """max(0, min(outage, gap − catch_up)): DESIGN.md, section 4, Catch-up. gap_ns: from covered to now, or the end."""
     catch_up_ns = stream.terms.catch_up_ns
-    if catch_up_ns is None:
-        return 0
-    reached_ns = stream_now_ns(stream, now_ns)
-    ends_ns = end_ns(stream, now_ns)
-    gap_ns = (reached_ns if ends_ns is None else min(reached_ns, ends_ns)) - covered_ns(stream)
-    if gap_ns <= catch_up_ns:
+    if catch_up_ns is None or gap_ns <= catch_up_ns:
         return 0
     return max(0, min(impossible_ns(stream, now_ns, outages), gap_ns - catch_up_ns))
 
@@ -78,7 +73,7 @@ def buy(
     covered = covered_ns(stream)
     reached = covered if probe else stream_now_ns(stream, now_ns)
     end = end_ns(stream, now_ns)
-    skip = 0 if probe else skip_ns(stream, now_ns, outages)
+    skip = 0 if probe else skip_ns(stream, (reached if end is None else min(reached, end)) - covered, now_ns, outages)
     skip_msat = 0
     if skip:
         skip_msat = price_msat(segments, covered + skip) - price_msat(segments, covered)

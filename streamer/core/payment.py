@@ -29,7 +29,9 @@ from streamer.model import PaymentState as S
 
 
 class Event(Enum):
-    """What became known about a payment."""
+    """What became known about a payment. Hashed by identity: Enum's own hash is a Python call."""
+
+    __hash__ = object.__hash__
 
     ACCEPTED = "accepted"
     LOST = "lost"

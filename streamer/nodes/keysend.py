@@ -66,18 +66,18 @@ def derive_preimage(secret: bytes, owner: str, seq: int) -> bytes:
     owner is "st_" or "pay_" and 32 hex digits; seq is 0 for a single payment. ValueError if owner
     is anything else; OverflowError if seq does not fit into 8 bytes.
     """
-    return hmac.digest(secret, _PREIMAGE_LABEL + _id_bytes(owner) + seq.to_bytes(8, "big"), "sha256")
+    return hmac.digest(secret, _PREIMAGE_LABEL + id_bytes(owner) + seq.to_bytes(8, "big"), "sha256")
 
 
-def preimages(secret: bytes) -> Callable[[str, int], bytes]:
-    """derive_preimage of one secret, for many payments: HMAC's keyed blocks are absorbed once (RFC 2104)."""
+def preimages(secret: bytes) -> Callable[[bytes, int], bytes]:
+    """derive_preimage of one secret, by id_bytes: HMAC's keyed blocks are absorbed once (RFC 2104)."""
     block = secret.ljust(_BLOCK_BYTES, b"\0") if len(secret) <= _BLOCK_BYTES else hashlib.sha256(secret).digest().ljust(_BLOCK_BYTES, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + _PREIMAGE_LABEL)
     outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
-    def derive(owner: str, seq: int) -> bytes:
+    def derive(owner: bytes, seq: int) -> bytes:
         first, second = inner.copy(), outer.copy()
-        first.update(_id_bytes(owner) + seq.to_bytes(8, "big"))
+        first.update(owner + seq.to_bytes(8, "big"))
         second.update(first.digest())
         return second.digest()
 
@@ -91,7 +91,7 @@ def payment_hash(preimage: bytes) -> bytes:
 
 def derive_token(secret: bytes, owner: str) -> bytes:
     """The 16-byte token of a stream whose payee gave none: stable, and tells nothing about secret."""
-    return hmac.digest(secret, _TOKEN_LABEL + _id_bytes(owner), "sha256")[:TOKEN_BYTES]
+    return hmac.digest(secret, _TOKEN_LABEL + id_bytes(owner), "sha256")[:TOKEN_BYTES]
 
 
 def encode_stream_record(token: bytes, seq: int, amount_msat: int, settled_msat: int, rate: Rate) -> bytes:
@@ -191,7 +191,8 @@ def without_preimage(records: Mapping[int, bytes]) -> dict[int, bytes]:
     return {kind: value for kind, value in records.items() if kind != PREIMAGE_TYPE}
 
 
-def _id_bytes(owner: str) -> bytes:
+def id_bytes(owner: str) -> bytes:
+    """The 16 bytes of "st_…" or "pay_…". ValueError if owner is anything else."""
     kind, _, digits = owner.partition("_")
     if kind not in ("st", "pay") or len(digits) != 32:
         raise ValueError(f"{owner!r} is no id of a stream or a payment")
