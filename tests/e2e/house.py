@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
@@ -23,7 +22,8 @@ from typing import Any, TypeVar
 STREAMER = (sys.executable, "-m", "streamer")
 PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.02
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+OBEDIENT = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
+"""Runs a command for which file permissions hold even if it is root's: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE (capabilities(7))."""
 
 T = TypeVar("T")
 
@@ -199,8 +199,3 @@ def states(home: Path) -> dict[str, int]:
     """How many payments are in which state."""
     with journal(home) as connection:
         return dict(connection.execute("SELECT state, count(*) FROM payments GROUP BY state").fetchall())
-
-
-def without_override() -> None:
-    """Before exec: file permissions hold for this process, even if it is root's."""
-    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 from streamer.simulator.serve import Plan
 from tests.e2e.house import (
     DOORS,
+    OBEDIENT,
     STREAMER,
     copy_home,
     data_of,
@@ -25,7 +27,6 @@ from tests.e2e.house import (
     settled,
     states,
     until,
-    without_override,
 )
 from tests.e2e.networks import Network, Networks
 
@@ -166,10 +167,8 @@ def test_a_folder_that_cannot_be_written_is_refused(past: Past, home: Path) -> N
     for path in modes:
         path.chmod(0o500 if path.is_dir() else 0o400)
     try:
-        done = subprocess.run(
-            [*STREAMER, "serve", *DOORS, *past.network.flags()], env=environment(home), capture_output=True, text=True,
-            preexec_fn=without_override, timeout=60, check=False,
-        )  # fmt: skip
+        command = [sys.executable, "-c", OBEDIENT, *STREAMER, "serve", *DOORS, *past.network.flags()]
+        done = subprocess.run(command, env=environment(home), capture_output=True, text=True, timeout=60, check=False)
     finally:
         for path, mode in modes.items():
             path.chmod(mode)

@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from tests.e2e.house import STREAMER, environment, until
 
 END_SECONDS = 2.0
 CTRL_C = b"\x03"
+OWN_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+"""What a shell does before it runs a command: Ctrl-C in this terminal is for this session."""
 
 
 @dataclass
@@ -54,9 +57,8 @@ class Terminal:
 def terminal(home: Path, *arguments: str) -> Iterator[Terminal]:
     keys, screen = pty.openpty()
     process = subprocess.Popen(
-        [*STREAMER, *arguments], stdin=screen, stdout=screen, stderr=screen, start_new_session=True,
+        [sys.executable, "-c", OWN_TERMINAL, *STREAMER, *arguments], stdin=screen, stdout=screen, stderr=screen, start_new_session=True,
         env=environment(home, TMPDIR=str(home), TERM="xterm-256color", COLUMNS="120", LINES="40"),
-        preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
     )  # fmt: skip
     os.close(screen)
     shown = Terminal(process, keys)
@@ -87,7 +89,7 @@ def test_ctrl_c_ends_it_with_the_totals_and_leaves_nothing(tmp_path: Path, when:
             lambda: sign in shown.text() or any(path.name.startswith(sign) for path in tmp_path.iterdir()), f"it is {when}: {shown.text()}"
         )
         if when == "paying":
-            until(lambda: re.search(r"\d\d payments, ", shown.text()), "ten payments")
+            until(lambda: re.search(r"[3-9] payments, ", shown.text()), "three payments")
         os.write(shown.keys, CTRL_C)
         assert shown.wait() < END_SECONDS, shown.text()
         assert shown.process.returncode == 0, shown.text()
@@ -101,7 +103,7 @@ def test_ctrl_c_ends_it_with_the_totals_and_leaves_nothing(tmp_path: Path, when:
 
 def test_ctrl_c_twice_is_as_clean(tmp_path: Path) -> None:
     with terminal(tmp_path, "demo") as shown:
-        until(lambda: re.search(r"\d\d payments, ", shown.text()), "ten payments")
+        until(lambda: re.search(r"[3-9] payments, ", shown.text()), "three payments")
         os.write(shown.keys, CTRL_C + CTRL_C)
         assert shown.wait() < END_SECONDS, shown.text()
         assert shown.process.returncode == 0, shown.text()
