@@ -146,3 +146,14 @@ def test_both_levels_or_none() -> None:
     assert not house.switch.sending, "a restart does not lift the spend limit"
     house.at(3_601)
     assert house.plan() == [], "nor does a new period"
+
+
+def test_the_spend_limit_counts_the_fee_limit_before_anything_is_sent() -> None:
+    house = House(spend_limit_msat=1_099)
+    house.open()
+    house.idle(0)
+    assert not house.switch.sending
+    house = House(spend_limit_msat=1_100)
+    house.open()
+    house.pay(0)
+    assert house.switch.sending

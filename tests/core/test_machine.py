@@ -347,6 +347,7 @@ class Streaming(RuleBasedStateMachine):
 
 
 TestStreaming = Streaming.TestCase
+# not shrunk: that takes longer than any test may
 TestStreaming.settings = settings(
     max_examples=200,
     stateful_step_count=50,
