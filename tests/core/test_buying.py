@@ -245,15 +245,22 @@ def test_no_budget_is_an_outage_from_the_first_plan_refused() -> None:
 
 def test_a_row_of_failures_that_no_plan_counted_is_not_forgotten_by_the_next_row() -> None:
     house = House()
-    stream = house.open(catch_up_ns=0, max_open_payments=2)
-    first, second = house.pay(0), house.pay(1)
-    house.fail(first)
-    house.at(31)
-    house.settle(second)
-    third = house.pay(31)
-    house.at(40)
-    house.fail(third)
+    stream = house.open(catch_up_ns=0, max_open_payments=3)
+    first, second, third = house.pay(0), house.pay(1), house.pay(2)
+    for second_of, payment, act in ((3, first, House.fail), (40, second, House.settle), (41, third, House.fail)):
+        house.at(second_of)
+        act(house, payment)
     house.crash()
-    house.at(45)
-    later = house.pay(45.5)
-    assert house.again(stream).skipped_ns == third.skip_ns + later.skip_ns >= 30 * S
+    house.idle(45)
+    assert house.pay(50).skip_ns == ((40 - 3) + (50 - 41)) * S
+    assert house.again(stream).carried_outage_ns == 0
+
+
+def test_a_row_goes_on_over_the_plans_made_in_it() -> None:
+    house = House()
+    house.open(catch_up_ns=0)
+    house.fail(house.pay(0))
+    again = house.pay(5)
+    house.at(35)
+    house.fail(again)
+    assert (again.skip_ns, house.pay(46).skip_ns) == (5 * S, 41 * S)
