@@ -20,11 +20,12 @@ class Pool(Generic[Job]):
         self._do = do
         self._jobs: deque[Job] = deque()
         self._idle: deque[asyncio.Future[Job]] = deque()
+        self._handed = 0
 
     @property
     def waiting(self) -> int:
-        """Jobs that no worker has taken yet."""
-        return len(self._jobs)
+        """Jobs that no worker has begun yet."""
+        return len(self._jobs) + self._handed
 
     def hand_over(self, job: Job) -> None:
         """Let the next free worker do job."""
@@ -32,6 +33,7 @@ class Pool(Generic[Job]):
             worker = self._idle.popleft()
             if not worker.done():
                 worker.set_result(job)
+                self._handed += 1
                 return
         self._jobs.append(job)
 
@@ -45,4 +47,6 @@ class Pool(Generic[Job]):
             else:
                 turn: asyncio.Future[Job] = loop.create_future()
                 idle.append(turn)
-                await do(await turn)
+                job = await turn
+                self._handed -= 1
+                await do(job)
