@@ -92,6 +92,7 @@ class Engine:
         self.window = Window(pace.max_in_flight)
         self.recovery = Recovery(node, book, clock, patience, self)
         self.link = Link(node, book, clock, self.switch, self.recovery, terms, self)
+        node.accepted = self.link.saw
         self.stopping = False
         self._bucket = Bucket(pace.max_payments_per_second)
         self._store = store
@@ -381,8 +382,6 @@ class Engine:
         elif answer.kind is Kind.FAILED and answer.reason is not Reason.NO_LIQUIDITY and not self.recovery.haunted(payment, now_ns):
             event = Event.FAILED
             self.window.ended(payment.destination, now_ns - began_ns, now_ns, self._in_flight)
-        if answer.accepted:
-            self.link.saw(payment.payment_hash, answer.index)
         self._ended(payment, answer, event)
 
     def _ended(self, payment: Payment, answer: Answer, event: Event | None) -> None:

@@ -7,7 +7,7 @@ foreign error into the values and errors named here; nothing of grpc or sqlite3 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,6 +74,9 @@ class Node(Protocol):
     """
 
     name: str
+    accepted: Callable[[bytes, int], None]
+    """Told (payment hash, payment index) when the first update of a sent payment comes: the node has
+    recorded it. Set it before the first send; it must not raise."""
 
     async def open(self) -> NodeIdentity:
         """Connect, wait for nothing: the node must be SERVER_ACTIVE now.

@@ -8,7 +8,7 @@ resends and refusals are decided above (engine, recovery), from the facts given 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 from grpc.aio import EOF, AioRpcError
@@ -36,6 +36,7 @@ class LndNode:
 
     def __init__(self, name: str, access: Access) -> None:
         self.name = name
+        self.accepted: Callable[[bytes, int], None] = _tell_nobody
         self._access = access
         self._connection: Connection | None = None
 
@@ -78,7 +79,9 @@ class LndNode:
         try:
             call = connection.send(request, timeout=patience_seconds, metadata=connection.metadata)
             while (update := await call.read()) is not EOF:
-                accepted = True
+                if not accepted:
+                    accepted = True
+                    self.accepted(payment.payment_hash, update.payment_index)
                 if update.status in TERMINAL:
                     return answers.payment_answer(update)
             return Answer(Kind.LOST, accepted=accepted, closed=accepted, message="lnd ended the call without a result")
@@ -154,6 +157,10 @@ class LndNode:
         if self._connection is None or not self._connection.ready():
             raise NodeUnavailable(NOT_CONNECTED)
         return self._connection
+
+
+def _tell_nobody(payment_hash: bytes, index: int) -> None:
+    """What `accepted` is until somebody wants to know."""
 
 
 def payment_request(payment: Payment, preimage: bytes) -> router.SendPaymentRequest:

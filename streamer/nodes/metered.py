@@ -25,6 +25,15 @@ class MeteredNode:
         self._node = node
         self._called = called
 
+    @property
+    def accepted(self) -> Callable[[bytes, int], None]:
+        """Who is told of accepted payments: passed on."""
+        return self._node.accepted
+
+    @accepted.setter
+    def accepted(self, tell: Callable[[bytes, int], None]) -> None:
+        self._node.accepted = tell
+
     async def open(self) -> NodeIdentity:
         """Connect, timed."""
         return await self._timed("open", self._node.open())

@@ -36,13 +36,16 @@ REASONS = {
 class _Send:
     """One call of ours: resolves its future with the end, or with LOST."""
 
-    __slots__ = ("accepted", "future")
+    __slots__ = ("accepted", "future", "tell")
 
-    def __init__(self, future: asyncio.Future[Answer]) -> None:
+    def __init__(self, future: asyncio.Future[Answer], tell: Callable[[bytes, int], None]) -> None:
         self.future = future
+        self.tell = tell
         self.accepted: PaymentRecord | None = None
 
     def update(self, payment: PaymentRecord) -> None:
+        if self.accepted is None:
+            self.tell(payment.order.payment_hash, payment.index)
         self.accepted = payment
         if payment.status is not Status.IN_FLIGHT and not self.future.done():
             self.future.set_result(_answer(payment))
@@ -84,6 +87,10 @@ class _Look:
         """It stays LOST."""
 
 
+def _tell_nobody(payment_hash: bytes, index: int) -> None:
+    """What `accepted` is until somebody wants to know."""
+
+
 def _answer(record: PaymentRecord) -> Answer:
     amount, index = record.order.amount_msat, record.index
     if record.status is Status.SUCCEEDED:
@@ -99,6 +106,7 @@ class SimulatedNode:
 
     def __init__(self, simulation: Simulation, at: str, name: str = "") -> None:
         self.name = name or at
+        self.accepted: Callable[[bytes, int], None] = _tell_nobody
         self._simulation = simulation
         self._node: LightningNode = simulation.network.named[at]
         self._lost: asyncio.Future[str] | None = None
@@ -146,7 +154,7 @@ class SimulatedNode:
             return Answer(Kind.LOST, message="not connected")
         simulation = self._simulation
         loop = asyncio.get_running_loop()
-        call = _Send(loop.create_future())
+        call = _Send(loop.create_future(), self.accepted)
         records = decode_records(payment.records)
         records[KEYSEND_RECORD] = preimage
         order = Order(
