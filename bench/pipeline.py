@@ -2,8 +2,9 @@
 
     python -m bench.pipeline [--runs 5] [--seconds 8] [--window 256]
 
-Each run is a pair, in changing order, each side in a process of its own and on a fresh stub; the
-ratio is the median of the pairs' ratios. The result is written to bench/results/pipeline.json.
+The engine runs twice: with its sends in a process of its own (node.own_process, which is what one sets
+for such rates), and in one process. Each run has the rival between the two, in changing order, each side
+started alone on a fresh stub; ratios are medians of the runs' ratios. The result is written to bench/results/pipeline.json.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ sys.path.insert(0, str(ROOT))
 from bench import stub  # noqa: E402
 
 NAME = "pipeline"
+ENGINE, INSIDE = "engine", "engine-one-process"
 CACHE = ROOT / ".cache" / "bench"
 
 
 def once(side: str, window: int, seconds: float, warm_up: float) -> dict[str, float]:
     """One side in this process."""
     with stub.serving() as access:
-        if side == "engine":
+        if side in (ENGINE, INSIDE):
             from bench import paying
 
             CACHE.mkdir(parents=True, exist_ok=True)
-            return paying.measure(access, window, seconds, warm_up, str(CACHE))
+            return paying.measure(access, window, seconds, warm_up, str(CACHE), own_process=side == ENGINE)
         from bench import bare
 
         return bare.measure(access, window, seconds, warm_up, side)
@@ -61,7 +63,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--warm-up", type=float, default=3.0)
     parser.add_argument("--window", type=int, default=256)
-    parser.add_argument("--side", choices=("engine", "read", "iterate"))
+    parser.add_argument("--side", choices=(ENGINE, INSIDE, "read", "iterate"))
     arguments = parser.parse_args()
     if arguments.side:
         print(json.dumps(once(arguments.side, arguments.window, arguments.seconds, arguments.warm_up)))
@@ -70,15 +72,17 @@ def main() -> None:
     best = max(("read", "iterate"), key=lambda side: apart(side, arguments)["payments_per_second"])
     runs: list[dict[str, Any]] = []
     for number in range(arguments.runs):
-        order = ("engine", best) if number % 2 else (best, "engine")
+        order = (ENGINE, best, INSIDE) if number % 2 else (INSIDE, best, ENGINE)
         found = {side: apart(side, arguments) for side in order}
-        ours, rival = found["engine"]["payments_per_second"], found[best]["payments_per_second"]
+        speed = {side: found[side]["payments_per_second"] for side in order}
         runs.append(
             {
-                "figure": round(ours, 1),
-                "rival": round(rival, 1),
-                "ratio": round(ours / rival, 4),
-                "ours": found["engine"],
+                "figure": round(speed[ENGINE], 1),
+                "rival": round(speed[best], 1),
+                "ratio": round(speed[ENGINE] / speed[best], 4),
+                "ratio_one_process": round(speed[INSIDE] / speed[best], 4),
+                "ours": found[ENGINE],
+                "ours_one_process": found[INSIDE],
                 "theirs": found[best],
             }
         )
@@ -88,6 +92,7 @@ def main() -> None:
         "unit": "payments/s",
         "rival": round(statistics.median(run["rival"] for run in runs), 1),
         "ratio": round(statistics.median(run["ratio"] for run in runs), 4),
+        "ratio_one_process": round(statistics.median(run["ratio_one_process"] for run in runs), 4),
         "runs": runs,
         "machine": machine(),
         "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip(),

@@ -21,6 +21,8 @@ QUICK = Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS))
 
 SLOW = Pace(latency_ns=(400 * MILLISECOND_NS, 600 * MILLISECOND_NS))
 
+A_MINUTE = BudgetTerms(20_000, parse_duration("1m"))
+
 
 def received_once(world: World, receiver: int = 0) -> None:
     """No hash was settled twice at the receiver, and it has exactly what the ledger says was paid."""
@@ -133,7 +135,9 @@ def test_a_renewing_budget_stalls_until_its_period_and_goes_on_by_itself() -> No
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
         async with world.running():
-            stream = await world.open("1sat/1s", budget=BudgetTerms(20_000, parse_duration("1m")), fee_floor_msat=0, fee_limit_ppm=0, catch_up_ns=0)
+            stream = await world.open(
+                "1sat/1s", budget=BudgetTerms(20_000, parse_duration("1m")), fee_floor_msat=0, fee_limit_ppm=0, catch_up_ns=0
+            )
             await asyncio.sleep(50)
             assert (stream.state, stream.reason) == (StreamState.STALLED, Reason.BUDGET_PERIOD)
             assert stream.account.settled_msat <= 40_000
@@ -296,7 +300,9 @@ def test_a_receiver_that_holds_blocks_only_itself() -> None:
             assert len(world.book.payments) <= 12
             world.faults.release("receiver0")
             await asyncio.sleep(300)
-            assert not world.book.payments or max(clock.now_ns() - payment.planned_ns for payment in world.book.payments.values()) < SECOND_NS
+            assert (
+                not world.book.payments or max(clock.now_ns() - payment.planned_ns for payment in world.book.payments.values()) < SECOND_NS
+            )
             for stream in held:
                 assert stream.state is StreamState.ACTIVE
                 assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000

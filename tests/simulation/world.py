@@ -16,7 +16,8 @@ from streamer.core.outages import Outages
 from streamer.core.schedule import price_msat
 from streamer.core.streamtime import check_conservation, origin_ns, paid_until_ns, stream_now_ns
 from streamer.core.switch import Switch
-from streamer.engine import Engine, Pace as EnginePace
+from streamer.engine import Engine
+from streamer.engine import Pace as EnginePace
 from streamer.keysends import stamp_with
 from streamer.link import LinkTerms
 from streamer.model import Facts, Payment, Rate, Stream, Terms
