@@ -30,7 +30,6 @@ from streamer.model import BudgetTerms, Facts, Payment, Rate, Stream, Terms
 from streamer.money import MAX_MSAT, SECOND_NS
 from streamer.nodes.credentials import Access
 from streamer.nodes.lnd import LndNode
-from streamer.nodes.sender import SenderNode
 from streamer.recovery import Patience
 from streamer.stores.folder import open_folder
 from streamer.stores.sqlite import SqliteStore
@@ -72,7 +71,7 @@ def _terms(number: int, destination: bytes, now_ns: int) -> Terms:
     )  # fmt: skip
 
 
-async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: float, folder: Path, own_process: bool) -> dict[str, float]:
+async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: float, folder: Path) -> dict[str, float]:
     commits: list[tuple[float, int]] = []
     store = SqliteStore(open_folder(folder / "data", "lnd"), observe=lambda took, appends: commits.append((took, appends)))
     store.load()
@@ -81,9 +80,7 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
     limit.begin(clock.now_ns())
     shared = Shared(Budgets(limit), Switch(), Outages(), itertools.count(1), lambda: 50)
     book = Book("stub", Limits(max_in_flight_per_destination=window), shared, stamp_with(secret))
-    node = (SenderNode if own_process else LndNode)(
-        "stub", Access(access["rpcserver"], Path(access["tlscertpath"]), Path(access["macaroonpath"]))
-    )
+    node = LndNode("stub", Access(access["rpcserver"], Path(access["tlscertpath"]), Path(access["macaroonpath"])))
     patience = Patience(120 * SECOND_NS, 30 * SECOND_NS, 600 * SECOND_NS, 24 * HOUR_NS)
     failures: list[str] = []
     engine = Engine(
@@ -122,12 +119,7 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
     }
 
 
-def measure(
-    access: dict[str, str], window: int, seconds: float, warm_up: float, folder: str | None = None, own_process: bool = False
-) -> dict[str, float]:
-    """Payments a second whose outcome is durable, and how the journal did.
-
-    folder: a place on a real disk. own_process: node.own_process.
-    """
+def measure(access: dict[str, str], window: int, seconds: float, warm_up: float, folder: str | None = None) -> dict[str, float]:
+    """Payments a second whose outcome is durable, and how the journal did. folder: a place on a real disk."""
     with tempfile.TemporaryDirectory(dir=folder) as data, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_pay(access, window, seconds, warm_up, Path(data), own_process))
+        return runner.run(_pay(access, window, seconds, warm_up, Path(data)))

@@ -2,9 +2,8 @@
 
     python -m bench.pipeline [--runs 5] [--seconds 8] [--window 256]
 
-The engine runs twice: with its sends in a process of its own (node.own_process, which is what one sets
-for such rates), and in one process. Each run has the rival between the two, in changing order, each side
-started alone on a fresh stub; ratios are medians of the runs' ratios. The result is written to bench/results/pipeline.json.
+The rival is the faster of two bare loops, one with call.read() and one with async for. Each run has
+all three in changing order, each side alone on a fresh stub; ratios are medians of the runs' ratios. The result is written to bench/results/pipeline.json.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -25,18 +23,18 @@ sys.path.insert(0, str(ROOT))
 from bench import stub  # noqa: E402
 
 NAME = "pipeline"
-ENGINE, INSIDE = "engine", "engine-one-process"
+RIVALS = ("read", "iterate")
 CACHE = ROOT / ".cache" / "bench"
 
 
 def once(side: str, window: int, seconds: float, warm_up: float) -> dict[str, float]:
     """One side in this process."""
     with stub.serving() as access:
-        if side in (ENGINE, INSIDE):
+        if side == "engine":
             from bench import paying
 
             CACHE.mkdir(parents=True, exist_ok=True)
-            return paying.measure(access, window, seconds, warm_up, str(CACHE), own_process=side == ENGINE)
+            return paying.measure(access, window, seconds, warm_up, str(CACHE))
         from bench import bare
 
         return bare.measure(access, window, seconds, warm_up, side)
@@ -63,36 +61,27 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--warm-up", type=float, default=3.0)
     parser.add_argument("--window", type=int, default=256)
-    parser.add_argument("--side", choices=(ENGINE, INSIDE, "read", "iterate"))
+    parser.add_argument("--side", choices=("engine", *RIVALS))
     arguments = parser.parse_args()
     if arguments.side:
         print(json.dumps(once(arguments.side, arguments.window, arguments.seconds, arguments.warm_up)))
         return
     stub.build()
-    best = max(("read", "iterate"), key=lambda side: apart(side, arguments)["payments_per_second"])
-    runs: list[dict[str, Any]] = []
+    runs: list[dict[str, dict[str, float]]] = []
     for number in range(arguments.runs):
-        order = (ENGINE, best, INSIDE) if number % 2 else (INSIDE, best, ENGINE)
-        found = {side: apart(side, arguments) for side in order}
-        speed = {side: found[side]["payments_per_second"] for side in order}
-        runs.append(
-            {
-                "figure": round(speed[ENGINE], 1),
-                "rival": round(speed[best], 1),
-                "ratio": round(speed[ENGINE] / speed[best], 4),
-                "ratio_one_process": round(speed[INSIDE] / speed[best], 4),
-                "ours": found[ENGINE],
-                "ours_one_process": found[INSIDE],
-                "theirs": found[best],
-            }
-        )
+        order = (*RIVALS[:1], "engine", *RIVALS[1:]) if number % 2 else (*RIVALS[1:], "engine", *RIVALS[:1])
+        runs.append({side: apart(side, arguments) for side in order})
+    speeds = {side: [run[side]["payments_per_second"] for run in runs] for side in ("engine", *RIVALS)}
+    best = max(RIVALS, key=lambda side: statistics.median(speeds[side]))
+    ratios = [ours / theirs for ours, theirs in zip(speeds["engine"], speeds[best], strict=True)]
     result = {
         "name": NAME,
-        "figure": round(statistics.median(run["figure"] for run in runs), 1),
+        "figure": round(statistics.median(speeds["engine"]), 1),
         "unit": "payments/s",
-        "rival": round(statistics.median(run["rival"] for run in runs), 1),
-        "ratio": round(statistics.median(run["ratio"] for run in runs), 4),
-        "ratio_one_process": round(statistics.median(run["ratio_one_process"] for run in runs), 4),
+        "rival": round(statistics.median(speeds[best]), 1),
+        "ratio": round(statistics.median(ratios), 4),
+        "ratios": [round(ratio, 4) for ratio in ratios],
+        "loop": best,
         "runs": runs,
         "machine": machine(),
         "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip(),

@@ -40,7 +40,6 @@ from streamer.nodes.credentials import access
 from streamer.nodes.keysend import derive_preimage
 from streamer.nodes.lnd import LndNode
 from streamer.nodes.metered import MeteredNode
-from streamer.nodes.sender import SenderNode
 from streamer.observer import Telling
 from streamer.ports import Clock, Node, Store
 from streamer.reasons import Halt
@@ -237,12 +236,13 @@ def _shared(config: Config, snapshot: Snapshot, clock: Clock) -> Shared:
     return Shared(Budgets(limit), switch, outages, itertools.count(snapshot.last_row + 1), lambda: chance.randrange(100))
 
 
-def _lnd(node: NodeSettings) -> Node:
-    adapter = SenderNode if node.own_process else LndNode
-    if node.lndconnect:
-        return adapter(node.name, access(lndconnect=str(node.lndconnect)))
+def _lnd(node: NodeSettings) -> LndNode:
+    lndconnect = str(node.lndconnect) if node.lndconnect else ""
+    if lndconnect:
+        return LndNode(node.name, access(lndconnect=lndconnect))
     paths = [str(path) if path else "" for path in (node.tlscertpath, node.macaroonpath, node.lnddir)]
-    return adapter(node.name, access(node.rpcserver, paths[0], paths[1], lnddir=paths[2], network=node.network or "mainnet"))
+    found = access(node.rpcserver, paths[0], paths[1], lnddir=paths[2], network=node.network or "mainnet")
+    return LndNode(node.name, found)
 
 
 async def _simulated(stack: AsyncExitStack, data_dir: Path) -> NodeSettings:

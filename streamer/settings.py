@@ -35,7 +35,6 @@ class NodeSettings:
     hold_after_ns: int = 30 * SECOND_NS
     orphan_write_off_after_ns: int = DAY_NS
     cltv_limit: int = 288
-    own_process: bool = False
 
 
 @dataclass(frozen=True, slots=True)

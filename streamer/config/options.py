@@ -180,7 +180,6 @@ OPTIONS: tuple[Option, ...] = (
     Option("node.hold_after", "duration", "30s", "when an open payment leaves the window", _duration(SECOND_NS)),
     Option("node.orphan_write_off_after", "duration", "24h", "when an orphan counts as paid", _duration(SECOND_NS)),
     Option("node.cltv_limit", "number", "288", "longest route, in blocks", _whole(9, 2_016)),
-    Option("node.own_process", "boolean", "false", "speak to the node from a process of its own: pays above 1,000 payments/s", _yes_or_no),
     Option("spend_limit.amount_msat", "amount", "2000000000", "what the whole daemon may spend in a period, then it stops", _amount(1)),
     Option("spend_limit.period", "duration", "1h", "that period", _duration(SECOND_NS)),
     Option("streams.min_payment_interval", "duration", "1s", "payments of a stream are never closer", _duration(SHORTEST_INTERVAL_NS)),
