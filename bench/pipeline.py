@@ -1,9 +1,10 @@
 """wheel → durable intent → SendPaymentV2 over TLS with macaroon → durable outcome, against a bare loop.
 
-    python -m bench.pipeline [--runs 5] [--seconds 8] [--window 256]
+    python bench/pipeline.py [--runs 5] [--seconds 8] [--window 256]
 
 The rival is the faster of two bare loops, one with call.read() and one with async for. Each run has
-all three in changing order, each side alone on a fresh stub; ratios are medians of the runs' ratios. The result is written to bench/results/pipeline.json.
+all three in changing order, each side alone on a fresh stub; ratios are medians of the runs' ratios.
+The result is written to bench/results/pipeline.json.
 """
 
 from __future__ import annotations
