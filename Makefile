@@ -32,7 +32,6 @@ check: .venv/dev
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/buf lint proto
 	$(MAKE) test
 
 format: .venv/dev
