@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,6 +91,7 @@ class Link:
         self.stranger = ""  # who the node is now, while that is not whom this folder has paid with
         self._remembered: bytes | None = None
         self._look = asyncio.Event()
+        self._again = asyncio.Event()
         self._logged = ""
 
     @property
@@ -142,8 +144,13 @@ class Link:
                 backoff = wait = FIRST_BACKOFF_SECONDS
                 self._down(await self._stay())
             await self.node.close()
-            await asyncio.sleep(wait)
+            await self._until_again(wait)
             backoff = min(MAX_BACKOFF_SECONDS, backoff * 2)
+
+    async def _until_again(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._again.wait(), seconds)
+        self._again.clear()
 
     async def _connect(self) -> None:
         began_ns = self.clock.now_ns()
@@ -209,6 +216,7 @@ class Link:
         self.known_pubkey, self.stranger = pubkey, ""
         facts.settings.append((self._key("identity"), pubkey))
         self.switch.lift(Halt.NODE_CHANGED)
+        self._again.set()
 
     async def _make_witness(self) -> None:
         """Without one, an unknown payment could not be told from a lost history (MONEY.md 4)."""
