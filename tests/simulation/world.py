@@ -22,6 +22,7 @@ from streamer.keysends import stamp_with
 from streamer.link import LinkTerms
 from streamer.model import Facts, Payment, Rate, Stream, Terms
 from streamer.money import SECOND_NS, parse_duration, parse_rate
+from streamer.ports import Node
 from streamer.recovery import Patience
 from streamer.simulator.clock import VirtualClock
 from streamer.simulator.drive import Simulation
@@ -90,18 +91,22 @@ class World:
         limits = Limits(max_in_flight_per_destination=int(str(self.options.get("per_destination", 10))))
         self.book = Book("payer", limits, shared, stamp_with(SECRET))
         self.engine = Engine(
-            SimulatedNode(self.simulation, "payer"),
+            self.make_node(),
             self.book,
             self.store,
             self.clock,
             SECRET,
             self.observer,
-            EnginePace(),
+            EnginePace(max_in_flight=int(str(self.options.get("max_in_flight", 100)))),
             self.options.get("patience", Patience()),  # type: ignore[arg-type]
             LinkTerms(SECRET),
             self.failures.append,
         )
         self.engine.replay(snapshot, self.clock.now_ns())
+
+    def make_node(self) -> Node:
+        """The engine's way to the paying node; each process has its own."""
+        return SimulatedNode(self.simulation, "payer")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[World]:
