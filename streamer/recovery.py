@@ -139,10 +139,11 @@ class Recovery:
         """The node is reachable: ask once about every loose payment. Raises NodeUnavailable."""
         now_ns = self.clock.now_ns()
         for loose in self.loose.values():
-            loose.next_ask_ns = 0
+            loose.next_ask_ns = loose.asks = 0
             if loose.ghost_until_ns:
                 loose.ghost_until_ns = now_ns + self.patience.ghost_after_ns
         await self._round(now_ns)
+        self._wake.set()
 
     async def run(self) -> None:
         """Ask about what is loose, as often as it is worth it, for ever."""
@@ -230,6 +231,8 @@ class Recovery:
         elif verdict is Verdict.WAIT:
             if answer.kind is Kind.IN_FLIGHT:
                 self._conclude(payment, Event.ACCEPTED, answer)
+            elif not self.sender.up_since_ns:
+                loose.next_ask_ns = now_ns  # nothing may be resent yet: ask again as soon as the node is open
         else:
             self._mark(payment, Mark(verdict.value), channels, answer)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from streamer.simulator.books import Status
 from streamer.simulator.faults import Faults
@@ -31,14 +31,17 @@ class Networks:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
-        self._wait(asyncio.run_coroutine_threadsafe(self._stack.aclose(), self.loop))
+        self.wait(self._stack.aclose())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
 
     def start(self, folder: Path, plan: Plan) -> Network:
-        started = self._stack.enter_async_context(start_network(folder, plan))
-        return Network(self, self._wait(asyncio.run_coroutine_threadsafe(started, self.loop)))
+        return Network(self, self.enter(start_network(folder, plan)))
+
+    def enter(self, what: AbstractAsyncContextManager[T]) -> T:
+        """Something more that lives in this thread until all of it ends."""
+        return self.wait(self._stack.enter_async_context(what))
 
     def do(self, work: Callable[[], T]) -> T:
         """Do it in the thread of the networks."""
@@ -46,7 +49,11 @@ class Networks:
         async def main() -> T:
             return work()
 
-        return self._wait(asyncio.run_coroutine_threadsafe(main(), self.loop))
+        return self.wait(main())
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it in the thread of the networks, and wait for its end."""
+        return self._wait(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     @staticmethod
     def _wait(future: Future[T]) -> T:

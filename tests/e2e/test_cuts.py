@@ -1,0 +1,196 @@
+"""The network between daemon and node loses, delays or keeps bytes anywhere: every payment still arrives once.
+
+`make prove` sets STREAMER_PROVE and cuts behind every byte; otherwise a sample is taken.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streamer.money import MILLISECOND_NS
+from streamer.simulator.books import Failure
+from streamer.simulator.serve import Plan
+from tests.e2e.house import House, house, settled, until
+from tests.e2e.networks import Network, Networks
+from tests.e2e.proxy import Fate, Proxy, Way, start_proxy
+from tests.e2e.test_kill import check_books, nothing_open
+
+PROVE = bool(os.environ.get("STREAMER_PROVE"))
+SAMPLE = 20
+"""Cuts of each way in the default run."""
+START_SAMPLE = 12
+QUIET_SECONDS = 0.05
+"""Bytes of one exchange follow each other faster than this, and payments slower."""
+ARRIVES_SECONDS = 20.0
+TERMS = ("--streams.min-payment-interval", "200ms")
+QUICK = ("--node.ghost-after", "3s", "--node.hold-after", "2s")
+
+
+class Road:
+    """Daemon, proxy and simulated node, and one stream that is paid every 200 ms."""
+
+    def __init__(self, networks: Networks, folder: Path, seed: int) -> None:
+        self.networks = networks
+        self.home = folder / "home"
+        latency = (MILLISECOND_NS, 10 * MILLISECOND_NS)
+        self.network: Network = networks.start(folder / "network", Plan(nodes=2, channels=2, seed=seed, latency_ns=latency))
+        certificate = Path(self.network.payer.tlscertpath)
+        self.proxy: Proxy = networks.enter(start_proxy(self.network.payer.rpcserver, certificate, certificate.with_name("tls.key")))
+
+    @contextmanager
+    def daemon(self, *more: str) -> Iterator[House]:
+        with house(self.home, *self.network.flags(rpcserver=self.proxy.address), *TERMS, *QUICK, *more) as daemon:
+            yield daemon
+
+    def open_stream(self, daemon: House) -> None:
+        daemon.until_paying()
+        done = daemon.cli("stream", "open", self.network.receivers[0], "10sat/200ms", "--catch-up", "forever")
+        assert done.code == 0, done
+        self.until_paid(2)
+
+    def until_paid(self, more: int = 1) -> None:
+        """So many payments more have arrived."""
+        enough = self.network.count() + more
+        until(lambda: self.network.count() >= enough, f"payment {enough} arrives", ARRIVES_SECONDS)
+
+    def until_quiet(self) -> None:
+        until(lambda: self.networks.do(lambda: self.proxy.quiet(QUIET_SECONDS)), "nothing is being said")
+
+    def trap(self, way: Way, after: int, fate: Fate = Fate.CUT) -> None:
+        self.networks.do(lambda: self.proxy.set_trap(way, after, fate))
+
+    def until_trapped(self) -> None:
+        until(lambda: self.proxy.trapped, "the trap springs")
+
+    def exchange(self) -> dict[Way, int]:
+        """How many bytes one payment takes each way."""
+        self.until_quiet()
+        before = dict(self.proxy.passed)
+        self.until_paid()
+        self.until_quiet()
+        return {way: self.proxy.passed[way] - before[way] for way in Way}
+
+    def check(self) -> None:
+        """The stream is paid ahead, and the ledger is what arrived."""
+        with self.daemon() as daemon:
+            until(lambda: paid_ahead(daemon), "the stream is paid ahead")
+            assert [stream["skipped_msat"] for stream in daemon.json("stream", "list")["streams"]] == [0]
+            assert daemon.stop() == 0
+        nothing_open(self.home)
+        check_books(self.home, self.network)
+
+
+def paid_ahead(daemon: House) -> bool:
+    """Nothing is open from before, and the stream is current."""
+    if daemon.metric("oldest_open_payment_seconds") > 1:
+        return False
+    (stream,) = daemon.json("stream", "list")["streams"]
+    words = stream["explanation"]
+    return stream["state"] == "ACTIVE" and ("paid ahead" in words or "waits for the end of 1 open" in words)
+
+
+@pytest.fixture
+def road(tmp_path: Path, networks: Networks) -> Road:
+    return Road(networks, tmp_path, 60)
+
+
+def some(length: int, count: int) -> list[int]:
+    """Byte numbers from 0 to length: all, or a spread that is another one in each run."""
+    if PROVE:
+        return list(range(length + 1))
+    step = (length + 1) / count
+    return [int(number * step + random.SystemRandom().random() * step) for number in range(count)]
+
+
+@pytest.mark.timeout(3600 if PROVE else 120)
+@pytest.mark.parametrize("way", Way)
+def test_an_exchange_cut_behind_any_byte_pays_once(road: Road, way: Way) -> None:
+    with road.daemon() as daemon:
+        road.open_stream(daemon)
+        cuts = some(road.exchange()[way], SAMPLE)
+        print("cut behind", cuts)
+        for after in cuts:
+            road.until_quiet()
+            road.trap(way, after)
+            road.until_trapped()
+            road.until_paid()
+    road.check()
+    assert road.proxy.connections > len(cuts)
+
+
+@pytest.mark.timeout(3600 if PROVE else 120)
+def test_a_connection_cut_while_it_is_checked_and_recovers_pays_once(road: Road) -> None:
+    with road.daemon() as daemon:
+        road.open_stream(daemon)
+        length = road.proxy.passed[Way.UP]
+        for after in some(min(length, 6_000), START_SAMPLE):
+            road.until_quiet()
+            road.trap(Way.UP, 1)
+            road.until_trapped()
+            road.trap(Way.UP, after)
+            road.until_trapped()
+            road.until_paid()
+    road.check()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_black_hole_pays_once(road: Road, lost: bool) -> None:
+    with road.daemon() as daemon:
+        road.open_stream(daemon)
+        road.until_quiet()
+        road.networks.do(road.proxy.swallow)
+        until(lambda: daemon.metric("oldest_open_payment_seconds") > 3, "a payment hangs")
+        if lost:
+            road.networks.do(road.proxy.drop)
+        else:
+            road.networks.wait(road.proxy.deliver())
+        road.until_paid(2)
+    road.check()
+
+
+def test_a_slow_road_pays_once(road: Road) -> None:
+    with road.daemon() as daemon:
+        road.open_stream(daemon)
+        road.networks.do(lambda: setattr(road.proxy, "delay_seconds", 0.4))
+        road.until_paid(3)
+        assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
+        road.networks.do(lambda: setattr(road.proxy, "delay_seconds", 0.0))
+    road.check()
+
+
+@pytest.mark.parametrize("resent", ["settles", "fails"])
+def test_a_killed_daemons_call_that_is_executed_late_pays_once(road: Road, resent: str) -> None:
+    patient = ("--node.ghost-after", "60s")
+    with road.daemon(*patient) as daemon:
+        road.open_stream(daemon)
+        road.until_quiet()
+        road.trap(Way.UP, 0, Fate.KEEP)
+        until(lambda: road.networks.do(road.proxy.kept) > 100, "the call is on its way")
+        assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
+    before, failures = road.network.count(), 0
+    if resent == "fails":
+        road.network.fault(lambda faults: faults.fail_randomly("alice", 1.0, Failure.NO_ROUTE))
+    with road.daemon(*patient) as daemon:
+        daemon.until_paying()
+        if resent == "settles":
+            road.until_paid(2)
+        else:
+            until(lambda: failed(road) > failures, "the node failed the same hash")
+            assert road.network.count() == before
+            road.network.fault(lambda faults: faults.fail_randomly("alice", 0.0))
+        road.networks.wait(road.proxy.deliver())
+        road.until_paid(2)
+    road.check()
+    assert len(settled(road.home)) == road.network.count()
+
+
+def failed(road: Road) -> int:
+    """How many payments alice's own database calls failed."""
+    return len(road.network.served.node("alice").payments) - road.network.sent()
