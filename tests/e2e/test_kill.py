@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +15,15 @@ import pytest
 
 from streamer.money import MILLISECOND_NS
 from streamer.simulator.serve import Plan
-from tests.e2e.house import LOOK_SECONDS, House, house, journal, settled, states, until
+from tests.e2e.house import DOORS, LOOK_SECONDS, STREAMER, House, environment, house, journal, settled, states, until
 from tests.e2e.networks import Network, Networks
 
-STREAMS, RECEIVERS, KILLS = 20, 4, 10
+PROVE = bool(os.environ.get("STREAMER_PROVE"))
+STREAMS, RECEIVERS = 20, 4
+KILLS, KILLS_AT_START = (300, 200) if PROVE else (10, 5)
+"""`make prove` sets STREAMER_PROVE."""
+KILLS_SECONDS = 3_600 if PROVE else 120
+LONGEST_START_SECONDS = 2.0
 LATENCY_NS = (50 * MILLISECOND_NS, 250 * MILLISECOND_NS)
 QUICK = ("--node.ghost-after", "1s")
 """Ghosts of a killed daemon die with its process here; two minutes are for the open internet."""
@@ -68,6 +75,7 @@ def paying(home: Path, network: Network) -> Iterator[House]:
         yield daemon
 
 
+@pytest.mark.timeout(KILLS_SECONDS)
 def test_sigkill_at_random_moments_loses_nothing_and_pays_nothing_twice(tmp_path: Path, networks: Networks) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}")
@@ -91,6 +99,30 @@ def test_sigkill_at_random_moments_loses_nothing_and_pays_nothing_twice(tmp_path
         until(lambda: current(daemon), f"every stream is paid ahead; seed {seed}")
         shown = [daemon.json("stream", "show", stream) for stream in streams[:3]]
         assert [stream["skipped_msat"] for stream in shown] == [0, 0, 0]
+        assert daemon.stop() == 0
+    nothing_open(home)
+    check_books(home, network)
+
+
+@pytest.mark.timeout(KILLS_SECONDS)
+def test_sigkill_while_it_starts_and_recovers_loses_nothing_and_pays_nothing_twice(tmp_path: Path, networks: Networks) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    network = street(networks, tmp_path / "network", 44)
+    home = tmp_path / "home"
+    with paying(home, network) as daemon:
+        open_streams(daemon, network, STREAMS)
+        until(lambda: daemon.metric("payments_open") > 1, "payments are in flight")
+        assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
+    for _ in range(KILLS_AT_START):
+        starting = (*STREAMER, "serve", *DOORS, *network.flags(), *QUICK)
+        with subprocess.Popen(starting, env=environment(home), stderr=subprocess.DEVNULL) as process:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0, LONGEST_START_SECONDS))
+            process.kill()
+    with paying(home, network) as daemon:
+        until(lambda: current(daemon), f"every stream is paid ahead; seed {seed}")
         assert daemon.stop() == 0
     nothing_open(home)
     check_books(home, network)
