@@ -287,13 +287,12 @@ class Recovery:
         return self.book.by_key[payment.stream_key].terms.min_payment_msat
 
     def _mark(self, payment: Payment, mark: Mark, channels: Channels | None, answer: Answer) -> None:
-        if mark is Mark.HELD and channels is not None:
-            active = sum(channel.active for channel in channels.channels)
-            if payment.mark is not Mark.HELD and self.book.slots.held >= active * SLOTS_PER_CHANNEL // 2:
-                return
+        active = sum(channel.active for channel in channels.channels) if channels is not None else 0
 
         def action(now_ns: int, facts: Facts) -> None:
-            if payment.open:
+            # counted here, or all that are found in one round would pass together
+            full = mark is Mark.HELD and payment.mark is not Mark.HELD and self.book.slots.held >= active * SLOTS_PER_CHANNEL // 2
+            if payment.open and not full:
                 if answer.kind is Kind.IN_FLIGHT:
                     ends.resolve(self.book, payment, Event.ACCEPTED, answer, now_ns, facts)
                 ends.mark(self.book, payment, mark, now_ns, facts)
