@@ -25,7 +25,7 @@ from tests.e2e.test_kill import check_books, nothing_open
 PROVE = bool(os.environ.get("STREAMER_PROVE"))
 SAMPLE = 20
 """Cuts of each way in the default run."""
-START_SAMPLE = 12
+START_SAMPLE = 5
 QUIET_SECONDS = 0.05
 """Bytes of one exchange follow each other faster than this, and payments slower."""
 ARRIVES_SECONDS = 20.0
@@ -70,12 +70,15 @@ class Road:
         until(lambda: self.proxy.trapped, "the trap springs")
 
     def exchange(self) -> dict[Way, int]:
-        """How many bytes one payment takes each way."""
-        self.until_quiet()
-        before = dict(self.proxy.passed)
-        self.until_paid()
-        self.until_quiet()
-        return {way: self.proxy.passed[way] - before[way] for way in Way}
+        """How many bytes one payment takes each way, by the shortest of a few: two may have been made while we looked."""
+        found = []
+        for _ in range(5):
+            self.until_quiet()
+            before = dict(self.proxy.passed)
+            self.until_paid()
+            self.until_quiet()
+            found.append({way: self.proxy.passed[way] - before[way] for way in Way})
+        return {way: min(one[way] for one in found) for way in Way}
 
     def check(self) -> None:
         """The stream is paid ahead, and the ledger is what arrived."""
@@ -130,7 +133,7 @@ def test_a_connection_cut_while_it_is_checked_and_recovers_pays_once(road: Road)
     with road.daemon() as daemon:
         road.open_stream(daemon)
         length = road.proxy.passed[Way.UP]
-        for after in some(min(length, 6_000), START_SAMPLE):
+        for after in some(length, START_SAMPLE):
             road.until_quiet()
             road.trap(Way.UP, 1)
             road.until_trapped()
@@ -174,7 +177,7 @@ def test_a_killed_daemons_call_that_is_executed_late_pays_once(road: Road, resen
         road.trap(Way.UP, 0, Fate.KEEP)
         until(lambda: road.networks.do(road.proxy.kept) > 100, "the call is on its way")
         assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
-    before, failures = road.network.count(), 0
+    before, failures = road.network.count(), failed(road)
     if resent == "fails":
         road.network.fault(lambda faults: faults.fail_randomly("alice", 1.0, Failure.NO_ROUTE))
     with road.daemon(*patient) as daemon:
