@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := streamer tests bench proto docs
 
-.PHONY: install run test test-lnd check format proto docs picture bench clean
+.PHONY: install run test test-lnd check crash-points mutate format proto docs picture bench clean
 
 install: .venv/dev
 
@@ -33,6 +33,12 @@ check: .venv/dev
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python docs/generate.py --check
 	$(MAKE) test
+
+crash-points: .venv/dev
+	STREAMER_ALL_CRASH_PAIRS=1 $(BIN)/pytest tests/simulation/test_crash_points.py
+
+mutate: .venv/dev
+	$(BIN)/python -m tests.mutations
 
 format: .venv/dev
 	$(BIN)/ruff check --fix $(SOURCES)

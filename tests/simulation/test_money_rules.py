@@ -1,9 +1,8 @@
-"""Each money rule on the whole engine, in the moment in which breaking it would cost money."""
+"""Money rules 1 to 5 on the whole engine, in the moment in which breaking one would cost money."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,15 +11,13 @@ import pytest
 
 from streamer.core import lifecycle
 from streamer.core.rate import Bucket
-from streamer.errors import NodeRejected
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream, StreamState
-from streamer.money import MILLISECOND_NS, SECOND_NS
-from streamer.reasons import Halt, Reason
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream
+from streamer.money import SECOND_NS
+from streamer.reasons import Halt
 from streamer.recovery import Patience
 from streamer.simulator.books import PaymentRecord
 from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.lightning_node import CallFate
-from streamer.simulator.pace import Pace
 from streamer.stores.memory import MemoryStore
 from tests.simulation.test_scenarios import QUICK, equal_books, received_once
 from tests.simulation.world import World
@@ -289,26 +286,30 @@ def test_a_channel_that_went_into_closing_may_carry_what_the_node_does_not_know(
     run_virtual(main)
 
 
-def test_what_the_node_once_accepted_is_never_sent_again() -> None:
+@pytest.mark.parametrize("seen", ["by the call", "by asking"])
+def test_what_the_node_once_accepted_is_never_sent_again(seen: str) -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK, receivers=2, patience=PATIENCE)
         async with world.running():
-            await world.open("1sat/1s")
+            stream = await world.open("1sat/1s")
             await asyncio.sleep(3.5)
             world.faults.hold("receiver0")
-            await asyncio.sleep(1)
-            [payment] = world.book.payments.values()
-            world.faults.cut_connections("payer")
+            if seen == "by asking":
+                payment = await one_open(world, stream, CallFate.ACCEPTED)
+            else:
+                await asyncio.sleep(1)
+                [payment] = world.book.payments.values()
+                world.faults.cut_connections("payer")
             await asyncio.sleep(1)
             world.faults.release("receiver0")
             await world.open("1sat/1s", receiver=1)
             await asyncio.sleep(0.3)
         # a person deletes the one payment, and the witness stays
         world.crash()
-        if (await found(world, payment)).open:
-            del known_to_node(world)[payment.payment_hash]
-            async with world.running():
-                await lost_sight(world, payment)
+        assert (await found(world, payment)).open
+        del known_to_node(world)[payment.payment_hash]
+        async with world.running():
+            await lost_sight(world, payment)
 
     run_virtual(main)
 
@@ -325,146 +326,5 @@ def test_another_node_behind_the_same_address_gets_nothing() -> None:
             world.faults.cut_connections("payer")
             await asyncio.sleep(30)
             assert Halt.NODE_CHANGED in world.engine.switch.halts and len(payer.payments) == count
-
-    run_virtual(main)
-
-
-# -- 7: REFUSED ---------------------------------------------------------------------------------
-
-
-def test_a_refusal_says_nothing_of_a_ghost() -> None:
-    async def main(clock: VirtualClock) -> None:
-        world = World(clock, QUICK, patience=PATIENCE)
-        async with world.running():
-            stream = await world.open("1sat/1s")
-            await asyncio.sleep(3.5)
-            payment = await one_open(world, stream, CallFate.LATE, 10 * SECOND_NS, lambda world: world.faults.refuse("payer", "not now"))
-            await asyncio.sleep(8)
-            assert payment.open
-            world.faults.refuse("payer", "")
-            await asyncio.sleep(30)
-            assert payment.state is PaymentState.SETTLED
-            equal_books(world, stream)
-
-    run_virtual(main)
-
-
-def test_a_refusal_decides_nothing_while_the_credentials_are_refused() -> None:
-    async def main(clock: VirtualClock) -> None:
-        world = World(clock, QUICK, patience=PATIENCE)
-        async with world.running():
-            stream = await world.open("1sat/1s")
-            await asyncio.sleep(3.5)
-            asked = world.engine.node.identity
-
-            async def refused() -> object:
-                raise NodeRejected("permission denied", Halt.CREDENTIALS)
-
-            world.engine.node.identity = refused  # type: ignore[assignment, method-assign]
-            world.faults.refuse("payer", "permission denied")
-            await asyncio.sleep(20)
-            [payment] = world.book.payments.values()
-            assert payment.open and stream.account.streak == 0 and stream.state is StreamState.ACTIVE
-            world.engine.node.identity = asked  # type: ignore[method-assign]
-            world.faults.refuse("payer", "")
-            await asyncio.sleep(120)
-            assert not payment.open and world.ahead_ns(stream) > -SECOND_NS
-            equal_books(world, stream)
-
-    run_virtual(main)
-
-
-@pytest.mark.parametrize("restart", [False, True])
-def test_a_macaroon_that_is_revoked_while_payments_are_open_decides_nothing(restart: bool) -> None:
-    async def main(clock: VirtualClock) -> None:
-        world = World(clock, Pace(latency_ns=(900 * MILLISECOND_NS, 950 * MILLISECOND_NS)), patience=PATIENCE)
-        async with world.running():
-            streams = [await world.open("1sat/1s") for _ in range(5)]
-            await asyncio.sleep(5.3)
-            world.faults.reject_credentials("payer")
-            await asyncio.sleep(3 if restart else 60)
-            if not restart:
-                assert all(stream.account.streak == 0 for stream in streams)
-        if restart:
-            world.crash()
-        world.faults.reject_credentials("payer", "")
-        async with world.running():
-            await asyncio.sleep(90)
-            for stream in world.book.streams.values():
-                assert world.ahead_ns(stream) > -3 * SECOND_NS
-            equal_books(world, *world.book.streams.values())
-
-    run_virtual(main)
-
-
-# -- 9: our data may be old ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stranger", [False, True])
-def test_an_old_copy_of_the_journal_takes_in_what_the_node_paid_since(stranger: bool) -> None:
-    async def main(clock: VirtualClock) -> None:
-        world = World(clock, QUICK, receivers=2)
-        async with world.running():
-            stream = await world.open("1sat/1s")
-            await asyncio.sleep(5.5)
-            old = copy.deepcopy(world.store._durable)
-            await asyncio.sleep(10)
-            newest = (await world.store.payments(PaymentQuery(owner=stream.id, limit=1)))[0]
-        world.crash()
-        world.store._durable = old
-        world.crash()
-        if stranger:
-            known_to_node(world)[newest.payment_hash].order.destination = world.network.named["receiver1"].pubkey
-        paid = world.received_msat()
-        async with world.running():
-            await asyncio.sleep(5)
-            stream = world.book.streams[stream.id]
-            if stranger:
-                assert Halt.HASH_COLLISION in world.engine.switch.halts and world.received_msat() == paid
-                return
-            assert stream.account.seq >= newest.seq and stream.account.settled_msat >= paid
-            await asyncio.sleep(20)
-            assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000
-            equal_books(world, stream)
-
-    run_virtual(main)
-
-
-# -- 12: nobody stops the others ----------------------------------------------------------------
-
-
-def test_held_payments_take_at_most_half_of_the_slots_out_of_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.recovery.SLOTS_PER_CHANNEL", 6)
-
-    async def main(clock: VirtualClock) -> None:
-        world = World(clock, QUICK, receivers=2)
-        async with world.running():
-            for number in range(10):
-                await world.open("1sat/1s", receiver=number % 2)
-            await asyncio.sleep(3.5)
-            for receiver in ("receiver0", "receiver1"):
-                world.faults.hold(receiver)
-            await asyncio.sleep(120)
-            assert Counter(payment.mark for payment in world.book.payments.values()) == {Mark.HELD: 6, Mark.NONE: 4}
-
-    run_virtual(main)
-
-
-def test_full_slots_stop_the_node_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.recovery.SLOTS_PER_CHANNEL", 5)
-
-    async def main(clock: VirtualClock) -> None:
-        world = World(clock, QUICK)
-        async with world.running():
-            for _ in range(5):
-                await world.open("1sat/1s")
-            await asyncio.sleep(3.5)
-            world.faults.hold("receiver0")
-            await asyncio.sleep(120)
-            assert world.engine.link.blocked is Reason.NO_SLOTS
-            world.faults.release("receiver0")
-            await asyncio.sleep(90)
-            assert world.engine.link.blocked is None
-            equal_books(world, *world.book.streams.values())
 
     run_virtual(main)

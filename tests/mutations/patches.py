@@ -1,0 +1,395 @@
+"""The money rules, each broken in the ways in which it could be; see DESIGN.md, section 3."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import CORE, CRASHES, ENDS, RULES, SCENARIOS, VERDICT, Mutation
+
+ENGINE = "streamer/engine.py"
+RECOVERY = "streamer/recovery.py"
+JUDGE = "streamer/core/verdict.py"
+END = "streamer/core/ends.py"
+BOOK = "streamer/core/book.py"
+LINK = "streamer/link.py"
+ADOPTION = "streamer/adoption.py"
+KEYSEND = "streamer/nodes/keysend.py"
+
+MUTATIONS = (
+    # -- 1: intent before money
+    Mutation(
+        1,
+        "sends before the intent is durable",
+        ENGINE,
+        "self._begin_commit(facts, planned, now_ns)\n",
+        "self._go_on(planned, Tally(), now_ns)\n                self._begin_commit(facts, [], now_ns)\n",
+        CRASHES,
+    ),
+    Mutation(
+        1,
+        "a resend has the limits of today",
+        ENGINE,
+        "            answer = await self.node.send(payment,",
+        "            payment.cltv_limit = self.book.limits.cltv_limit\n            answer = await self.node.send(payment,",
+        RULES,
+    ),
+    Mutation(
+        1,
+        "a resend has the fee limit of today",
+        ENGINE,
+        "            answer = await self.node.send(payment,",
+        "            stream = self.book.by_key[payment.stream_key]\n"
+        "            payment.fee_limit_msat = max(stream.terms.fee_floor_msat, payment.amount_msat * stream.terms.fee_limit_ppm // 10**6)\n"
+        "            answer = await self.node.send(payment,",
+        RULES,
+    ),
+    # -- 2: deterministic preimage
+    Mutation(
+        2,
+        "the preimage does not depend on seq",
+        KEYSEND,
+        '_PREIMAGE_LABEL + id_bytes(owner) + seq.to_bytes(8, "big")',
+        "_PREIMAGE_LABEL + id_bytes(owner) + bytes(8)",
+        ("tests/nodes/test_keysend.py",),
+    ),
+    Mutation(
+        2,
+        "the preimage is another after a restart",
+        ENGINE,
+        "derive_preimage(self._secret, payment.owner, payment.seq)",
+        "derive_preimage(self._secret, payment.owner, payment.seq + 1)",
+        CRASHES,
+    ),
+    Mutation(2, "a seq is used again", BOOK, "seq = stream.account.seq + 1", "seq = max(1, stream.account.seq)", ENDS),
+    Mutation(
+        2,
+        "an adopted seq is used again",
+        END,
+        "    account.seq = max(account.seq, payment.seq)\n",
+        "",
+        ENDS,
+    ),
+    # -- 3: driven to its end, and a resend is a send
+    Mutation(
+        3,
+        "a lost reply is a failure",
+        ENGINE,
+        "ends.resolve(self.book, payment, Event.LOST, answer,",
+        "ends.resolve(self.book, payment, Event.FAILED if answer.kind is Kind.LOST else Event.LOST, answer,",
+        CRASHES,
+    ),
+    Mutation(
+        3,
+        "a resend needs no leave",
+        JUDGE,
+        "Verdict.RESEND if so.may_resend else Verdict.WAIT",
+        "Verdict.RESEND",
+        VERDICT,
+    ),
+    Mutation(
+        3,
+        "the gates are not asked right before the call",
+        ENGINE,
+        "if not (self.link.up and self.switch.sending and self.book.may_send(payment)):",
+        "if not self.link.up:",
+        RULES,
+    ),
+    Mutation(
+        3,
+        "the state of the stream is no gate",
+        BOOK,
+        "return stream is None or stream.state in (StreamState.ACTIVE, StreamState.STALLED)",
+        "return True",
+        RULES,
+    ),
+    Mutation(
+        3,
+        "the switch of the daemon is no gate",
+        BOOK,
+        "        if not self.shared.switch.sending:\n            return False\n        stream = self.by_key.get",
+        "        stream = self.by_key.get",
+        RULES,
+    ),
+    Mutation(
+        3,
+        "resends pass the limiter by",
+        ENGINE,
+        "while min(tokens, self.window.size - self._in_flight) > len(resent) and self._resends:",
+        "while self._resends:",
+        RULES,
+    ),
+    Mutation(
+        3,
+        "a resend that was held back is withdrawn",
+        ENGINE,
+        "self._ended(payment, answer, None if again else Event.WITHDRAWN)",
+        "self._ended(payment, answer, Event.FAILED)",
+        RULES,
+    ),
+    Mutation(
+        3,
+        "losing sight frees the money",
+        "streamer/core/payment.py",
+        "(S.PLANNED, Event.LOST): (S.UNKNOWN, Money.HOLD)",
+        "(S.PLANNED, Event.LOST): (S.FAILED, Money.VOID)",
+        ("tests/core/test_payment.py",),
+    ),
+    # -- 4: ghosts
+    Mutation(
+        4,
+        "FAILED is final under a ghost",
+        JUDGE,
+        "if answer.kind is Kind.FAILED:\n        return _resend_or_wait(so) if so.ghost else Verdict.FAIL",
+        "if answer.kind is Kind.FAILED:\n        return Verdict.FAIL",
+        VERDICT,
+    ),
+    Mutation(
+        4,
+        "FAILED of a resend is final under a ghost",
+        ENGINE,
+        "answer.reason is not Reason.NO_LIQUIDITY and not self.recovery.haunted(payment, now_ns):\n            event = Event.FAILED",
+        "answer.reason is not Reason.NO_LIQUIDITY:\n            event = Event.FAILED",
+        CRASHES,
+    ),
+    Mutation(
+        4,
+        "an intent of an earlier process has no ghost",
+        RECOVERY,
+        "Loose(payment, -1, 0, down_since_send=True)",
+        "Loose(payment, 0, 0, down_since_send=True)",
+        CRASHES + RULES,
+    ),
+    Mutation(
+        4,
+        "a lost reply leaves no ghost",
+        RECOVERY,
+        "            loose.ghost_until_ns = now_ns + self.patience.ghost_after_ns\n        if answer.kind is Kind.REFUSED",
+        "            pass\n        if answer.kind is Kind.REFUSED",
+        CRASHES + RULES,
+    ),
+    Mutation(
+        4,
+        "a ghost is not waited for once the node is back",
+        RECOVERY,
+        "                loose.ghost_until_ns = now_ns + self.patience.ghost_after_ns\n        await self._round",
+        "                loose.ghost_until_ns = now_ns\n        await self._round",
+        CRASHES + RULES,
+    ),
+    Mutation(4, "a ghost never dies", RECOVERY, "or now_ns < loose.ghost_until_ns)", "or True)", RULES),
+    Mutation(
+        4,
+        "a late settlement is not counted",
+        "streamer/core/payment.py",
+        "(S.FAILED, Event.SETTLED): (S.SETTLED, Money.LATE)",
+        "(S.FAILED, Event.SETTLED): (S.SETTLED, Money.NOTHING)",
+        ("tests/core/test_payment.py",),
+    ),
+    # -- 5: NOT_FOUND is not "not paid"
+    Mutation(
+        5, "NOT_FOUND of what was accepted is sent again", JUDGE, "if payment.accepted or not so.witness", "if not so.witness", VERDICT
+    ),
+    Mutation(
+        5,
+        "NOT_FOUND is sent again without a witness",
+        JUDGE,
+        "payment.accepted or not so.witness or so.closing",
+        "payment.accepted or so.closing",
+        VERDICT,
+    ),
+    Mutation(5, "NOT_FOUND is sent again with a channel closing", JUDGE, "not so.witness or so.closing:", "not so.witness:", VERDICT),
+    Mutation(5, "nobody looks for the witness", RECOVERY, "return answer.kind is not Kind.NOT_FOUND", "return True", RULES),
+    Mutation(
+        5,
+        "the witness is not in the journal",
+        LINK,
+        '            facts.settings.append((self._key("witness"), self.witness.hex()))\n',
+        "",
+        CRASHES + RULES,
+    ),
+    Mutation(5, "closing channels are not looked at", RECOVERY, "return bool(channels.closing - self.closing)", "return False", RULES),
+    Mutation(5, "an acceptance is forgotten", END, "    payment.accepted = payment.accepted or answer.accepted\n", "", CORE + RULES),
+    Mutation(
+        5,
+        "lost sight keeps its slot",
+        END,
+        "FREE_MARKS = frozenset({Mark.ORPHAN, Mark.LOST_SIGHT})",
+        "FREE_MARKS = frozenset({Mark.ORPHAN})",
+        ENDS + RULES,
+    ),
+    Mutation(5, "another node is not noticed", LINK, 'pubkey if self.known_pubkey not in ("", pubkey) else ""', '""', RULES),
+    # -- 6: orphans
+    Mutation(
+        6,
+        "an orphan has failed",
+        RECOVERY,
+        "            self._mark(payment, Mark(verdict.value), channels, answer)",
+        "            self._conclude(payment, Event.FAILED, answer)",
+        SCENARIOS + RULES,
+    ),
+    Mutation(
+        6,
+        "what has an HTLC is an orphan",
+        JUDGE,
+        "so.steady and not so.pending and not so.closing",
+        "so.steady and not so.closing",
+        VERDICT,
+    ),
+    Mutation(6, "an orphan is found before the node is steady", JUDGE, "so.down_since_send and so.steady", "so.down_since_send", VERDICT),
+    Mutation(
+        6, "orphans are never written off", RECOVERY, "self._conclude(payment, Event.WRITE_OFF,", "(payment, Event.WRITE_OFF,", SCENARIOS
+    ),
+    Mutation(
+        6,
+        "a write-off is owed again",
+        END,
+        "account.owed_msat += reserved - payment.settled_msat",
+        "account.owed_msat += reserved - (0 if written_off else payment.settled_msat)",
+        ENDS,
+    ),
+    Mutation(
+        6,
+        "orphans keep their slot",
+        END,
+        "FREE_MARKS = frozenset({Mark.ORPHAN, Mark.LOST_SIGHT})",
+        "FREE_MARKS = frozenset({Mark.LOST_SIGHT})",
+        ENDS,
+    ),
+    # -- 7: REFUSED
+    Mutation(
+        7,
+        "a refusal is final without asking",
+        ENGINE,
+        "        event = None\n        if answer.kind is Kind.SETTLED:",
+        "        event = Event.REFUSED if answer.kind is Kind.REFUSED else None\n        if answer.kind is Kind.SETTLED:",
+        RULES,
+    ),
+    Mutation(7, "a refusal is final under a ghost", JUDGE, "if so.refused and not so.ghost and", "if so.refused and", VERDICT),
+    Mutation(7, "refused credentials decide", RECOVERY, "            await self.node.identity()\n", "", RULES),
+    Mutation(
+        7,
+        "a refusal that repeats does not stall",
+        "streamer/core/retry.py",
+        "REFUSALS_UNTIL_STALLED = 2",
+        "REFUSALS_UNTIL_STALLED = 20",
+        SCENARIOS + CORE,
+    ),
+    # -- 8: FAILED returns to owed
+    Mutation(
+        8,
+        "what failed is not owed",
+        END,
+        "        stream.account.owed_msat += payment.amount_msat\n        stream.account.failed_count",
+        "        stream.account.failed_count",
+        ENDS,
+    ),
+    Mutation(
+        8,
+        "what failed stays reserved",
+        END,
+        "        stream.reserved_msat -= payment.amount_msat\n        stream.account.owed_msat += payment",
+        "        stream.account.owed_msat += payment",
+        ENDS,
+    ),
+    # -- 9: our data may be old
+    Mutation(9, "nothing is adopted", ADOPTION, "    if not book.streams:\n        return []", "    return []", RULES),
+    Mutation(9, "a stranger's payment is adopted", ADOPTION, "if stream.terms.destination != theirs.destination:", "if False:", RULES),
+    Mutation(
+        9,
+        "adopted with our own amounts",
+        END,
+        "payment.settled_msat = payment.amount_msat if written_off else answer.amount_msat",
+        "payment.settled_msat = payment.amount_msat",
+        ENDS,
+    ),
+    Mutation(9, "a late settlement in the list is passed over", ADOPTION, "defer(_late(book, known, theirs))", "pass", RULES),
+    Mutation(
+        9,
+        "two daemons may share a folder",
+        "streamer/stores/folder.py",
+        "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        ("tests/store/test_folder.py",),
+    ),
+    # -- 10: halt rather than guess
+    Mutation(
+        10,
+        "a failed commit is gone on from",
+        ENGINE,
+        "            if self._is_durable(commit):\n                self._go_on(planned, tally, now_ns)",
+        "            self._is_durable(commit)\n            self._go_on(planned, tally, now_ns)",
+        SCENARIOS + RULES,
+    ),
+    Mutation(10, "a failed commit stops nothing", ENGINE, "            self._failed = True\n", "", SCENARIOS + RULES),
+    Mutation(
+        10,
+        "the spend limit is forgotten by a restart",
+        "streamer/model.py",
+        "frozenset({Halt.OPERATOR, Halt.SPEND_LIMIT, Halt.HASH_COLLISION})",
+        "frozenset({Halt.OPERATOR, Halt.HASH_COLLISION})",
+        SCENARIOS,
+    ),
+    # -- 11: conservation, and the budgets
+    Mutation(
+        11,
+        "room ignores reserves",
+        "streamer/core/ledger.py",
+        "return self.limit_msat - self.spent_msat - self.reserved_msat",
+        "return self.limit_msat - self.spent_msat",
+        CORE,
+    ),
+    Mutation(
+        11,
+        "fee limits are not reserved",
+        "streamer/core/budgets.py",
+        "msat = payment.amount_msat + payment.fee_limit_msat",
+        "msat = payment.amount_msat",
+        CORE,
+    ),
+    Mutation(11, "fees are not counted", END, "spent = payment.settled_msat + payment.fee_msat", "spent = payment.settled_msat", ENDS),
+    Mutation(11, "a replay reserves nothing", BOOK, "        self.budgets.reserve(payment)\n", "", CORE),
+    Mutation(
+        11,
+        "a reserve moves into the next period",
+        "streamer/core/ledger.py",
+        "if period_start_ns != self.period_start_ns:",
+        "if False:",
+        CORE,
+    ),
+    Mutation(11, "the spend limit has no bound", BOOK, "        if msat <= limit.room_msat():", "        if True:", CORE + SCENARIOS),
+    # -- 12: nobody stops the others
+    Mutation(12, "held destinations are not blocked", BOOK, "if self.slots.holds(destination):", "if False:", CORE),
+    Mutation(
+        12,
+        "held payments stay in the window",
+        END,
+        "    if to is not Mark.NONE:\n        book.leave_window(payment)",
+        "    if False:\n        pass",
+        ENDS,
+    ),
+    Mutation(12, "held payments are without bound", RECOVERY, "self.book.slots.held >= active * SLOTS_PER_CHANNEL // 2", "False", RULES),
+    Mutation(
+        12,
+        "one large payment blocks the node",
+        RECOVERY,
+        "    if not able:\n        return Reason.NO_LIQUIDITY",
+        "    return Reason.NO_LIQUIDITY",
+        SCENARIOS,
+    ),
+    Mutation(
+        12,
+        "full slots are not noticed",
+        RECOVERY,
+        "return Reason.NONE if any(channel.slots < SLOTS_PER_CHANNEL for channel in able) else Reason.NO_SLOTS",
+        "return Reason.NONE",
+        RULES,
+    ),
+    Mutation(
+        12, "amounts are not halved", END, "max(stream.terms.min_payment_msat, payment.amount_msat // 2)", "payment.amount_msat", ENDS
+    ),
+    Mutation(
+        12,
+        "cltv_limit is not sent",
+        "streamer/nodes/lnd.py",
+        "cltv_limit=payment.cltv_limit",
+        "cltv_limit=0",
+        ("tests/nodes/test_send.py",),
+    ),
+)
