@@ -19,7 +19,7 @@ from streamer.adoption import adopt_unknown
 from streamer.core.book import Book
 from streamer.core.switch import Switch
 from streamer.errors import NodeRejected, NodeUnavailable
-from streamer.model import Facts, Kind, Payment
+from streamer.model import Facts, Kind, Mark, Payment
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import payment_hash
 from streamer.ports import Clock, Node, NodeIdentity
@@ -36,6 +36,8 @@ LOOK_SECONDS = 60.0
 BLOCKED_LOOK_SECONDS = 5.0
 CLOCK_TOLERANCE_NS = 3 * 3600 * SECOND_NS
 """How far lnd's best header may be from our clock (MONEY.md 13)."""
+STEADY_CHAINS = frozenset({"mainnet"})
+"""Where three hours without a block do not happen (once in a million years at one per 10 minutes)."""
 
 NOBODY = bytes.fromhex("0257892b7a7046bfe0fba5ded89b8ddb24b9eb0658f3de721e35702d3cdea1b2ee")
 """A public key of which nobody knows the secret: x is SHA-256("streamer/nobody/v1"), the next on the curve."""
@@ -84,6 +86,7 @@ class Link:
         self.blocked: Reason | None = None
         self.identity: NodeIdentity | None = None
         self.witness: bytes | None = None
+        self._candidate: tuple[bytes, int] | None = None  # (hash, newest open row when it was accepted)
         self.last_index = 0
         self.recovery_seconds = 0.0
         self.settings: dict[str, str] = {}
@@ -108,15 +111,30 @@ class Link:
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
 
     def saw(self, payment_hash: bytes, index: int) -> None:
-        """The node has accepted this payment: the newest witness."""
-        self.witness = payment_hash
+        """The node has accepted this payment: the next witness, once it proves something about every open payment."""
+        if self._candidate is None:
+            self._candidate = (payment_hash, next(reversed(self.book.payments), 0))
         self.last_index = max(self.last_index, index)
 
     def remember(self, facts: Facts) -> None:
         """Put the newest witness into a commit that happens anyway."""
+        if self._candidate is not None and self._older_than_all_unsure(self._candidate[1]):
+            self.witness, self._candidate = self._candidate[0], None
         if self.witness is not self._remembered and self.witness is not None:
             self._remembered = self.recovery.witness = self.witness
             facts.settings.append((self._key("witness"), self.witness.hex()))
+
+    def _older_than_all_unsure(self, newest_row: int) -> bool:
+        """No payment that was open at its acceptance may have been executed and deleted before it, unseen by us.
+
+        Else a history lost in between would show the witness, and that payment as never executed.
+        """
+        for row, payment in self.book.payments.items():
+            if row > newest_row:
+                return True
+            if not payment.accepted and payment.mark is not Mark.LOST_SIGHT:
+                return False
+        return True
 
     def block(self, reason: Reason, text: str) -> None:
         """The node is connected, but no channel of it can pay."""
@@ -203,8 +221,12 @@ class Link:
             )
             raise NodeRejected(text, Halt.NODE_CHANGED)
         self.switch.lift(Halt.NODE_CHANGED)
-        if identity.best_header_time_ns - self.clock.now_ns() > CLOCK_TOLERANCE_NS:
+        behind_ns = identity.best_header_time_ns - self.clock.now_ns()
+        if behind_ns > CLOCK_TOLERANCE_NS:
             text = "our clock is more than 3 hours behind the node's best block header: put the clock right"
+            raise NodeRejected(text, Halt.CLOCK)
+        if -behind_ns > CLOCK_TOLERANCE_NS and identity.network in STEADY_CHAINS:
+            text = "our clock is more than 3 hours ahead of the node's best block header: put the clock right, or let lnd sync"
             raise NodeRejected(text, Halt.CLOCK)
         self.switch.lift(Halt.CLOCK)
         if not self.known_pubkey:

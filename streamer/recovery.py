@@ -17,7 +17,7 @@ from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
 from streamer.core.verdict import Circumstances, Verdict, judge
-from streamer.errors import NodeUnavailable
+from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import Answer, Facts, Kind, Mark, Payment
 from streamer.money import SECOND_NS
 from streamer.ports import Channels, Clock, Node
@@ -136,7 +136,7 @@ class Recovery:
     # -- what goes on -------------------------------------------------------------------------
 
     async def catch_up(self) -> None:
-        """The node is reachable: ask once about every loose payment. Raises NodeUnavailable."""
+        """The node is reachable: ask once about every loose payment. Raises NodeUnavailable or NodeRejected."""
         now_ns = self.clock.now_ns()
         for loose in self.loose.values():
             loose.next_ask_ns = loose.asks = 0
@@ -153,7 +153,8 @@ class Recovery:
                 continue
             try:
                 await self._round(self.clock.now_ns())
-            except NodeUnavailable:
+            except (NodeUnavailable, NodeRejected):
+                # the link finds out by itself, and says what to do
                 await asyncio.sleep(1)
 
     async def _sleep(self) -> None:
@@ -185,14 +186,14 @@ class Recovery:
     async def _round(self, now_ns: int) -> None:
         due = [loose for loose in self.loose.values() if loose.next_ask_ns <= now_ns and not loose.resending]
         short, self._short = self._short, []
-        answers = await self._ask([loose.payment for loose in due])
-        needs_look = short or any(answer.kind in (Kind.IN_FLIGHT, Kind.NOT_FOUND) for answer in answers)
         try:
+            answers = await self._ask([loose.payment for loose in due])
+            needs_look = short or any(answer.kind in (Kind.IN_FLIGHT, Kind.NOT_FOUND) for answer in answers)
             channels = await self.node.channels() if needs_look else None
-        except NodeUnavailable:
+            witness = await self._witness_found() if any(answer.kind is Kind.NOT_FOUND for answer in answers) else True
+        except (NodeUnavailable, NodeRejected):
             self._short = short + self._short
             raise
-        witness = await self._witness_found() if any(answer.kind is Kind.NOT_FOUND for answer in answers) else True
         for payment, answer in short:
             assert channels is not None
             self._judge_short(payment, answer, channels)

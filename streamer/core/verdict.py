@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from streamer.model import Answer, Kind, Payment
+from streamer.model import Answer, Kind, Mark, Payment
 
 
 class Verdict(Enum):
@@ -59,6 +59,9 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
     if answer.kind is Kind.NOT_FOUND:
         if so.refused and not so.ghost and not payment.accepted:
             return Verdict.FAIL
+        if payment.mark is Mark.LOST_SIGHT:
+            # a witness that came after it was lost proves nothing about it
+            return Verdict.LOST_SIGHT
         if payment.accepted or not so.witness or so.closing:
             return Verdict.LOST_SIGHT
         return _resend_or_wait(so) if so.ghost else Verdict.FAIL

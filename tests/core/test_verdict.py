@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamer.core.verdict import Circumstances, Verdict, judge
-from streamer.model import Answer, Kind, Payment
+from streamer.model import Answer, Kind, Mark, Payment
 
 NAMES = [field.name for field in fields(Circumstances)]
 ALL = [Circumstances(*values) for values in itertools.product((False, True), repeat=len(NAMES))]
@@ -103,3 +103,9 @@ def test_held_is_open_for_long_with_an_htlc() -> None:
         if so.pending:
             assert found is (Verdict.HELD if so.long_open else Verdict.WAIT)
     assert verdict(Kind.IN_FLIGHT) is Verdict.WAIT
+
+
+def test_what_was_lost_sight_of_is_never_sent_again_whatever_witness_came_since() -> None:
+    lost = payment()
+    lost.mark = Mark.LOST_SIGHT
+    assert {judge(lost, Answer(Kind.NOT_FOUND), so) for so in ALL if not so.refused} == {Verdict.LOST_SIGHT}
