@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := streamer tests bench proto docs
 
-.PHONY: install run test test-lnd check crash-points mutate format proto docs picture bench clean
+.PHONY: install run test test-lnd check crash-points mutate simulate format proto docs picture bench clean
 
 install: .venv/dev
 
@@ -39,6 +39,9 @@ crash-points: .venv/dev
 
 mutate: .venv/dev
 	$(BIN)/python -m tests.mutations
+
+simulate: .venv/dev
+	$(BIN)/python -m tests.simulation.simulate --seed $(or $(SEED),1) --days $(or $(DAYS),1) --runs $(or $(RUNS),1)
 
 format: .venv/dev
 	$(BIN)/ruff check --fix $(SOURCES)
