@@ -18,7 +18,8 @@ from streamer.core.book import Book
 from streamer.core.payment import Event
 from streamer.core.verdict import Circumstances, Verdict, judge
 from streamer.errors import NodeRejected, NodeUnavailable
-from streamer.model import Answer, Facts, Kind, Mark, Payment
+from streamer.givenup import GivenUp
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState
 from streamer.money import SECOND_NS
 from streamer.ports import Channels, Clock, Node
 from streamer.reasons import Reason
@@ -91,6 +92,7 @@ class Recovery:
         self.witness: bytes | None = None
         self.closing: frozenset[str] | None = None
         self._short: list[tuple[Payment, Answer]] = []
+        self._given_up = GivenUp(node, book, sender.defer)
         self._wake = asyncio.Event()
 
     # -- what comes in ------------------------------------------------------------------------
@@ -124,7 +126,9 @@ class Recovery:
 
     def forget(self, payment: Payment) -> None:
         """The payment has ended."""
-        self.loose.pop(payment.row, None)
+        loose = self.loose.pop(payment.row, None)
+        if loose is not None and loose.ghost_until_ns and payment.state in (PaymentState.FAILED, PaymentState.REFUSED):
+            self._given_up.add(payment, self.clock.now_ns())
 
     def lost_connection(self) -> None:
         """The connection died: its ghosts live on until the node is back, and then for ghost_after."""
@@ -153,6 +157,7 @@ class Recovery:
                 continue
             try:
                 await self._round(self.clock.now_ns())
+                await self._given_up.look(self.clock.now_ns())
             except (NodeUnavailable, NodeRejected):
                 # the link finds out by itself, and says what to do
                 await asyncio.sleep(1)

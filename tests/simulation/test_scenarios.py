@@ -407,3 +407,23 @@ def test_patience_is_configurable() -> None:
             assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000
 
     run_virtual(main)
+
+
+def test_a_ghost_that_outlives_its_time_is_posted_late_and_becomes_a_credit() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK, patience=Patience(ghost_after_ns=5 * SECOND_NS))
+        async with world.running():
+            stream = await world.open("1sat/1s")
+            await asyncio.sleep(10.5)
+            world.faults.lose_calls("payer", 1, CallFate.LATE, 60 * SECOND_NS)
+            world.faults.fail_randomly("payer", 1.0, Failure.TIMEOUT)
+            await asyncio.sleep(20)
+            assert stream.account.failed_count >= 1
+            world.faults.fail_randomly("payer", 0.0)
+            await asyncio.sleep(200)
+            [late] = world.observer.late
+            assert late.state is PaymentState.SETTLED
+            assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000
+            equal_books(world, stream)
+
+    run_virtual(main)
