@@ -19,8 +19,10 @@ from pathlib import Path
 
 from streamer import __version__
 from streamer.api.auth import Keys, load_admin_key
+from streamer.api.calls import Calls
 from streamer.api.grpc import GrpcDoor
 from streamer.api.http import HttpDoor, make_app
+from streamer.api.services import served
 from streamer.clock import BootClock
 from streamer.config import Config
 from streamer.core.book import Book, Limits, Shared
@@ -154,7 +156,8 @@ async def _open(
     beats = Beats(build.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds), replay.set)
     heartbeat = Heartbeat(build.store, build.shared, build.clock, config.history_keep_ns, beats)
     heartbeat.start(snapshot.settings)
-    grpc_door = GrpcDoor(service, keys, config.api.grpc_listen, metrics.called)
+    calls, rpcs = Calls(keys, metrics.called), served(service)
+    grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen)
     http_door = HttpDoor(make_app(metrics.render, service.sending.unready), config.api.http_listen)
     daemon = Daemon(config, service, metrics, engines, build.clock, replay_requested=replay)
     daemon.http_address = await http_door.start()

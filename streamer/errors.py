@@ -67,6 +67,12 @@ class Unavailable(StreamerError):
     reason = "UNAVAILABLE"
 
 
+class DeadlineExceeded(StreamerError):
+    """The call's deadline passed before its end; what it asked for may still happen."""
+
+    reason = "DEADLINE_EXCEEDED"
+
+
 class ConfigError(StreamerError):
     """The configuration is wrong: says file, line and what to write instead."""
 

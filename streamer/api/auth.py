@@ -11,6 +11,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.errors import ConfigError, PermissionDenied, Unauthenticated
@@ -19,6 +20,8 @@ KEY_FILE = "admin.key"
 KEY_BYTES = 32
 KEY_MODE = 0o640
 """Readable for the group, as lnd's admin.macaroon: whoever may use the daemon joins it."""
+
+Metadata = Iterable[tuple[str, str | bytes]]
 
 _HOW = "send the key in admin.key as metadata x-api-key, or as authorization: Bearer KEY"
 
@@ -54,22 +57,38 @@ def _make(path: Path) -> str:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, by the name of its key."""
+
+    key: str
+
+
+ADMIN = Caller("admin")
+NOBODY = Caller("")
+"""Before the key was looked at."""
+
+
 class Keys:
     """The keys that are good: now only the admin's."""
 
     def __init__(self, admin_key: str) -> None:
         self._admin = _digest(admin_key)
 
-    def check(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        """Raise Unauthenticated without a key in the metadata, PermissionDenied for a wrong one."""
+    def authorize(self, method: str, metadata: Metadata) -> Caller:
+        """Who calls this method (by its full name, such as streamer.v1.StreamService.GetStream).
+
+        Raises Unauthenticated without a key in the metadata, PermissionDenied for a wrong one.
+        """
         key = _key_in(metadata)
         if not key:
             raise Unauthenticated(f"no key came with the call: {_HOW}")
         if not hmac.compare_digest(_digest(key), self._admin):
             raise PermissionDenied(f"the key that came with the call is not known here: {_HOW}", "KEY_UNKNOWN")
+        return ADMIN
 
 
-def _key_in(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+def _key_in(metadata: Metadata) -> str:
     for name, value in metadata:
         text = value.decode("latin-1") if isinstance(value, bytes) else value
         if name == "x-api-key":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from streamer import errors
 
@@ -24,6 +23,7 @@ STATUS: dict[type[errors.StreamerError], grpc.StatusCode] = {
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.ConfigError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NodeUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.NodeRejected: grpc.StatusCode.FAILED_PRECONDITION,
@@ -39,13 +39,25 @@ def status_code(error: Exception) -> grpc.StatusCode:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), grpc.StatusCode.INTERNAL)
 
 
-def rich_status(error: Exception) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]]:
-    """(code, message, trailing metadata with ErrorInfo), ready for `context.abort`."""
+class Refusal(Exception):
+    """A call that is not answered. status has the code's number, the message, and ErrorInfo."""
+
+    def __init__(self, code: grpc.StatusCode, status: status_pb2.Status) -> None:
+        super().__init__(status.message)
+        self.code = code
+        self.status = status
+
+
+def refusal(error: Exception) -> Refusal:
+    """What an error tells the caller; the text of one that was not foreseen stays inside."""
     code = status_code(error)
     known = isinstance(error, errors.StreamerError) and code is not grpc.StatusCode.INTERNAL
-    info = error_details_pb2.ErrorInfo(reason=error.reason if isinstance(error, errors.StreamerError) else "INTERNAL", domain=DOMAIN)
+    reason = error.reason if isinstance(error, errors.StreamerError) else "INTERNAL"
+    return refused(code, str(error) if known else UNFORESEEN, reason)
+
+
+def refused(code: grpc.StatusCode, message: str, reason: str) -> Refusal:
+    """A refusal with ErrorInfo{reason, domain}."""
     detail = any_pb2.Any()
-    detail.Pack(info)
-    message = str(error) if known else UNFORESEEN
-    status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=[detail]))
-    return code, message, tuple(status.trailing_metadata)
+    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN))
+    return Refusal(code, status_pb2.Status(code=code.value[0], message=message, details=[detail]))

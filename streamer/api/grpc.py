@@ -1,65 +1,50 @@
-"""The gRPC door: StreamService, PaymentService, AdminService, health and reflection.
+"""The gRPC door: every service of the table in services.py, health and reflection.
 
-Each method of a service in the schema is served by the method of the same name below; around each
-stand the key check, the clock and the one table of errors. Health and reflection need no key: they
-tell nothing about money.
+Health and reflection need no key: they tell nothing about money.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 import grpc
-from google.protobuf import message_factory
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
 
-from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
-from streamer.api.auth import Keys
-from streamer.api.errors import rich_status
-from streamer.api.rpcs import AdminRpcs, Context, PaymentRpcs, StreamRpcs
-from streamer.errors import ConfigError, StreamerError
-from streamer.service import Service
-
-log = logging.getLogger(__name__)
+from streamer.api.call import Call
+from streamer.api.calls import Calls
+from streamer.api.errors import Refusal
+from streamer.api.services import Rpc
+from streamer.errors import ConfigError
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """A page of 1,000 streams with labels and records stays below it."""
 MAX_CALLS = 1_000
 """Calls at once; more are answered RESOURCE_EXHAUSTED by gRPC."""
 
-Unary = Callable[[Any, Context], Awaitable[Message]]
-Streaming = Callable[[Any, Context], AsyncIterator[Message]]
-Observe = Callable[[str, str, float], None]
-"""Told of each call: method, code, seconds."""
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class GrpcDoor:
     """The server. start binds and opens; stop refuses new calls and lets old ones end for a while."""
 
-    def __init__(self, service: Service, keys: Keys, listen: str, observe: Observe) -> None:
+    def __init__(self, calls: Calls, rpcs: Iterable[Rpc], listen: str) -> None:
         self._listen = listen
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=MAX_CALLS
         )
-        guard = _Guard(keys, observe)
-        described: list[tuple[ServiceDescriptor, object]] = [
-            (stream_pb2.DESCRIPTOR.services_by_name["StreamService"], StreamRpcs(service)),
-            (payment_pb2.DESCRIPTOR.services_by_name["PaymentService"], PaymentRpcs(service)),
-            (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminRpcs(service)),
-        ]
-        for descriptor, rpcs in described:
-            handlers = {method.name: guard.handler(method, getattr(rpcs, method.name)) for method in descriptor.methods}
-            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, handlers),))
+        names = []
+        for service, methods in groupby(rpcs, lambda rpc: rpc.method.containing_service.full_name):
+            handlers = {rpc.method.name: _handler(calls, rpc) for rpc in methods}
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+            names.append(service)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [descriptor.full_name for descriptor, _ in described]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
 
     async def start(self) -> str:
@@ -81,63 +66,45 @@ class GrpcDoor:
         await self._server.stop(grace_seconds)
 
 
-class _Guard:
-    """What stands around every method: key, clock, errors."""
+def _handler(calls: Calls, rpc: Rpc) -> Any:
+    """The method as gRPC wants it. Requests arrive as bytes: they are read only after the key was checked."""
+    if rpc.streams:
+        return grpc.unary_stream_rpc_method_handler(_streaming(calls, rpc), None, _bytes_of)
+    return grpc.unary_unary_rpc_method_handler(_unary(calls, rpc), None, _bytes_of)
 
-    def __init__(self, keys: Keys, observe: Observe) -> None:
-        self._keys = keys
-        self._observe = observe
 
-    def handler(self, method: MethodDescriptor, serve: Callable[[Any, Any], Any]) -> Any:
-        request = message_factory.GetMessageClass(method.input_type)
-        name = f"{method.containing_service.name}/{method.name}"
-        if method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._streaming(name, serve), request.FromString, _bytes_of)
-        return grpc.unary_unary_rpc_method_handler(self._unary(name, serve), request.FromString, _bytes_of)
+def _unary(calls: Calls, rpc: Rpc) -> Callable[[bytes, Context], Awaitable[Message]]:
+    async def serve(request: bytes, context: Context) -> Message:
+        try:
+            return await calls.unary(rpc, lambda: rpc.request.FromString(request), _call(context))
+        except Refusal as refusal:
+            await _refuse(refusal, context)
+            raise
 
-    def _unary(self, name: str, serve: Unary) -> Unary:
-        async def call(request: Any, context: Context) -> Message:
-            began = time.perf_counter()
-            try:
-                self._keys.check(context.invocation_metadata() or ())
-                reply = await serve(request, context)
-            except asyncio.CancelledError:
-                self._observe(name, grpc.StatusCode.CANCELLED.name, time.perf_counter() - began)
-                raise
-            except Exception as error:
-                await self._refuse(name, error, began, context)
-                raise
-            self._observe(name, grpc.StatusCode.OK.name, time.perf_counter() - began)
-            return reply
+    return serve
 
-        return call
 
-    def _streaming(
-        self, name: str, serve: Callable[[Any, Any], AsyncIterator[Message]]
-    ) -> Callable[[Message, Any], AsyncIterator[Message]]:
-        async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
-            began = time.perf_counter()
-            try:
-                self._keys.check(context.invocation_metadata() or ())
-                async for reply in serve(request, context):
-                    yield reply
-            except (asyncio.CancelledError, GeneratorExit):
-                self._observe(name, grpc.StatusCode.CANCELLED.name, time.perf_counter() - began)
-                raise
-            except Exception as error:
-                await self._refuse(name, error, began, context)
-                raise
-            self._observe(name, grpc.StatusCode.OK.name, time.perf_counter() - began)
+def _streaming(calls: Calls, rpc: Rpc) -> Callable[[bytes, Context], AsyncIterator[Message]]:
+    async def serve(request: bytes, context: Context) -> AsyncIterator[Message]:
+        try:
+            async for reply in calls.streaming(rpc, lambda: rpc.request.FromString(request), _call(context)):
+                yield reply
+        except Refusal as refusal:
+            await _refuse(refusal, context)
+            raise
 
-        return call
+    return serve
 
-    async def _refuse(self, name: str, error: Exception, began: float, context: Context) -> None:
-        """End the call with the error's status; raises gRPC's own abort."""
-        code, message, details = rich_status(error)
-        self._observe(name, code.name, time.perf_counter() - began)
-        if not isinstance(error, StreamerError):
-            log.exception("%s failed", name)
-        await context.abort(code, message, details)
+
+def _call(context: Context) -> Call:
+    remaining: float | None = context.time_remaining()
+    deadline = None if remaining is None else asyncio.get_running_loop().time() + remaining
+    return Call(context.invocation_metadata() or (), deadline, lambda: context.send_initial_metadata(()))
+
+
+async def _refuse(refusal: Refusal, context: Context) -> None:
+    """End the call with its status; raises gRPC's own abort."""
+    await context.abort(refusal.code, refusal.status.message, tuple(rpc_status.to_status(refusal.status).trailing_metadata))
 
 
 def _bytes_of(message: Message) -> bytes:

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
-
-import grpc
 
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
+from streamer.api.call import Call
 from streamer.api.convert import hex_bytes, payment_order, stream_changes, stream_order
 from streamer.api.show import payment_message, status_message, stream_message, timestamp
 from streamer.errors import InvalidArgument
 from streamer.service import Service
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-DEFAULT_PATIENCE_SECONDS = 60.0
-"""How long a waiting call waits that brought no deadline."""
-REPLY_MARGIN_SECONDS = 0.25
-"""A waiting call replies this much before its deadline, so that the reply still arrives."""
-
-
-def patience_seconds(context: Context) -> float:
-    """How long this call may wait for something to end."""
-    remaining: float | None = context.time_remaining()
-    if remaining is None:
-        return DEFAULT_PATIENCE_SECONDS
-    return max(0.0, min(remaining - REPLY_MARGIN_SECONDS, DEFAULT_PATIENCE_SECONDS * 60))
 
 
 class StreamRpcs:
@@ -35,47 +18,47 @@ class StreamRpcs:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def CreateStream(self, request: stream_pb2.CreateStreamRequest, _: Context) -> stream_pb2.Stream:
+    async def CreateStream(self, request: stream_pb2.CreateStreamRequest, _: Call) -> stream_pb2.Stream:
         """Open a stream, or forecast it."""
         if not request.HasField("stream"):
             raise InvalidArgument("stream is missing")
         order = stream_order(request.stream)
         return stream_message(await self._service.streams.create(order, request.request_id, request.validate_only))
 
-    async def GetStream(self, request: stream_pb2.GetStreamRequest, _: Context) -> stream_pb2.Stream:
+    async def GetStream(self, request: stream_pb2.GetStreamRequest, _: Call) -> stream_pb2.Stream:
         """One stream, with its last payment."""
         return stream_message(await self._service.streams.get(request.id))
 
-    async def ListStreams(self, request: stream_pb2.ListStreamsRequest, _: Context) -> stream_pb2.ListStreamsResponse:
+    async def ListStreams(self, request: stream_pb2.ListStreamsRequest, _: Call) -> stream_pb2.ListStreamsResponse:
         """A page of streams, newest first."""
         reports, token = await self._service.streams.page(request.filter, request.page_size, request.page_token)
         return stream_pb2.ListStreamsResponse(streams=[stream_message(report) for report in reports], next_page_token=token)
 
-    async def UpdateStream(self, request: stream_pb2.UpdateStreamRequest, _: Context) -> stream_pb2.Stream:
+    async def UpdateStream(self, request: stream_pb2.UpdateStreamRequest, _: Call) -> stream_pb2.Stream:
         """Change what the mask names."""
         stream_id, order, paths = stream_changes(request)
         return stream_message(await self._service.streams.update(stream_id, order, paths))
 
-    async def PauseStream(self, request: stream_pb2.PauseStreamRequest, _: Context) -> stream_pb2.Stream:
+    async def PauseStream(self, request: stream_pb2.PauseStreamRequest, _: Call) -> stream_pb2.Stream:
         """Stop buying."""
         return stream_message(await self._service.streams.pause(request.id))
 
-    async def ResumeStream(self, request: stream_pb2.ResumeStreamRequest, _: Context) -> stream_pb2.Stream:
+    async def ResumeStream(self, request: stream_pb2.ResumeStreamRequest, _: Call) -> stream_pb2.Stream:
         """Go on, or try now."""
         return stream_message(await self._service.streams.resume(request.id))
 
-    async def CancelStream(self, request: stream_pb2.CancelStreamRequest, _: Context) -> stream_pb2.Stream:
+    async def CancelStream(self, request: stream_pb2.CancelStreamRequest, _: Call) -> stream_pb2.Stream:
         """Stop for good."""
         return stream_message(await self._service.streams.cancel(request.id))
 
-    async def RenewStreams(self, request: stream_pb2.RenewStreamsRequest, _: Context) -> stream_pb2.RenewStreamsResponse:
+    async def RenewStreams(self, request: stream_pb2.RenewStreamsRequest, _: Call) -> stream_pb2.RenewStreamsResponse:
         """Put off the expiry of matching streams."""
         return stream_pb2.RenewStreamsResponse(renewed=await self._service.streams.renew(request.filter))
 
-    async def WatchStreams(self, request: stream_pb2.WatchStreamsRequest, context: Context) -> AsyncIterator[stream_pb2.StreamEvent]:
+    async def WatchStreams(self, request: stream_pb2.WatchStreamsRequest, call: Call) -> AsyncIterator[stream_pb2.StreamEvent]:
         """Events of matching streams until the reader leaves. Headers go out at once: from then on nothing is missed."""
         events = self._service.streams.watch(request.filter)
-        await context.send_initial_metadata(())
+        await call.opened()
         async for event, stream, payment in events:
             yield stream_pb2.StreamEvent(
                 cursor=event.cursor,
@@ -91,21 +74,21 @@ class PaymentRpcs:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def CreatePayment(self, request: payment_pb2.CreatePaymentRequest, context: Context) -> payment_pb2.Payment:
+    async def CreatePayment(self, request: payment_pb2.CreatePaymentRequest, call: Call) -> payment_pb2.Payment:
         """One keysend; waits for its end as long as the deadline allows."""
         order = payment_order(request)
-        return payment_message(await self._service.payments.create(order, request.request_id, patience_seconds(context)))
+        return payment_message(await self._service.payments.create(order, request.request_id, call.patience_seconds()))
 
-    async def GetPayment(self, request: payment_pb2.GetPaymentRequest, _: Context) -> payment_pb2.Payment:
+    async def GetPayment(self, request: payment_pb2.GetPaymentRequest, _: Call) -> payment_pb2.Payment:
         """One payment."""
         return payment_message(await self._service.payments.get(request.id))
 
-    async def ListPayments(self, request: payment_pb2.ListPaymentsRequest, _: Context) -> payment_pb2.ListPaymentsResponse:
+    async def ListPayments(self, request: payment_pb2.ListPaymentsRequest, _: Call) -> payment_pb2.ListPaymentsResponse:
         """A page of payments, newest first."""
         reports, token = await self._service.payments.page(request.filter, request.page_size, request.page_token)
         return payment_pb2.ListPaymentsResponse(payments=[payment_message(report) for report in reports], next_page_token=token)
 
-    async def WriteOffPayment(self, request: payment_pb2.WriteOffPaymentRequest, _: Context) -> payment_pb2.Payment:
+    async def WriteOffPayment(self, request: payment_pb2.WriteOffPaymentRequest, _: Call) -> payment_pb2.Payment:
         """Count an open payment as paid."""
         return payment_message(await self._service.payments.write_off(request.id))
 
@@ -116,14 +99,14 @@ class AdminRpcs:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def GetStatus(self, _request: admin_pb2.GetStatusRequest, _: Context) -> admin_pb2.Status:
+    async def GetStatus(self, _request: admin_pb2.GetStatusRequest, _: Call) -> admin_pb2.Status:
         """The daemon at one look."""
         return status_message(self._service.sending.report())
 
-    async def StopSending(self, request: admin_pb2.StopSendingRequest, context: Context) -> admin_pb2.Status:
+    async def StopSending(self, request: admin_pb2.StopSendingRequest, call: Call) -> admin_pb2.Status:
         """Stop with reason OPERATOR."""
-        return status_message(await self._service.sending.stop(request.drain, patience_seconds(context)))
+        return status_message(await self._service.sending.stop(request.drain, call.patience_seconds()))
 
-    async def StartSending(self, request: admin_pb2.StartSendingRequest, _: Context) -> admin_pb2.Status:
+    async def StartSending(self, request: admin_pb2.StartSendingRequest, _: Call) -> admin_pb2.Status:
         """Lift what a person may lift."""
         return status_message(await self._service.sending.start(hex_bytes(request.accept_node, "accept_node")))

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from streamer.api.auth import Keys
+from streamer.api.calls import Calls
 from streamer.api.grpc import GrpcDoor
+from streamer.api.services import served
 from streamer.client import Client
 from streamer.core.book import Book, Limits, Shared
 from streamer.core.budgets import Budgets
@@ -96,7 +98,7 @@ async def house(settings: StreamSettings | None = None, limit_msat: int = 10**12
                 clock.now_ns(),
             )
         )
-        door = GrpcDoor(service, Keys(KEY), "127.0.0.1:0", metrics.called)
+        door = GrpcDoor(Calls(Keys(KEY), metrics.called), served(service), "127.0.0.1:0")
         server = await door.start()
         running = asyncio.create_task(engine.run())
         try:

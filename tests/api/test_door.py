@@ -6,6 +6,7 @@ import asyncio
 import stat
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -16,11 +17,16 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from streamer import client, errors
 from streamer._proto.streamer.v1 import admin_pb2
 from streamer.api.auth import Keys, load_admin_key
-from streamer.api.errors import STATUS, UNFORESEEN, rich_status, status_code
+from streamer.api.call import Call
+from streamer.api.calls import Calls
+from streamer.api.errors import STATUS, UNFORESEEN, Refusal, refusal, status_code
 from streamer.api.http import HttpDoor, make_app
+from streamer.api.services import served
 from streamer.client import CallFailed, Client, NotReachable
 from streamer.errors import ConfigError, InvalidArgument, PermissionDenied, Unauthenticated
 from tests.api.house import KEY, House, in_house
+
+METHOD = "streamer.v1.AdminService.GetStatus"
 
 
 def test_the_key_file_is_made_once_for_the_owner_and_the_group(tmp_path: Path) -> None:
@@ -37,14 +43,14 @@ def test_the_key_file_is_made_once_for_the_owner_and_the_group(tmp_path: Path) -
 
 def test_keys_are_taken_from_either_header() -> None:
     keys = Keys(KEY)
-    keys.check([("x-api-key", KEY)])
-    keys.check([("authorization", "Bearer " + KEY)])
+    keys.authorize(METHOD, [("x-api-key", KEY)])
+    keys.authorize(METHOD, [("authorization", "Bearer " + KEY)])
     for nothing in ([], [("x-api-key", "")], [("authorization", "Basic abc")]):
         with pytest.raises(Unauthenticated, match="no key came with the call"):
-            keys.check(nothing)
+            keys.authorize(METHOD, nothing)
     for wrong in ("x", KEY[:-1], KEY + "k", "ключ"):
         with pytest.raises(PermissionDenied, match="is not known here"):
-            keys.check([("x-api-key", wrong)])
+            keys.authorize(METHOD, [("x-api-key", wrong)])
 
 
 def test_every_method_needs_the_key_and_health_does_not() -> None:
@@ -75,9 +81,9 @@ def test_every_error_has_its_status() -> None:
 
 
 def test_an_unforeseen_error_keeps_its_text_to_itself() -> None:
-    code, message, details = rich_status(ValueError("secret of the house"))
-    assert (code, message) == (grpc.StatusCode.INTERNAL, UNFORESEEN)
-    assert b"secret" not in b"".join(value if isinstance(value, bytes) else value.encode() for _, value in details)
+    refused = refusal(ValueError("secret of the house"))
+    assert (refused.code, refused.status.message) == (grpc.StatusCode.INTERNAL, UNFORESEEN)
+    assert b"secret" not in refused.status.SerializeToString()
 
     class Finer(InvalidArgument):
         pass
@@ -93,6 +99,40 @@ def test_an_unforeseen_error_reaches_the_caller_as_internal() -> None:
         assert (caught.value.code, str(caught.value)) == ("INTERNAL", UNFORESEEN)
         text = house.metrics.render().decode()
         assert 'streamer_api_requests_total{code="INTERNAL",method="AdminService/GetStatus"} 1.0' in text
+
+    in_house(test)
+
+
+def test_a_request_that_cannot_be_read_is_refused_and_only_to_who_has_a_key() -> None:
+    async def test(house: House) -> None:
+        async with grpc.aio.insecure_channel(house.server) as channel:
+            for key, code in ((KEY, grpc.StatusCode.INVALID_ARGUMENT), ("", grpc.StatusCode.UNAUTHENTICATED)):
+                call = channel.unary_unary("/streamer.v1.StreamService/GetStream")(b"\x0a\xff\xff", metadata=(("x-api-key", key),))
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await call
+                assert caught.value.code() is code
+                if key:
+                    assert caught.value.details() == "the request is no streamer.v1.GetStreamRequest: it cannot be decoded"
+
+    in_house(test)
+
+
+def test_a_deadline_ends_the_call_and_is_counted() -> None:
+    async def test(house: House) -> None:
+        observed: list[tuple[str, str]] = []
+        rpc = next(rpc for rpc in served(house.service) if rpc.name == "AdminService/GetStatus")
+
+        async def never(_request: object, call: Call) -> admin_pb2.Status:
+            assert 0 < (call.time_remaining() or 0) <= 0.01
+            return await asyncio.Future()
+
+        calls = Calls(Keys(KEY), lambda method, code, _: observed.append((method, code)))
+        call = Call([("x-api-key", KEY)], asyncio.get_running_loop().time() + 0.01)
+        with pytest.raises(Refusal, match="the deadline of the call passed") as caught:
+            await calls.unary(replace(rpc, serve=never), admin_pb2.GetStatusRequest, call)
+        assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert call.caller.key == "admin"
+        assert observed == [("AdminService/GetStatus", "DEADLINE_EXCEEDED")]
 
     in_house(test)
 

@@ -1,0 +1,44 @@
+"""One call, as a method sees it: who calls, and how much time there is. The same for every door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from streamer.api.auth import NOBODY, Caller, Metadata
+
+DEFAULT_PATIENCE_SECONDS = 60.0
+"""How long a waiting call waits that brought no deadline."""
+LONGEST_PATIENCE_SECONDS = 3600.0
+REPLY_MARGIN_SECONDS = 0.25
+"""A waiting call replies this much before its deadline, so that the reply still arrives."""
+
+
+async def _nothing() -> None:
+    """A door that has no headers to send ahead."""
+
+
+@dataclass(slots=True)
+class Call:
+    """What came with a request.
+
+    metadata has lower-case names. deadline is a moment of the running loop's clock, None without one.
+    opened tells the caller that a stream of answers has begun. caller is set when the key was checked.
+    """
+
+    metadata: Metadata
+    deadline: float | None = None
+    opened: Callable[[], Awaitable[None]] = _nothing
+    caller: Caller = NOBODY
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the deadline, None without one."""
+        return None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+
+    def patience_seconds(self) -> float:
+        """How long this call may wait for something to end."""
+        remaining = self.time_remaining()
+        if remaining is None:
+            return DEFAULT_PATIENCE_SECONDS
+        return max(0.0, min(remaining - REPLY_MARGIN_SECONDS, LONGEST_PATIENCE_SECONDS))

@@ -1,0 +1,83 @@
+"""One way for every call, whatever door it came through: key, request, method, clock, errors.
+
+A door knows its transport and nothing else. It makes a Call, hands over a function that reads the
+request, and gets the reply or a Refusal, which says the same whichever door shows it. The key is
+looked at before the request is read: who has none learns nothing about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from streamer.api.auth import Keys
+from streamer.api.call import Call
+from streamer.api.errors import Refusal, refusal
+from streamer.api.services import Rpc
+from streamer.errors import DeadlineExceeded, InvalidArgument, StreamerError
+
+log = logging.getLogger(__name__)
+
+Observe = Callable[[str, str, float], None]
+"""Told of each call: method, code, seconds."""
+
+
+class Calls:
+    """Answers calls: checks the key, reads the request, runs the method, counts it."""
+
+    def __init__(self, keys: Keys, observe: Observe) -> None:
+        self._keys = keys
+        self._observe = observe
+
+    async def unary(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> Message:
+        """The reply. Raises Refusal, for every failure there is, and CancelledError when the caller left."""
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                request = self._admit(rpc, read, call)
+                reply: Message = await rpc.serve(request, call)
+        except asyncio.CancelledError:
+            self._count(rpc, grpc.StatusCode.CANCELLED, began)
+            raise
+        except Exception as error:
+            raise self._refusal(rpc, error, began) from None
+        self._count(rpc, grpc.StatusCode.OK, began)
+        return reply
+
+    async def streaming(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> AsyncIterator[Message]:
+        """The replies, one by one. Raises as unary does."""
+        began = time.perf_counter()
+        try:
+            request = self._admit(rpc, read, call)
+            async for reply in rpc.serve(request, call):
+                yield reply
+        except (asyncio.CancelledError, GeneratorExit):
+            self._count(rpc, grpc.StatusCode.CANCELLED, began)
+            raise
+        except Exception as error:
+            raise self._refusal(rpc, error, began) from None
+        self._count(rpc, grpc.StatusCode.OK, began)
+
+    def _admit(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> Message:
+        call.caller = self._keys.authorize(rpc.full_name, call.metadata)
+        try:
+            return read()
+        except DecodeError:
+            raise InvalidArgument(f"the request is no {rpc.request.DESCRIPTOR.full_name}: it cannot be decoded") from None
+
+    def _refusal(self, rpc: Rpc, error: Exception, began: float) -> Refusal:
+        if isinstance(error, TimeoutError):
+            error = DeadlineExceeded("the deadline of the call passed before its end: ask what became of it, or allow more time")
+        refused = refusal(error)
+        self._count(rpc, refused.code, began)
+        if not isinstance(error, StreamerError):
+            log.error("%s failed", rpc.name, exc_info=error)
+        return refused
+
+    def _count(self, rpc: Rpc, code: grpc.StatusCode, began: float) -> None:
+        self._observe(rpc.name, code.name, time.perf_counter() - began)
