@@ -39,6 +39,16 @@ class LightningStub:
                 request_serializer=lnrpc_dot_lightning__pb2.GetInfoRequest.SerializeToString,
                 response_deserializer=lnrpc_dot_lightning__pb2.GetInfoResponse.FromString,
                 _registered_method=True)
+        self.ListPeers = channel.unary_unary(
+                '/lnrpc.Lightning/ListPeers',
+                request_serializer=lnrpc_dot_lightning__pb2.ListPeersRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.ListPeersResponse.FromString,
+                _registered_method=True)
+        self.WalletBalance = channel.unary_unary(
+                '/lnrpc.Lightning/WalletBalance',
+                request_serializer=lnrpc_dot_lightning__pb2.WalletBalanceRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.WalletBalanceResponse.FromString,
+                _registered_method=True)
         self.ListChannels = channel.unary_unary(
                 '/lnrpc.Lightning/ListChannels',
                 request_serializer=lnrpc_dot_lightning__pb2.ListChannelsRequest.SerializeToString,
@@ -49,6 +59,11 @@ class LightningStub:
                 request_serializer=lnrpc_dot_lightning__pb2.PendingChannelsRequest.SerializeToString,
                 response_deserializer=lnrpc_dot_lightning__pb2.PendingChannelsResponse.FromString,
                 _registered_method=True)
+        self.ClosedChannels = channel.unary_unary(
+                '/lnrpc.Lightning/ClosedChannels',
+                request_serializer=lnrpc_dot_lightning__pb2.ClosedChannelsRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.ClosedChannelsResponse.FromString,
+                _registered_method=True)
         self.ChannelBalance = channel.unary_unary(
                 '/lnrpc.Lightning/ChannelBalance',
                 request_serializer=lnrpc_dot_lightning__pb2.ChannelBalanceRequest.SerializeToString,
@@ -58,6 +73,21 @@ class LightningStub:
                 '/lnrpc.Lightning/GetNodeInfo',
                 request_serializer=lnrpc_dot_lightning__pb2.NodeInfoRequest.SerializeToString,
                 response_deserializer=lnrpc_dot_lightning__pb2.NodeInfo.FromString,
+                _registered_method=True)
+        self.DescribeGraph = channel.unary_unary(
+                '/lnrpc.Lightning/DescribeGraph',
+                request_serializer=lnrpc_dot_lightning__pb2.ChannelGraphRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.ChannelGraph.FromString,
+                _registered_method=True)
+        self.GetChanInfo = channel.unary_unary(
+                '/lnrpc.Lightning/GetChanInfo',
+                request_serializer=lnrpc_dot_lightning__pb2.ChanInfoRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.ChannelEdge.FromString,
+                _registered_method=True)
+        self.QueryRoutes = channel.unary_unary(
+                '/lnrpc.Lightning/QueryRoutes',
+                request_serializer=lnrpc_dot_lightning__pb2.QueryRoutesRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.QueryRoutesResponse.FromString,
                 _registered_method=True)
         self.AddInvoice = channel.unary_unary(
                 '/lnrpc.Lightning/AddInvoice',
@@ -94,12 +124,34 @@ class LightningStub:
                 request_serializer=lnrpc_dot_lightning__pb2.DeletePaymentRequest.SerializeToString,
                 response_deserializer=lnrpc_dot_lightning__pb2.DeletePaymentResponse.FromString,
                 _registered_method=True)
+        self.DeleteAllPayments = channel.unary_unary(
+                '/lnrpc.Lightning/DeleteAllPayments',
+                request_serializer=lnrpc_dot_lightning__pb2.DeleteAllPaymentsRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.DeleteAllPaymentsResponse.FromString,
+                _registered_method=True)
+        self.BakeMacaroon = channel.unary_unary(
+                '/lnrpc.Lightning/BakeMacaroon',
+                request_serializer=lnrpc_dot_lightning__pb2.BakeMacaroonRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.BakeMacaroonResponse.FromString,
+                _registered_method=True)
 
 
 class LightningServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetInfo(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPeers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WalletBalance(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +169,12 @@ class LightningServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClosedChannels(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ChannelBalance(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -124,6 +182,24 @@ class LightningServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNodeInfo(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeGraph(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetChanInfo(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QueryRoutes(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +247,18 @@ class LightningServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteAllPayments(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BakeMacaroon(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LightningServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -178,6 +266,16 @@ def add_LightningServicer_to_server(servicer, server):
                     servicer.GetInfo,
                     request_deserializer=lnrpc_dot_lightning__pb2.GetInfoRequest.FromString,
                     response_serializer=lnrpc_dot_lightning__pb2.GetInfoResponse.SerializeToString,
+            ),
+            'ListPeers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPeers,
+                    request_deserializer=lnrpc_dot_lightning__pb2.ListPeersRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.ListPeersResponse.SerializeToString,
+            ),
+            'WalletBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.WalletBalance,
+                    request_deserializer=lnrpc_dot_lightning__pb2.WalletBalanceRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.WalletBalanceResponse.SerializeToString,
             ),
             'ListChannels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListChannels,
@@ -189,6 +287,11 @@ def add_LightningServicer_to_server(servicer, server):
                     request_deserializer=lnrpc_dot_lightning__pb2.PendingChannelsRequest.FromString,
                     response_serializer=lnrpc_dot_lightning__pb2.PendingChannelsResponse.SerializeToString,
             ),
+            'ClosedChannels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosedChannels,
+                    request_deserializer=lnrpc_dot_lightning__pb2.ClosedChannelsRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.ClosedChannelsResponse.SerializeToString,
+            ),
             'ChannelBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.ChannelBalance,
                     request_deserializer=lnrpc_dot_lightning__pb2.ChannelBalanceRequest.FromString,
@@ -198,6 +301,21 @@ def add_LightningServicer_to_server(servicer, server):
                     servicer.GetNodeInfo,
                     request_deserializer=lnrpc_dot_lightning__pb2.NodeInfoRequest.FromString,
                     response_serializer=lnrpc_dot_lightning__pb2.NodeInfo.SerializeToString,
+            ),
+            'DescribeGraph': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeGraph,
+                    request_deserializer=lnrpc_dot_lightning__pb2.ChannelGraphRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.ChannelGraph.SerializeToString,
+            ),
+            'GetChanInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChanInfo,
+                    request_deserializer=lnrpc_dot_lightning__pb2.ChanInfoRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.ChannelEdge.SerializeToString,
+            ),
+            'QueryRoutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryRoutes,
+                    request_deserializer=lnrpc_dot_lightning__pb2.QueryRoutesRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.QueryRoutesResponse.SerializeToString,
             ),
             'AddInvoice': grpc.unary_unary_rpc_method_handler(
                     servicer.AddInvoice,
@@ -234,6 +352,16 @@ def add_LightningServicer_to_server(servicer, server):
                     request_deserializer=lnrpc_dot_lightning__pb2.DeletePaymentRequest.FromString,
                     response_serializer=lnrpc_dot_lightning__pb2.DeletePaymentResponse.SerializeToString,
             ),
+            'DeleteAllPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAllPayments,
+                    request_deserializer=lnrpc_dot_lightning__pb2.DeleteAllPaymentsRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.DeleteAllPaymentsResponse.SerializeToString,
+            ),
+            'BakeMacaroon': grpc.unary_unary_rpc_method_handler(
+                    servicer.BakeMacaroon,
+                    request_deserializer=lnrpc_dot_lightning__pb2.BakeMacaroonRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.BakeMacaroonResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lnrpc.Lightning', rpc_method_handlers)
@@ -262,6 +390,60 @@ class Lightning:
             '/lnrpc.Lightning/GetInfo',
             lnrpc_dot_lightning__pb2.GetInfoRequest.SerializeToString,
             lnrpc_dot_lightning__pb2.GetInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPeers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lnrpc.Lightning/ListPeers',
+            lnrpc_dot_lightning__pb2.ListPeersRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.ListPeersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WalletBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lnrpc.Lightning/WalletBalance',
+            lnrpc_dot_lightning__pb2.WalletBalanceRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.WalletBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -327,6 +509,33 @@ class Lightning:
             _registered_method=True)
 
     @staticmethod
+    def ClosedChannels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lnrpc.Lightning/ClosedChannels',
+            lnrpc_dot_lightning__pb2.ClosedChannelsRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.ClosedChannelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ChannelBalance(request,
             target,
             options=(),
@@ -370,6 +579,87 @@ class Lightning:
             '/lnrpc.Lightning/GetNodeInfo',
             lnrpc_dot_lightning__pb2.NodeInfoRequest.SerializeToString,
             lnrpc_dot_lightning__pb2.NodeInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeGraph(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lnrpc.Lightning/DescribeGraph',
+            lnrpc_dot_lightning__pb2.ChannelGraphRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.ChannelGraph.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChanInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lnrpc.Lightning/GetChanInfo',
+            lnrpc_dot_lightning__pb2.ChanInfoRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.ChannelEdge.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryRoutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lnrpc.Lightning/QueryRoutes',
+            lnrpc_dot_lightning__pb2.QueryRoutesRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.QueryRoutesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -559,6 +849,60 @@ class Lightning:
             '/lnrpc.Lightning/DeletePayment',
             lnrpc_dot_lightning__pb2.DeletePaymentRequest.SerializeToString,
             lnrpc_dot_lightning__pb2.DeletePaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAllPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lnrpc.Lightning/DeleteAllPayments',
+            lnrpc_dot_lightning__pb2.DeleteAllPaymentsRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.DeleteAllPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BakeMacaroon(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lnrpc.Lightning/BakeMacaroon',
+            lnrpc_dot_lightning__pb2.BakeMacaroonRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.BakeMacaroonResponse.FromString,
             options,
             channel_credentials,
             insecure,

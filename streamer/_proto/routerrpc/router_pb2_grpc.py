@@ -45,6 +45,16 @@ class RouterStub:
                 request_serializer=routerrpc_dot_router__pb2.TrackPaymentRequest.SerializeToString,
                 response_deserializer=lnrpc_dot_lightning__pb2.Payment.FromString,
                 _registered_method=True)
+        self.TrackPayments = channel.unary_stream(
+                '/routerrpc.Router/TrackPayments',
+                request_serializer=routerrpc_dot_router__pb2.TrackPaymentsRequest.SerializeToString,
+                response_deserializer=lnrpc_dot_lightning__pb2.Payment.FromString,
+                _registered_method=True)
+        self.EstimateRouteFee = channel.unary_unary(
+                '/routerrpc.Router/EstimateRouteFee',
+                request_serializer=routerrpc_dot_router__pb2.RouteFeeRequest.SerializeToString,
+                response_deserializer=routerrpc_dot_router__pb2.RouteFeeResponse.FromString,
+                _registered_method=True)
 
 
 class RouterServicer:
@@ -62,6 +72,18 @@ class RouterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TrackPayments(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateRouteFee(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -74,6 +96,16 @@ def add_RouterServicer_to_server(servicer, server):
                     servicer.TrackPaymentV2,
                     request_deserializer=routerrpc_dot_router__pb2.TrackPaymentRequest.FromString,
                     response_serializer=lnrpc_dot_lightning__pb2.Payment.SerializeToString,
+            ),
+            'TrackPayments': grpc.unary_stream_rpc_method_handler(
+                    servicer.TrackPayments,
+                    request_deserializer=routerrpc_dot_router__pb2.TrackPaymentsRequest.FromString,
+                    response_serializer=lnrpc_dot_lightning__pb2.Payment.SerializeToString,
+            ),
+            'EstimateRouteFee': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateRouteFee,
+                    request_deserializer=routerrpc_dot_router__pb2.RouteFeeRequest.FromString,
+                    response_serializer=routerrpc_dot_router__pb2.RouteFeeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -130,6 +162,60 @@ class Router:
             '/routerrpc.Router/TrackPaymentV2',
             routerrpc_dot_router__pb2.TrackPaymentRequest.SerializeToString,
             lnrpc_dot_lightning__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrackPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/routerrpc.Router/TrackPayments',
+            routerrpc_dot_router__pb2.TrackPaymentsRequest.SerializeToString,
+            lnrpc_dot_lightning__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateRouteFee(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/routerrpc.Router/EstimateRouteFee',
+            routerrpc_dot_router__pb2.RouteFeeRequest.SerializeToString,
+            routerrpc_dot_router__pb2.RouteFeeResponse.FromString,
             options,
             channel_credentials,
             insecure,
