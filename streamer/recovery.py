@@ -26,6 +26,10 @@ from streamer.reasons import Reason
 
 ASK_AGAIN_NS = SECOND_NS
 ASK_AT_MOST_EVERY_NS = 60 * SECOND_NS
+LOOK_AT_LEAST_SECONDS = 1.0
+"""While something is loose: what is old is marked so at most this late."""
+IDLE_SECONDS = 60.0
+"""While nothing is; whatever comes in wakes it."""
 PARALLEL_ASKS = 16
 TRACK_PATIENCE_SECONDS = 10.0
 STEADY_NS = 60 * SECOND_NS
@@ -164,13 +168,17 @@ class Recovery:
 
     async def _sleep(self) -> None:
         now_ns = self.clock.now_ns()
-        due = min((loose.next_ask_ns for loose in self.loose.values() if not loose.resending), default=now_ns + ASK_AT_MOST_EVERY_NS)
-        wait = max(0.05, min(1.0, (due - now_ns) / SECOND_NS))
+        wait = max(0.05, min(LOOK_AT_LEAST_SECONDS if self.loose else IDLE_SECONDS, (self._due_ns(now_ns) - now_ns) / SECOND_NS))
         timer = asyncio.get_running_loop().call_later(wait, self._wake.set)
         await self._wake.wait()
         timer.cancel()
         self._wake.clear()
         self._mark_old(self.clock.now_ns())
+
+    def _due_ns(self, now_ns: int) -> int:
+        """When a loose payment is to be asked for; nobody can be asked while the node is away."""
+        asking = self.loose.values() if self.sender.up_since_ns else ()
+        return min((loose.next_ask_ns for loose in asking if not loose.resending), default=now_ns + ASK_AT_MOST_EVERY_NS)
 
     def _mark_old(self, now_ns: int) -> None:
         for loose in self.loose.values():

@@ -110,10 +110,11 @@ class MemoryStore:
         for row in sorted(self._durable.intents, reverse=True):
             if len(page) >= min(query.limit, PAGE_ROWS):
                 break
+            if query.before_row and row >= query.before_row:
+                continue
             found = self._payment(row)
             if (
-                (not query.before_row or row < query.before_row)
-                and (not query.owner or found.owner == query.owner)
+                (not query.owner or found.owner == query.owner)
                 and (not query.node or found.node == query.node)
                 and (not query.states or found.state in query.states)
             ):
