@@ -15,7 +15,7 @@ from pathlib import Path
 from streamer.api.errors import STATUS
 from streamer.config import OPTIONS
 from streamer.metrics import Metrics
-from streamer.nodes.permissions import NEEDED, bake_command
+from streamer.nodes.permissions import FOR_INVOICES, NEEDED, bake_command
 from streamer.service.reports import DaemonReport
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,6 +85,11 @@ def permissions() -> str:
     return "".join(f"- `{method}`\n" for method in NEEDED)
 
 
+def invoice_permissions() -> str:
+    """Each of those that only invoices need."""
+    return "".join(f"- `{method}`\n" for method in FOR_INVOICES)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "options": options,
     "metrics": metrics,
@@ -92,6 +97,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "files": files,
     "bake": bake,
     "permissions": permissions,
+    "invoice_permissions": invoice_permissions,
 }
 
 

@@ -25,7 +25,7 @@ from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
 from streamer.errors import FailedPrecondition, StoreFailed
 from streamer.link import Link, LinkTerms
-from streamer.model import Answer, Facts, Kind, Payment, Snapshot, Stream
+from streamer.model import Answer, Facts, Kind, Payment, Single, Snapshot, Stream
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import derive_preimage
 from streamer.pool import Pool
@@ -176,28 +176,29 @@ class Engine:
         """The whole node cannot pay; the link looks again until it can."""
         self.link.block(reason, text)
 
-    async def pay(
-        self, owner: str, destination: bytes, amount_msat: int, fee_limit_msat: int, facts: Facts, records: bytes = b""
-    ) -> Payment:
-        """Make one payment that belongs to no stream, and wait for its end.
+    async def begin(self, order: Single, facts: Facts) -> Payment:
+        """Make one payment that belongs to no stream durable, and hand it to the node; wait_for tells its end.
 
-        facts take its intent together with what the caller has put there; records are encoded. Cancelling the wait does
-        not recall it. Raises FailedPrecondition if nothing may be sent now, StoreFailed.
+        facts take its intent together with what the caller has put there. To be cancelled by nobody: an intent that
+        is durable must be handed over. Raises FailedPrecondition if nothing may be sent now, StoreFailed.
         """
-        now_ns = self._clock.now_ns()
         payment = None
-        if self.paying and not self.book.slots.holds(destination):
-            payment = self.book.single(owner, destination, amount_msat, fee_limit_msat, now_ns, facts, records)
+        if self.paying and not self.book.slots.holds(order.destination):
+            payment = self.book.single(order, self._clock.now_ns(), facts)
         if payment is None:
             raise FailedPrecondition(self._why_not())
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(payment.row, []).append(ended)
+        self.recovery.let_go(payment.payment_hash)
         commit = self._append(facts)
         await asyncio.wait((commit,))
         if not self._is_durable(commit):
             raise StoreFailed("nothing was sent: the journal cannot be written; see `streamer status`")
         self._pool.hand_over(payment)
-        await ended
+        return payment
+
+    async def pay(self, order: Single, facts: Facts) -> Payment:
+        """As begin, and wait for its end; cancelling the wait does not recall it."""
+        payment = await self.begin(order, facts)
+        await self.wait_for(payment)
         return payment
 
     async def wait_for(self, payment: Payment) -> None:
@@ -370,7 +371,7 @@ class Engine:
             self._observer.sent(self.name, (began_ns - payment.due_ns) / SECOND_NS)
         self._in_flight += 1
         try:
-            preimage = payment.preimage or derive_preimage(self._secret, payment.owner, payment.seq)
+            preimage = b"" if payment.payment_request else payment.preimage or derive_preimage(self._secret, payment.owner, payment.seq)
             answer = await self.node.send(payment, preimage, self._patience_seconds)
         finally:
             self._in_flight -= 1

@@ -47,12 +47,19 @@ class GivenUp:
             del self._watched[next(iter(self._watched))]
         self._watched[payment.row] = _Watched(payment, now_ns + WATCH_NS, now_ns + ASK_EVERY_NS)
 
+    def let_go(self, payment_hash: bytes) -> None:
+        """Look no more at what was sent with this hash: a new attempt has it now, and the node's word is about that one."""
+        for row in [row for row, watched in self._watched.items() if watched.payment.payment_hash == payment_hash]:
+            del self._watched[row]
+
     async def look(self, now_ns: int) -> None:
         """Ask about those whose time has come; what settled after all is posted late."""
         for watched in [watched for watched in self._watched.values() if watched.next_ask_ns <= now_ns]:
             watched.next_ask_ns = now_ns + ASK_EVERY_NS
             payment = watched.payment
             answer = await self._node.track(payment.payment_hash, PATIENCE_SECONDS)
+            if payment.row not in self._watched:
+                continue
             if answer.kind is Kind.SETTLED:
 
                 def late(at_ns: int, facts: Facts, payment: Payment = payment, answer: Answer = answer) -> None:

@@ -177,12 +177,14 @@ class Stream:
 
 @dataclass(slots=True, eq=False)
 class Payment:
-    """One keysend: the intent (as it was sent) and what became of it.
+    """One keysend, or one attempt to pay an invoice: the intent (as it was sent) and what became of it.
 
     owner is the stream's id ("st_…") or, for a single payment, its own ("pay_…", seq 0). row orders
     payments and is unique. records are the custom records without the preimage. index is lnd's
-    payment_index (0: never seen). settled_msat is what the node says was paid. preimage is only in
-    memory, between plan and send: it is never stored, and never shown.
+    payment_index (0: never seen). settled_msat is what the node says was paid. payment_request is the
+    invoice that is paid (BOLT 11), empty for a keysend; destination, hash and amount are then its own.
+    preimage of a keysend is only in memory, between plan and send: never stored. That of an invoice is
+    what the node gave when it settled: the proof of payment, kept with it. Neither is ever logged.
     """
 
     row: int
@@ -214,6 +216,7 @@ class Payment:
     message: str = ""
     end_ns: int = 0
     index: int = 0
+    payment_request: str = ""
     preimage: bytes = field(default=b"", repr=False)
 
     @property
@@ -225,6 +228,23 @@ class Payment:
     def open(self) -> bool:
         """True until the payment has ended."""
         return self.state in OPEN
+
+
+@dataclass(slots=True, frozen=True)
+class Single:
+    """One payment that is to be made and belongs to no stream; owner is its id ("pay_…").
+
+    records are encoded. payment_hash and payment_request are those of the invoice that it pays; both
+    are empty for a keysend, whose hash follows from owner.
+    """
+
+    owner: str
+    destination: bytes
+    amount_msat: int
+    fee_limit_msat: int
+    records: bytes = b""
+    payment_hash: bytes = b""
+    payment_request: str = ""
 
 
 class Kind(Enum):
@@ -249,7 +269,8 @@ class Answer:
 
     accepted: at least one Payment update came, so the node has recorded the payment. closed: the
     call delivered an update or a server status, so no ghost of it is alive. amount_msat is the
-    node's value_msat; message its own words. fee_msat and preimage only when SETTLED.
+    node's value_msat; message its own words. fee_msat and preimage only when SETTLED. payment_request:
+    the invoice that the node paid with it, empty for a keysend.
     """
 
     kind: Kind
@@ -260,7 +281,8 @@ class Answer:
     reason: Reason = Reason.NONE
     message: str = ""
     index: int = 0
-    preimage: bytes = b""
+    preimage: bytes = field(default=b"", repr=False)
+    payment_request: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -330,13 +352,18 @@ class Snapshot:
 
 @dataclass(slots=True, frozen=True)
 class PaymentQuery:
-    """Which payments to list: newest first, rows below before_row, at most limit (≤ 1000)."""
+    """Which payments to list: newest first, rows below before_row, at most limit (≤ 1000).
+
+    payment_hash and payment_request find the attempts to pay an invoice; keysends are not found by them.
+    """
 
     owner: str = ""
     node: str = ""
     states: frozenset[PaymentState] = frozenset()
     before_row: int = 0
     limit: int = 100
+    payment_hash: bytes = b""
+    payment_request: str = ""
 
 
 HALT_SETTING = "halt."

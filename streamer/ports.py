@@ -9,11 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Snapshot
 
-__all__ = ["Answer", "Channel", "Channels", "Clock", "Kind", "Node", "NodeIdentity", "NodePayment", "Store"]
+__all__ = [
+    "Answer",
+    "Channel",
+    "Channels",
+    "Clock",
+    "DecodedInvoice",
+    "InvoiceState",
+    "Kind",
+    "Node",
+    "NodeIdentity",
+    "NodeInvoice",
+    "NodePayment",
+    "Store",
+]
 
 
 @dataclass(slots=True, frozen=True)
@@ -32,7 +46,7 @@ class NodeIdentity:
 class Channel:
     """One channel as lnd's ListChannels shows it, inactive ones too; amounts in msat.
 
-    spendable_msat: local balance less our reserve, not below 0. pending: hash → expiry height, of
+    spendable_msat: local_msat, our balance, less our reserve, not below 0. pending: hash → expiry height, of
     outgoing HTLCs; slots counts HTLCs of both directions.
     """
 
@@ -42,6 +56,7 @@ class Channel:
     receivable_msat: int
     slots: int
     pending: dict[bytes, int] = field(default_factory=dict)
+    local_msat: int = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,6 +78,43 @@ class NodePayment:
     destination: bytes
     records: dict[int, bytes]
     create_time_ns: int
+
+
+@dataclass(slots=True, frozen=True)
+class DecodedInvoice:
+    """What an invoice says. amount_msat 0: it leaves the amount to the payer."""
+
+    destination: bytes
+    payment_hash: bytes
+    amount_msat: int
+    memo: str
+    create_time_ns: int
+    expire_time_ns: int
+
+
+class InvoiceState(StrEnum):
+    """Where an invoice of the node is: ACCEPTED is paid, but held by who will settle or cancel it."""
+
+    OPEN = "OPEN"
+    SETTLED = "SETTLED"
+    CANCELED = "CANCELED"
+    ACCEPTED = "ACCEPTED"
+
+
+@dataclass(slots=True, frozen=True)
+class NodeInvoice:
+    """An invoice that the node made. index orders them; times are 0 where there is none yet."""
+
+    index: int
+    payment_hash: bytes
+    payment_request: str
+    memo: str
+    amount_msat: int
+    paid_msat: int
+    state: InvoiceState
+    create_time_ns: int
+    expire_time_ns: int
+    settle_time_ns: int
 
 
 class Node(Protocol):
@@ -89,7 +141,7 @@ class Node(Protocol):
         """Return, in words, when the connection made by open is gone; cancelling it does nothing."""
 
     async def send(self, payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
-        """Send one keysend and give its end, or LOST when patience runs out first.
+        """Send one keysend, or pay the intent's invoice (preimage empty), and give its end, or LOST when patience runs out first.
 
         The intent must be durable before. Never raises but CancelledError; cancelling, like LOST,
         leaves the outcome unknown: the node may still execute it.
@@ -109,6 +161,21 @@ class Node(Protocol):
 
     async def accepts_keysend(self, destination: bytes) -> bool | None:
         """What the graph says of feature 55; None: the node is not in the graph."""
+
+    async def add_invoice(self, amount_msat: int, memo: str, expiry_seconds: int) -> str:
+        """Make an invoice; its payment_request. Raises InvalidArgument, NodeUnavailable or NodeRejected."""
+
+    async def decode_invoice(self, payment_request: str) -> DecodedInvoice:
+        """What an invoice says. Raises InvalidArgument (malformed, of another network), NodeUnavailable or NodeRejected."""
+
+    async def find_invoice(self, payment_hash: bytes) -> NodeInvoice | None:
+        """The invoice that this node made with the hash, if it did. Raises NodeUnavailable or NodeRejected."""
+
+    async def invoices_before(self, index: int, limit: int) -> tuple[Sequence[NodeInvoice], int]:
+        """The node's invoices with a lower index (0: the newest), newest first, and the index to go on from (0: no more).
+
+        At most limit, and fewer where keysends that came in lie between them. Raises NodeUnavailable or NodeRejected.
+        """
 
     async def close(self) -> None:
         """End the connection. Calls in flight give LOST."""

@@ -134,6 +134,10 @@ class Recovery:
         if loose is not None and loose.ghost_until_ns and payment.state in (PaymentState.FAILED, PaymentState.REFUSED):
             self._given_up.add(payment, self.clock.now_ns())
 
+    def let_go(self, payment_hash: bytes) -> None:
+        """Earlier payments with this hash have ended for good: it is used again, or its end is known."""
+        self._given_up.let_go(payment_hash)
+
     def lost_connection(self) -> None:
         """The connection died: its ghosts live on until the node is back, and then for ghost_after."""
         for loose in self.loose.values():

@@ -21,7 +21,7 @@ from streamer.core.slots import Entry, Slots
 from streamer.core.streamtime import check_conservation, covered_ns, end_ns, origin_ns
 from streamer.core.switch import Switch
 from streamer.core.wheel import Wheel
-from streamer.model import ENDED, Facts, Payment, Stream, StreamState
+from streamer.model import ENDED, Facts, Payment, Single, Stream, StreamState
 from streamer.money import SECOND_NS, format_amount
 from streamer.reasons import Halt, Reason
 
@@ -286,18 +286,19 @@ class Book:
         self.payments[payment.row] = payment
         self.slots.take(payment)
 
-    def single(
-        self, owner: str, destination: bytes, amount_msat: int, fee_limit: int, now_ns: int, facts: Facts, records: bytes = b""
-    ) -> Payment | None:
+    def single(self, order: Single, now_ns: int, facts: Facts) -> Payment | None:
         """Plan one payment that belongs to no stream; None if the spend limit does not allow it."""
+        amount_msat, fee_limit = order.amount_msat, order.fee_limit_msat
         if not self.shared.switch.sending or not self._within_spend_limit(amount_msat + fee_limit, now_ns, facts):
             return None
-        payment_hash, own, preimage = self._stamp(None, owner, 0, amount_msat)
+        payment_hash, own, preimage = order.payment_hash, b"", b""
+        if not order.payment_request:
+            payment_hash, own, preimage = self._stamp(None, order.owner, 0, amount_msat)
         payment = Payment(
-            next(self.shared.rows), owner, 0, 0, self.node, destination, payment_hash, amount_msat, fee_limit,
-            self.limits.cltv_limit, self.limits.timeout_seconds, records or own, now_ns, now_ns, 0, 0, 0, False, 0, 0,
+            next(self.shared.rows), order.owner, 0, 0, self.node, order.destination, payment_hash, amount_msat, fee_limit,
+            self.limits.cltv_limit, self.limits.timeout_seconds, order.records or own, now_ns, now_ns, 0, 0, 0, False, 0, 0,
         )  # fmt: skip
-        payment.preimage = preimage
+        payment.payment_request, payment.preimage = order.payment_request, preimage
         self.budgets.stamp(payment)
         self.take_open(payment)
         facts.intents.append(payment)

@@ -139,6 +139,8 @@ def _post(book: Book, payment: Payment, stream: Stream | None, money: Money, eve
     written_off, late = event is Event.WRITE_OFF, money is Money.LATE
     payment.settled_msat = payment.amount_msat if written_off else answer.amount_msat
     payment.fee_msat = payment.fee_limit_msat if written_off else answer.fee_msat
+    if payment.payment_request:
+        payment.preimage = answer.preimage
     reserved = 0 if late else payment.amount_msat
     spent = payment.settled_msat + payment.fee_msat
     book.budgets.release(payment, reserved + (0 if late else payment.fee_limit_msat), spent, stream)

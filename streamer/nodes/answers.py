@@ -38,6 +38,7 @@ def payment_answer(payment: ln.Payment) -> Answer:
             fee_msat=payment.fee_msat,
             index=payment.payment_index,
             preimage=bytes.fromhex(payment.payment_preimage),
+            payment_request=payment.payment_request,
         )
     if status == FAILED:
         return Answer(
@@ -47,8 +48,15 @@ def payment_answer(payment: ln.Payment) -> Answer:
             reason=REASONS.get(payment.failure_reason, Reason.TIMEOUT),
             message=failure_text(payment.failure_reason),
             index=payment.payment_index,
+            payment_request=payment.payment_request,
         )
-    return Answer(Kind.IN_FLIGHT, accepted=True, amount_msat=payment.value_msat, index=payment.payment_index)
+    return Answer(
+        Kind.IN_FLIGHT,
+        accepted=True,
+        amount_msat=payment.value_msat,
+        index=payment.payment_index,
+        payment_request=payment.payment_request,
+    )
 
 
 def failure_text(reason: int) -> str:
@@ -86,6 +94,7 @@ def _channel(channel: ln.Channel) -> Channel:
         receivable_msat=max(0, channel.remote_balance - channel.remote_chan_reserve_sat) * MSAT_PER_SAT,
         slots=len(channel.pending_htlcs),
         pending={htlc.hash_lock: htlc.expiration_height for htlc in channel.pending_htlcs if not htlc.incoming},
+        local_msat=channel.local_balance * MSAT_PER_SAT,
     )
 
 

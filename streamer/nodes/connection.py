@@ -61,6 +61,10 @@ class Connection:
         self.pending_channels = self._unary(permissions.PENDING_CHANNELS, ln.PendingChannelsRequest, ln.PendingChannelsResponse)
         self.get_node_info = self._unary(permissions.GET_NODE_INFO, ln.NodeInfoRequest, ln.NodeInfo)
         self.list_payments = self._unary(permissions.LIST_PAYMENTS, ln.ListPaymentsRequest, ln.ListPaymentsResponse)
+        self.add_invoice = self._unary(permissions.ADD_INVOICE, ln.Invoice, ln.AddInvoiceResponse)
+        self.lookup_invoice = self._unary(permissions.LOOKUP_INVOICE, ln.PaymentHash, ln.Invoice)
+        self.list_invoices = self._unary(permissions.LIST_INVOICES, ln.ListInvoiceRequest, ln.ListInvoiceResponse)
+        self.decode_pay_req = self._unary(permissions.DECODE_PAY_REQ, ln.PayReqString, ln.PayReq)
 
     def ready(self) -> bool:
         """True if a call that starts now leaves now: it is looked up anew each time."""

@@ -65,11 +65,16 @@ def explain(error: AioRpcError, method: str, rpcserver: str) -> NodeUnavailable 
             if code is Code.UNAVAILABLE
             else NodeUnavailable(f"{rpcserver} did not answer {method} in time")
         )
-    if any(part in text for part in _NOT_READY):
+    if not_ready(error):
         return NodeUnavailable(f"lnd at {rpcserver} is not ready: {text}")
     if denied(error):
         return NodeRejected(f"lnd at {rpcserver} refuses the macaroon for {method} ({text}). One that is enough: {bake_command()}")
     return NodeUnavailable(f"lnd at {rpcserver} answered {method} with {code.name}: {text}")
+
+
+def not_ready(error: AioRpcError) -> bool:
+    """True if lnd says that it is locked or still starting."""
+    return any(part in (error.details() or "") for part in _NOT_READY)
 
 
 def denied(error: AioRpcError) -> bool:

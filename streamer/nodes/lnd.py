@@ -1,6 +1,6 @@
 """Drives lnd: the Node port over lnd's own gRPC.
 
-It sends one keysend per call, says what came back and how sure that is, and checks everything that
+It sends one payment per call, says what came back and how sure that is, and checks everything that
 must be true of a connection before anything is sent on it. It is not the judge of a payment: ghosts,
 resends and refusals are decided above (engine, recovery), from the facts given here.
 """
@@ -17,12 +17,12 @@ from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.routerrpc import router_pb2 as router
 from streamer.errors import ConfigError, NodeRejected, NodeUnavailable
 from streamer.model import Payment
-from streamer.nodes import answers, faults, permissions
+from streamer.nodes import answers, faults, invoices, permissions
 from streamer.nodes.checks import CALL_SECONDS, ask, pass_on_cancellation, require_active, require_permissions
 from streamer.nodes.connection import Connection
 from streamer.nodes.credentials import Access
 from streamer.nodes.keysend import PREIMAGE_TYPE, decode_records
-from streamer.ports import Answer, Channels, Kind, NodeIdentity, NodePayment
+from streamer.ports import Answer, Channels, DecodedInvoice, Kind, NodeIdentity, NodeInvoice, NodePayment
 
 KEYSEND_FEATURE = 55
 """The feature bit by which a node says that it takes keysends (bLIP-3)."""
@@ -70,7 +70,7 @@ class LndNode:
         """One SendPaymentV2, read until its end."""
         connection = self._connection
         try:
-            request = payment_request(payment, preimage)
+            request = invoices.send_request(payment) if payment.payment_request else payment_request(payment, preimage)
         except ValueError as error:
             return Answer(Kind.REFUSED, message=f"not sent: {error}")
         if connection is None or not connection.ready():
@@ -146,6 +146,22 @@ class LndNode:
                 return None
             raise faults.explain(error, permissions.GET_NODE_INFO, here.rpcserver) from None
         return KEYSEND_FEATURE in info.node.features if info.node.features else None
+
+    async def add_invoice(self, amount_msat: int, memo: str, expiry_seconds: int) -> str:
+        """AddInvoice."""
+        return await invoices.add(self._required(), amount_msat, memo, expiry_seconds)
+
+    async def decode_invoice(self, payment_request: str) -> DecodedInvoice:
+        """DecodePayReq."""
+        return await invoices.decode(self._required(), payment_request)
+
+    async def find_invoice(self, payment_hash: bytes) -> NodeInvoice | None:
+        """LookupInvoice."""
+        return await invoices.find(self._required(), payment_hash)
+
+    async def invoices_before(self, index: int, limit: int) -> tuple[Sequence[NodeInvoice], int]:
+        """One page of ListInvoices, without keysends."""
+        return await invoices.page_before(self._required(), index, limit)
 
     async def close(self) -> None:
         """End the connection, if there is one."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from streamer.errors import StreamerError
-from streamer.ports import Answer, Channels, Kind, Node, NodeIdentity, NodePayment
+from streamer.ports import Answer, Channels, DecodedInvoice, Kind, Node, NodeIdentity, NodeInvoice, NodePayment
 
 Called = Callable[[str, str, float, str], None]
 """(node, method, seconds, error code; empty: well)."""
@@ -60,6 +60,22 @@ class MeteredNode:
     async def accepts_keysend(self, destination: bytes) -> bool | None:
         """Ask the graph, timed."""
         return await self._timed("GetNodeInfo", self._node.accepts_keysend(destination))
+
+    async def add_invoice(self, amount_msat: int, memo: str, expiry_seconds: int) -> str:
+        """Make an invoice, timed."""
+        return await self._timed("AddInvoice", self._node.add_invoice(amount_msat, memo, expiry_seconds))
+
+    async def decode_invoice(self, payment_request: str) -> DecodedInvoice:
+        """Read an invoice, timed."""
+        return await self._timed("DecodePayReq", self._node.decode_invoice(payment_request))
+
+    async def find_invoice(self, payment_hash: bytes) -> NodeInvoice | None:
+        """Look an invoice up, timed."""
+        return await self._timed("LookupInvoice", self._node.find_invoice(payment_hash))
+
+    async def invoices_before(self, index: int, limit: int) -> tuple[Sequence[NodeInvoice], int]:
+        """List invoices, timed."""
+        return await self._timed("ListInvoices", self._node.invoices_before(index, limit))
 
     async def _timed(self, method: str, call: Awaitable[Result]) -> Result:
         began = time.perf_counter()

@@ -14,7 +14,7 @@ from streamer.core.payment import Event
 from streamer.core.streamtime import origin_ns
 from streamer.engine import Engine
 from streamer.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request, Single
 from streamer.money import MAX_MSAT, format_duration
 from streamer.nodes.keysend import encode_records
 from streamer.reasons import Halt
@@ -72,7 +72,7 @@ class Payments:
         owner = "pay_" + secrets.token_hex(ID_BYTES)
         facts = Facts(requests=[replace(asked, resource_id=owner)])
         records = encode_records(order.records)
-        paying = engine.pay(owner, order.destination, order.amount_msat, fee_limit, facts, records)
+        paying = engine.pay(Single(owner, order.destination, order.amount_msat, fee_limit, records), facts)
         paid = await self._wait(paying, max(patience_seconds, LEAST_PATIENCE_SECONDS))
         if paid is not None:
             return paid

@@ -12,16 +12,22 @@ def check_network(invoice: Bolt11, chain: str) -> None:
         raise Refused("UNKNOWN", f"invoice not for current active network '{chain}'")
 
 
+def read_invoice(payment_request: str, chain: str) -> Bolt11:
+    """What an invoice says. Raises Refused with lnd's texts: unreadable, or of another network."""
+    try:
+        invoice = decode(payment_request)
+    except ValueError as error:
+        raise Refused("UNKNOWN", str(error)) from error
+    check_network(invoice, chain)
+    return invoice
+
+
 def fill_from_invoice(order: Order, chain: str, now_seconds: int) -> Order:
     """The order with destination, hash, amount and payment address of its payment_request.
 
     Raises Refused with lnd's texts: unreadable, other network, expired, amount missing or superfluous.
     """
-    try:
-        invoice = decode(order.payment_request)
-    except ValueError as error:
-        raise Refused("UNKNOWN", str(error)) from error
-    check_network(invoice, chain)
+    invoice = read_invoice(order.payment_request, chain)
     if invoice.timestamp + invoice.expiry_seconds < now_seconds:
         raise Refused("UNKNOWN", "invoice expired")
     if order.amount_msat < 0:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from streamer.errors import NodeRejected, NodeUnavailable
+from streamer._proto.lnrpc import lightning_pb2 as ln
+from streamer.errors import InvalidArgument, NodeRejected, NodeUnavailable
 from streamer.model import Payment
 from streamer.money import SECOND_NS
-from streamer.ports import Answer, Channel, Channels, Kind, NodeIdentity, NodePayment
+from streamer.ports import Answer, Channel, Channels, DecodedInvoice, InvoiceState, Kind, NodeIdentity, NodeInvoice, NodePayment
 from streamer.reasons import Reason
-from streamer.simulator.books import KEYSEND_RECORD, Failure, Order, PaymentRecord, Refused, Status
+from streamer.simulator.books import KEYSEND_RECORD, Failure, InvoiceRecord, Order, PaymentRecord, Refused, Status
 from streamer.simulator.drive import Simulation
+from streamer.simulator.invoices import fill_from_invoice, read_invoice
 from streamer.simulator.lightning_node import LightningNode
+from streamer.simulator.lightning_service import LightningService
 from streamer.simulator.pages import page
 from streamer.simulator.tlv import decode_records
 
@@ -92,13 +95,13 @@ def _tell_nobody(payment_hash: bytes, index: int) -> None:
 
 
 def _answer(record: PaymentRecord) -> Answer:
-    amount, index = record.order.amount_msat, record.index
+    amount, index, invoice = record.order.amount_msat, record.index, record.order.payment_request
     if record.status is Status.SUCCEEDED:
-        return Answer(Kind.SETTLED, True, True, amount, record.fee_msat, index=index, preimage=record.preimage)
+        return Answer(Kind.SETTLED, True, True, amount, record.fee_msat, index=index, preimage=record.preimage, payment_request=invoice)
     if record.status is Status.FAILED:
         name = f"FAILURE_REASON_{record.failure.name}"
-        return Answer(Kind.FAILED, True, True, amount, reason=REASONS[record.failure], message=name, index=index)
-    return Answer(Kind.IN_FLIGHT, True, True, amount, index=index)
+        return Answer(Kind.FAILED, True, True, amount, reason=REASONS[record.failure], message=name, index=index, payment_request=invoice)
+    return Answer(Kind.IN_FLIGHT, True, True, amount, index=index, payment_request=invoice)
 
 
 class SimulatedNode:
@@ -109,6 +112,7 @@ class SimulatedNode:
         self.accepted: Callable[[bytes, int], None] = _tell_nobody
         self._simulation = simulation
         self._node: LightningNode = simulation.network.named[at]
+        self._service = LightningService(simulation, self._node)
         self._lost: asyncio.Future[str] | None = None
         self._calls: set[_Send] = set()
 
@@ -149,18 +153,17 @@ class SimulatedNode:
     # -- payments ----------------------------------------------------------------------------
 
     async def send(self, payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
-        """Send one keysend and give its end, or LOST when patience runs out first."""
+        """Send one keysend, or pay one invoice, and give its end, or LOST when patience runs out first."""
         if not self._connected:
             return Answer(Kind.LOST, message="not connected")
         simulation = self._simulation
         loop = asyncio.get_running_loop()
         call = _Send(loop.create_future(), self.accepted)
-        records = decode_records(payment.records)
-        records[KEYSEND_RECORD] = preimage
-        order = Order(
-            payment.destination, payment.payment_hash, payment.amount_msat, payment.fee_limit_msat, payment.cltv_limit, records=records
-        )
         simulation.sync()
+        try:
+            order = self._order(payment, preimage)
+        except Refused as refusal:
+            return Answer(Kind.REFUSED, message=refusal.text)
         simulation.network.submit(self._node, order, call)
         self._calls.add(call)
         patience = loop.call_later(patience_seconds, call.lose, "no answer in time")
@@ -169,6 +172,16 @@ class SimulatedNode:
         finally:
             patience.cancel()
             self._calls.discard(call)
+
+    def _order(self, payment: Payment, preimage: bytes) -> Order:
+        order = Order(payment.destination, payment.payment_hash, payment.amount_msat, payment.fee_limit_msat, payment.cltv_limit)
+        if not payment.payment_request:
+            order.records = {**decode_records(payment.records), KEYSEND_RECORD: preimage}
+            return order
+        self._node.gate()
+        network, order.payment_request = self._simulation.network, payment.payment_request
+        order.amount_msat = 0 if read_invoice(order.payment_request, network.chain).amount_msat else payment.amount_msat
+        return fill_from_invoice(order, network.chain, network.now_ns // SECOND_NS)
 
     async def track(self, payment_hash: bytes, patience_seconds: float) -> Answer:
         """What the node knows of the hash now."""
@@ -214,6 +227,7 @@ class SimulatedNode:
                     max(0, other.balance_msat - other.reserve_msat),
                     len(side.htlcs) + len(other.htlcs),
                     {htlc.payment_hash: htlc.expiry_height for htlc in side.htlcs.values()},
+                    side.balance_msat,
                 )
             )
         return Channels(tuple(shown), frozenset(closing), self._simulation.network.height)
@@ -223,6 +237,45 @@ class SimulatedNode:
         await self._ready()
         node = self._simulation.network.nodes.get(destination)
         return node.keysend if node is not None and node.sides else None
+
+    # -- invoices ----------------------------------------------------------------------------
+
+    async def add_invoice(self, amount_msat: int, memo: str, expiry_seconds: int) -> str:
+        """Make an invoice; its payment_request."""
+        await self._ready()
+        try:
+            made = self._service.add_invoice(ln.Invoice(value_msat=amount_msat, memo=memo, expiry=expiry_seconds))
+        except Refused as refusal:
+            raise InvalidArgument(f"the invoice cannot be made: {refusal.text}") from refusal
+        return made.payment_request
+
+    async def decode_invoice(self, payment_request: str) -> DecodedInvoice:
+        """What an invoice says. Raises InvalidArgument as lnd refuses it."""
+        await self._ready()
+        try:
+            found = read_invoice(payment_request, self._simulation.network.chain)
+        except Refused as refusal:
+            raise InvalidArgument(f"the invoice cannot be read: {refusal.text}") from refusal
+        return DecodedInvoice(
+            found.payee,
+            found.payment_hash,
+            found.amount_msat,
+            found.description.decode(errors="replace"),
+            found.timestamp * SECOND_NS,
+            (found.timestamp + found.expiry_seconds) * SECOND_NS,
+        )
+
+    async def find_invoice(self, payment_hash: bytes) -> NodeInvoice | None:
+        """The invoice that this node made with the hash."""
+        await self._ready()
+        found = self._node.invoices.get(payment_hash)
+        return None if found is None else _shown(found)
+
+    async def invoices_before(self, index: int, limit: int) -> tuple[Sequence[NodeInvoice], int]:
+        """A page of this node's invoices, newest first, without keysends, and the index to go on from."""
+        await self._ready()
+        found = page(self._node.invoices.values(), lambda invoice: invoice.add_index, index, limit, reverse=True, keep=lambda _: True)
+        return [_shown(invoice) for invoice in reversed(found) if invoice.payment_request], found[0].add_index if found else 0
 
     async def _thawed(self, patience_seconds: float) -> bool:
         """Wait while the node is frozen, or until patience or the connection ends."""
@@ -269,3 +322,18 @@ def _listed(record: PaymentRecord) -> NodePayment:
     destination = record.order.destination if hops else b""
     records = dict(record.order.records) if hops else {}
     return NodePayment(record.index, record.order.payment_hash, _answer(record), destination, records, record.created_ns)
+
+
+def _shown(invoice: InvoiceRecord) -> NodeInvoice:
+    return NodeInvoice(
+        invoice.add_index,
+        invoice.payment_hash,
+        invoice.payment_request,
+        invoice.memo,
+        invoice.value_msat,
+        invoice.paid_msat,
+        InvoiceState(invoice.state.name),
+        invoice.created_ns,
+        invoice.created_ns + invoice.expiry_seconds * SECOND_NS,
+        invoice.settled_ns,
+    )

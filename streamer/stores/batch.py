@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from streamer.model import Facts, Outage, Payment
 from streamer.stores.document import stream_crc, stream_text
-from streamer.stores.rows import FRESH, Row, account_row, end_row, intent_row, plain
+from streamer.stores.rows import FRESH, Row, account_row, end_row, intent_row, invoice_row, plain
 
 SPEND = "spend."
 """Figures that start with this are Spends by scope."""
@@ -21,11 +21,12 @@ PURGED_ROW = "purged_row"
 class Batch:
     """Rows by table, in the order and shape of schema.py. Not thread-safe: one thread at a time."""
 
-    __slots__ = ("accounts", "ends", "figures", "intents", "outages", "requests", "rows", "settings", "streams")
+    __slots__ = ("accounts", "ends", "figures", "intents", "invoices", "outages", "requests", "rows", "settings", "streams")
 
     def __init__(self) -> None:
         self.intents: list[Row] = []
         self.ends: dict[int, Row] = {}
+        self.invoices: dict[int, Row] = {}
         self.accounts: dict[int, Row] = {}
         self.streams: dict[int, Row] = {}
         self.figures: dict[str, Row] = {}
@@ -44,6 +45,8 @@ class Batch:
             self.ends[payment.row] = end_row(payment)
             if payment.index > last_index.get(payment.node, 0):
                 self._index(payment, last_index)
+            if payment.payment_request:
+                self.invoices[payment.row] = invoice_row(payment)
         for stream in accounts:
             self.accounts[stream.key] = account_row(stream)
         for spend in facts.spends:
@@ -54,6 +57,8 @@ class Batch:
 
     def _intent(self, payment: Payment, last_index: dict[str, int]) -> None:
         self.intents.append(intent_row(payment))
+        if payment.payment_request:
+            self.invoices[payment.row] = invoice_row(payment)
         end = end_row(payment)
         if end[1:] != FRESH:
             self.ends[payment.row] = end

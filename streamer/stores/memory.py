@@ -17,7 +17,7 @@ from streamer.stores.batch import INDEX, SPEND, Batch
 from streamer.stores.document import stream_from
 from streamer.stores.reader import PAGE_ROWS
 from streamer.stores.replay import needed_since
-from streamer.stores.rows import FRESH, INTENT_WIDTH, Row, account_from, payment_from, plain
+from streamer.stores.rows import FRESH, INTENT_WIDTH, Row, account_from, payment_from, plain, take_invoice
 
 _OPEN_TEXTS = frozenset(state.value for state in OPEN)
 _STATE, _SETTLED, _FEE = 0, 3, 4
@@ -30,6 +30,7 @@ class _Durable:
     def __init__(self) -> None:
         self.intents: dict[int, Row] = {}
         self.ends: dict[int, Row] = {}
+        self.invoices: dict[int, Row] = {}
         self.by_name: dict[tuple[int, int, str], int] = {}
         self.open: set[int] = set()
         self.streams: dict[int, Row] = {}
@@ -117,6 +118,8 @@ class MemoryStore:
                 (not query.owner or found.owner == query.owner)
                 and (not query.node or found.node == query.node)
                 and (not query.states or found.state in query.states)
+                and (not query.payment_hash or (row in self._durable.invoices and found.payment_hash == query.payment_hash))
+                and (not query.payment_request or found.payment_request == plain(query.payment_request))
             ):
                 page.append(found)
         return page
@@ -136,6 +139,7 @@ class MemoryStore:
         for row in chosen:
             self._count(row, kept.ends[row[0]])
             del kept.intents[row[0]], kept.ends[row[0]], kept.by_name[row[_KEY], row[_SEQ], row[_OWNER]]
+            kept.invoices.pop(row[0], None)
         if len(chosen) < limit:
             kept.outages = {name: row for name, row in kept.outages.items() if row[3] >= before_ns}
         return len(chosen)
@@ -194,6 +198,7 @@ class MemoryStore:
 
     def _apply_rest(self, batch: Batch) -> None:
         kept = self._durable
+        kept.invoices.update(batch.invoices)
         kept.streams.update(batch.streams)
         kept.accounts.update(batch.accounts)
         kept.figures.update(batch.figures)
@@ -211,10 +216,13 @@ class MemoryStore:
     def _payment(self, number: int) -> Payment:
         row = self._durable.intents[number]
         stream = self._durable.streams.get(row[_KEY])
-        return payment_from(
+        payment = payment_from(
             row[:5] + tuple(bytes(v) for v in row[5:7]) + row[7:11] + (bytes(row[11]),) + row[12:INTENT_WIDTH] + self._durable.ends[number],
             stream[1] if stream else "",
         )
+        if invoice := self._durable.invoices.get(number):
+            take_invoice(payment, bytes(invoice[1]), invoice[2], bytes(invoice[3]), invoice[4])
+        return payment
 
     def _count(self, row: Row, end: Row) -> None:
         totals = self._durable.daily.setdefault((row[_KEY], row[_PLANNED] // DAY_NS), [0, 0, 0, 0])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
 from streamer.model import Payment, PaymentQuery
-from streamer.stores.rows import payment_from, plain
+from streamer.stores.rows import payment_from, plain, take_invoice
 from streamer.stores.schema import END_COLUMNS, INTENT_COLUMNS
 
 PAGE_ROWS = 1_000
@@ -26,7 +26,11 @@ READ_SECONDS = 10.0
 Value = TypeVar("Value")
 
 PAYMENT_COLUMNS = ",".join(f"p.{name}" for name in INTENT_COLUMNS + END_COLUMNS)
-_PAYMENTS = f"SELECT {PAYMENT_COLUMNS},coalesce(s.id,'') FROM payments p LEFT JOIN streams s ON s.key=p.stream_key"
+_PAYMENTS = (
+    f"SELECT {PAYMENT_COLUMNS},coalesce(s.id,''),i.payment_hash,i.payment_request,i.preimage,i.crc FROM payments p"
+    " LEFT JOIN streams s ON s.key=p.stream_key LEFT JOIN invoice_payments i ON i.row=p.row"
+)
+_INVOICE_WIDTH = 4
 
 
 class Reader:
@@ -92,7 +96,17 @@ def one_payment(connection: sqlite3.Connection, owner: str, seq: int) -> Payment
     """The payment of that owner and seq (0: a single payment)."""
     where = " WHERE s.id=? AND p.seq=? AND p.seq>0" if seq else " WHERE p.owner=? AND p.seq=?+0 AND p.seq=0"
     row = connection.execute(_PAYMENTS + where, (plain(owner), seq)).fetchone()
-    return None if row is None else payment_from(row[:-1], row[-1])
+    return None if row is None else _payment(row)
+
+
+def _payment(row: Sequence[Any]) -> Payment:
+    """The payment of a row of _PAYMENTS. Raises ValueError if it is not whole."""
+    *columns, stream_id = row[:-_INVOICE_WIDTH]
+    invoice = row[-_INVOICE_WIDTH:]
+    payment = payment_from(columns, stream_id)
+    if invoice[0] is not None:
+        take_invoice(payment, *invoice)
+    return payment
 
 
 def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[Payment]:
@@ -121,9 +135,15 @@ def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[P
         if order == "p.seq":
             where.append("p.seq<coalesce((SELECT seq FROM payments WHERE row=? AND stream_key=p.stream_key), 9223372036854775807)")
             values.append(query.before_row)
+    if query.payment_hash:
+        where.append("p.row IN (SELECT row FROM invoice_payments WHERE payment_hash=?)")
+        values.append(query.payment_hash)
+    if query.payment_request:
+        where.append("p.row IN (SELECT row FROM invoice_payments WHERE payment_request=?)")
+        values.append(plain(query.payment_request))
     sql = f"{_PAYMENTS} WHERE {' AND '.join(where)} ORDER BY {order} DESC LIMIT ?"
     rows = connection.execute(sql, (*values, max(0, min(query.limit, PAGE_ROWS)))).fetchall()
-    return [payment_from(row[:-1], row[-1]) for row in rows]
+    return [_payment(row) for row in rows]
 
 
 def one_request(connection: sqlite3.Connection, request_id: str) -> tuple[str, bytes] | None:

@@ -15,13 +15,13 @@ from streamer.errors import StoreRefused
 from streamer.model import ENDED, Outage, Payment, Snapshot, Spend, Stream
 from streamer.stores.batch import INDEX, PURGED_ROW, SPEND
 from streamer.stores.document import stream_crc, stream_from
-from streamer.stores.rows import account_from, payment_from
+from streamer.stores.rows import account_from, payment_from, take_invoice
 from streamer.stores.schema import ACCOUNT_COLUMNS, ACCOUNT_PROOF, END_COLUMNS, INTENT_COLUMNS, OPEN_STATES, PAYMENT_PROOF, PAYMENT_TYPES
 
 CHECKED_BYTES = 1 << 30
 """Up to this size the whole file is checked at start; above it all tables but the payments (bench/store.py has the speed)."""
 
-_ALWAYS = ("meta", "streams", "accounts", "figures", "outages", "requests", "settings")
+_ALWAYS = ("meta", "invoice_payments", "streams", "accounts", "figures", "outages", "requests", "settings")
 
 
 def refused(path: str, what: str) -> StoreRefused:
@@ -101,8 +101,23 @@ def _open_payments(connection: sqlite3.Connection, path: str, streams: dict[int,
     where = f"FROM payments INDEXED BY payments_open WHERE state IN {OPEN_STATES}"
     rows = connection.execute(f"SELECT proof=({PAYMENT_PROOF}),{columns} {where} ORDER BY row")
     payments = [_open_payment(row, path, streams) for row in rows]
+    _take_invoices(connection, payments, path)
     _without_gaps(payments, path, streams)
     return payments
+
+
+def _take_invoices(connection: sqlite3.Connection, payments: list[Payment], path: str) -> None:
+    """A payment that lost its invoice would be sent as another one: its row and its invoice were written in one step."""
+    by_row = {payment.row: payment for payment in payments}
+    rows = connection.execute(
+        "SELECT i.row,i.payment_hash,i.payment_request,i.preimage,i.crc FROM payments p INDEXED BY payments_open"
+        f" JOIN invoice_payments i ON i.row=p.row WHERE p.state IN {OPEN_STATES}"
+    )
+    for row, *invoice in rows:
+        try:
+            take_invoice(by_row[row], *invoice)
+        except (ValueError, TypeError) as problem:
+            raise refused(path, f"payment row {row} does not parse: {problem}") from problem
 
 
 def _without_gaps(payments: list[Payment], path: str, streams: dict[int, Stream]) -> None:

@@ -42,6 +42,7 @@ def purge_step(connection: sqlite3.Connection, before_ns: int, limit: int) -> in
         connection.execute(_ADD)
         connection.execute(_MARK, (PURGED_ROW,))
         connection.execute("DELETE FROM payments WHERE row IN (SELECT row FROM chosen)")
+        connection.execute("DELETE FROM invoice_payments WHERE row IN (SELECT row FROM chosen)")
         connection.execute("DELETE FROM chosen")
     else:
         connection.execute("DELETE FROM outages WHERE end_ns < ?", (before_ns,))

@@ -69,6 +69,24 @@ def end_row(payment: Payment) -> Row:
     )
 
 
+def invoice_row(payment: Payment) -> Row:
+    """The row of invoice_payments of a payment of an invoice."""
+    request, preimage = plain(payment.payment_request), payment.preimage
+    crc = _invoice_crc(payment.payment_hash, request, preimage)
+    return (payment.row, bytearray(payment.payment_hash), request, bytearray(preimage), crc)
+
+
+def take_invoice(payment: Payment, payment_hash: bytes, request: str, preimage: bytes, crc: int) -> None:
+    """Give a payment what its row of invoice_payments says. Raises ValueError if that is not whole."""
+    if payment_hash != payment.payment_hash or crc != _invoice_crc(payment_hash, request, preimage):
+        raise ValueError("its invoice is not the one that was written")
+    payment.payment_request, payment.preimage = request, preimage
+
+
+def _invoice_crc(payment_hash: bytes, request: str, preimage: bytes) -> int:
+    return crc32(preimage, crc32(request.encode(), crc32(payment_hash)))
+
+
 def account_row(stream: Stream) -> Row:
     """ACCOUNT_COLUMNS of a stream."""
     account = stream.account

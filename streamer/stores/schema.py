@@ -85,7 +85,15 @@ _FIRST = (
     " PRIMARY KEY (stream_key, day)) WITHOUT ROWID",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_INVOICES = (
+    "CREATE TABLE invoice_payments (row INTEGER PRIMARY KEY, payment_hash BLOB NOT NULL, payment_request TEXT NOT NULL,"
+    " preimage BLOB NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE INDEX invoice_payments_hash ON invoice_payments (payment_hash)",
+    "CREATE INDEX invoice_payments_request ON invoice_payments (payment_request)",
+)
+"""What a payment of an invoice has beside its row in payments, which every payment pays for. The preimage is empty until it settled."""
+
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES)
 
 
 def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS) -> int:

@@ -45,6 +45,8 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
 
 
 def _seldom(connection: sqlite3.Connection, batch: Batch) -> None:
+    if batch.invoices:
+        connection.executemany("INSERT OR REPLACE INTO invoice_payments VALUES (?,?,?,?,?)", batch.invoices.values())
     if batch.outages:
         connection.executemany("INSERT OR REPLACE INTO outages VALUES (?,?,?,?)", batch.outages.values())
     if batch.requests:

@@ -16,7 +16,7 @@ from streamer.daemon import DRAIN_SECONDS
 from streamer.metrics import Metrics
 from streamer.model import DURABLE_HALTS
 from streamer.money import SECOND_NS
-from streamer.nodes.permissions import NEEDED, bake_command
+from streamer.nodes.permissions import FOR_INVOICES, NEEDED, bake_command
 from streamer.reasons import DAEMON_HALTS, Halt, Reason
 from streamer.service.reports import DaemonReport
 from streamer.settings import NodeSettings, SpendLimit, StreamSettings
@@ -92,7 +92,7 @@ def test_numbers_in_prose() -> None:
 def test_the_macaroon_that_is_baked_is_the_one_that_is_needed(page: Path) -> None:
     baked = [body.strip() for body in blocks(page, "sh") if body.startswith("lncli bakemacaroon")]
     assert baked == [bake_command()]
-    assert re.findall(r"uri:(\S+)", baked[0]) == list(NEEDED)
+    assert re.findall(r"uri:(\S+)", baked[0]) == [*NEEDED, *FOR_INVOICES]
     assert "--root_key_id " in baked[0]
 
 

@@ -1,0 +1,57 @@
+"""Single payments: a keysend has a hash of its own, an attempt to pay an invoice has the invoice's."""
+
+from __future__ import annotations
+
+import hashlib
+
+from streamer.core.payment import Event
+from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Single
+from streamer.reasons import Halt
+from tests.core.house import PEER, House
+
+INVOICE = Single("pay_1", PEER, 7_000, 500, payment_hash=b"h" * 32, payment_request="lnbcrt70n1p")
+PREIMAGE = b"p" * 32
+
+
+def begin(house: House, order: Single) -> Payment:
+    facts = Facts()
+    payment = house.book.single(order, house.now_ns, facts)
+    assert payment is not None and facts.intents == [payment]
+    house.commit(facts)
+    return payment
+
+
+def test_a_keysend_is_stamped_and_an_attempt_has_the_hash_of_its_invoice() -> None:
+    house = House()
+    keysend, attempt = begin(house, Single("pay_0", PEER, 1_000, 100)), begin(house, INVOICE)
+    assert (keysend.payment_hash, keysend.records) == (hashlib.sha256(b"pay_0.0").digest(), b"records")
+    assert (attempt.payment_hash, attempt.payment_request, attempt.records) == (INVOICE.payment_hash, INVOICE.payment_request, b"")
+    assert (attempt.cltv_limit, attempt.timeout_seconds) == (house.limits.cltv_limit, house.limits.timeout_seconds)
+    assert house.book.budgets.spend_limit.reserved_msat == 1_100 + 7_500
+
+
+def test_the_preimage_that_the_node_gave_is_kept_with_the_invoice_only() -> None:
+    house = House()
+    keysend, attempt = begin(house, Single("pay_0", PEER, 7_000, 100)), begin(house, INVOICE)
+    for payment in (keysend, attempt):
+        house.resolve(payment, Event.SETTLED, Answer(Kind.SETTLED, True, amount_msat=7_000, fee_msat=3, preimage=PREIMAGE))
+    assert (keysend.preimage, attempt.preimage) == (b"", PREIMAGE)
+    assert PREIMAGE.hex() not in repr(attempt) and repr(PREIMAGE) not in repr(attempt)
+    assert house.book.budgets.spend_limit.spent_msat == 14_006
+
+
+def test_a_failed_attempt_that_settles_late_has_its_preimage_and_is_charged() -> None:
+    house = House()
+    attempt = begin(house, INVOICE)
+    house.fail(attempt)
+    assert house.book.budgets.spend_limit.reserved_msat == 0
+    house.resolve(attempt, Event.SETTLED, Answer(Kind.SETTLED, True, amount_msat=7_000, fee_msat=3, preimage=PREIMAGE))
+    assert (attempt.state, attempt.preimage) == (PaymentState.SETTLED, PREIMAGE)
+    assert house.book.budgets.spend_limit.spent_msat == 7_003
+
+
+def test_an_attempt_beyond_the_spend_limit_is_not_made_and_stops_everything() -> None:
+    house = House(spend_limit_msat=7_499)
+    facts = Facts()
+    assert house.book.single(INVOICE, house.now_ns, facts) is None
+    assert not facts.intents and Halt.SPEND_LIMIT in house.switch.halts
