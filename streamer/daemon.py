@@ -20,6 +20,7 @@ from pathlib import Path
 from streamer import __version__
 from streamer.api.auth import Keys, load_admin_key
 from streamer.api.calls import Calls
+from streamer.api.gateway import Gateway
 from streamer.api.grpc import GrpcDoor
 from streamer.api.http import HttpDoor, make_app
 from streamer.api.services import served
@@ -158,7 +159,8 @@ async def _open(
     heartbeat.start(snapshot.settings)
     calls, rpcs = Calls(keys, metrics.called), served(service)
     grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen)
-    http_door = HttpDoor(make_app(metrics.render, service.sending.unready), config.api.http_listen)
+    app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), config.api.cors_origins)
+    http_door = HttpDoor(app, config.api.http_listen)
     daemon = Daemon(config, service, metrics, engines, build.clock, replay_requested=replay)
     daemon.http_address = await http_door.start()
     stack.push_async_callback(http_door.stop)

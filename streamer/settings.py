@@ -63,10 +63,11 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Where the doors listen; loopback only."""
+    """Where the doors listen (loopback only), and which origins' pages in a browser may call over HTTP."""
 
     grpc_listen: str = "127.0.0.1:8881"
     http_listen: str = "127.0.0.1:8882"
+    cors_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

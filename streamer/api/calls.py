@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -49,7 +49,7 @@ class Calls:
         self._count(rpc, grpc.StatusCode.OK, began)
         return reply
 
-    async def streaming(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> AsyncIterator[Message]:
+    async def streaming(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> AsyncGenerator[Message, None]:
         """The replies, one by one. Raises as unary does."""
         began = time.perf_counter()
         try:

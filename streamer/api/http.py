@@ -1,28 +1,42 @@
-"""The HTTP port: /metrics, /healthz (alive) and /readyz (can pay). Loopback, no key, no secrets."""
+"""The HTTP port: the gateway to every method, /metrics, /healthz (alive) and /readyz (can pay).
+
+What only says how the daemon is needs no key; it tells nothing about money but sums.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import grpc
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from streamer.api.answers import error_response
+from streamer.api.errors import refusal, refused
 from streamer.errors import ConfigError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Prometheus' text format."""
-MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 4_000
+"""Twice the gateway's calls: whoever comes when those are full is told so in JSON."""
 BACKLOG = 128
 STOP_SECONDS = 2
+CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
+CORS_HEADERS = ("Authorization", "Content-Type", "X-API-KEY", "Idempotency-Key", "Grpc-Timeout", "Grpc-Metadata-X-API-KEY")
+CORS_SHOWN = ("Retry-After", "WWW-Authenticate")
 
 
-def make_app(metrics: Callable[[], bytes], unready: Callable[[], str]) -> Starlette:
-    """The application; unready says why the daemon cannot pay, "" if it can."""
+def make_app(metrics: Callable[[], bytes], unready: Callable[[], str], gateway: ASGIApp, cors_origins: Iterable[str] = ()) -> Starlette:
+    """The application; unready says why the daemon cannot pay, "" if it can. gateway answers every other path."""
 
     async def show_metrics(_: Request) -> Response:
         return Response(metrics(), media_type=METRICS_TYPE)
@@ -34,7 +48,29 @@ def make_app(metrics: Callable[[], bytes], unready: Callable[[], str]) -> Starle
         problem = unready()
         return PlainTextResponse(f"{problem or 'ready'}\n", status_code=503 if problem else 200)
 
-    return Starlette(routes=[Route("/metrics", show_metrics), Route("/healthz", show_health), Route("/readyz", show_ready)])
+    routes = [Route("/metrics", show_metrics), Route("/healthz", show_health), Route("/readyz", show_ready)]
+    app = Starlette(routes=routes, middleware=_cors(cors_origins), exception_handlers={405: _other_verb, Exception: _unforeseen})
+    app.router.redirect_slashes = False
+    app.router.default = gateway
+    return app
+
+
+def _cors(origins: Iterable[str]) -> list[Middleware]:
+    """Closed unless origins are listed: no page in a browser may call."""
+    allowed = list(origins)
+    if not allowed:
+        return []
+    options: dict[str, Any] = {"allow_methods": CORS_METHODS, "allow_headers": CORS_HEADERS, "expose_headers": CORS_SHOWN}
+    return [Middleware(CORSMiddleware, allow_origins=allowed, **options)]
+
+
+async def _other_verb(request: Request, _: Exception) -> Response:
+    text = f"{request.url.path} is not called by {request.method}, but by GET"
+    return error_response(refused(grpc.StatusCode.UNIMPLEMENTED, text, "METHOD_NOT_ALLOWED"))
+
+
+async def _unforeseen(_: Request, error: Exception) -> Response:
+    return error_response(refusal(error))
 
 
 class HttpDoor:
@@ -64,6 +100,8 @@ class HttpDoor:
             )
         except OSError as error:
             raise ConfigError(f"{self._listen}: cannot listen there (api.http_listen): {error.strerror}") from None
+        # Accepted sockets inherit it; without, the end of an answer waits 40 ms for an acknowledgement.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server.config.load()
         self._server.lifespan = self._server.config.lifespan_class(self._server.config)
         await self._server.startup(sockets=[bound])

@@ -8,6 +8,7 @@ environment and --node.rpcserver on the command line. Options of `node.` may be 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -163,6 +164,17 @@ def _loopback(value: object, place: Place) -> str:
     return address
 
 
+def _origins(value: object, _: Place) -> tuple[str, ...]:
+    """A list in the file; elsewhere a text with commas."""
+    origins = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
+        raise ValueError('must be a list of origins, such as ["https://example.org"]')
+    wrong = next((origin for origin in origins if not re.fullmatch(r"https?://[^/\s*]+", origin)), None)
+    if wrong is not None:
+        raise ValueError(f"holds {wrong!r}; an origin is a scheme and a host, without a path and without *: https://example.org")
+    return tuple(origins)
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("data_dir", "path", "$STATE_DIRECTORY, else $XDG_DATA_HOME/streamer", "journal, admin key and preimage secret", _path),
     Option("simulator", "boolean", "false", "pay on a simulated network, started with the daemon; no real money", _yes_or_no),
@@ -193,7 +205,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("streams.stall_after", "number", "5", "failures in a row that stall a stream", _whole(1, 1_000)),
     Option("streams.max_streams", "number", "1000000", "streams that have not ended", _whole(1, 10_000_000)),
     Option("api.grpc_listen", "address", "127.0.0.1:8881", "gRPC; loopback only", _loopback),
-    Option("api.http_listen", "address", "127.0.0.1:8882", "/metrics, /healthz, /readyz; loopback only", _loopback),
+    Option("api.http_listen", "address", "127.0.0.1:8882", "HTTP: the API, /metrics, /healthz, /readyz; loopback only", _loopback),
+    Option("api.cors_origins", "list", "–", "origins whose pages in a browser may call over HTTP, such as https://example.org", _origins),
     Option("history.keep", "duration", "400d", "ended payments are kept for so long, then as daily totals", _duration(DAY_NS)),
     Option("log.level", "text", "info", "debug, info, warning or error", _text("debug", "info", "warning", "error")),
     Option("log.format", "text", "auto", "text, json or auto", _text("auto", "text", "json")),

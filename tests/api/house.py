@@ -8,9 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
+
 from streamer.api.auth import Keys
 from streamer.api.calls import Calls
+from streamer.api.gateway import Gateway
 from streamer.api.grpc import GrpcDoor
+from streamer.api.http import HttpDoor, make_app
 from streamer.api.services import served
 from streamer.client import Client
 from streamer.core.book import Book, Limits, Shared
@@ -52,13 +56,17 @@ class House:
     metrics: Metrics
     server: str
     replays: list[int]
+    http: httpx.AsyncClient
+    """Of the HTTP port, with the admin key."""
 
     def pubkey(self, name: str) -> str:
         return self.network.named[name].pubkey.hex()
 
 
 @asynccontextmanager
-async def house(settings: StreamSettings | None = None, limit_msat: int = 10**12) -> AsyncIterator[House]:
+async def house(
+    settings: StreamSettings | None = None, limit_msat: int = 10**12, cors_origins: tuple[str, ...] = ()
+) -> AsyncIterator[House]:
     clock = RealClock()
     network = Network(seed=7, start_ns=clock.now_ns())
     payer = network.add_node("payer")
@@ -98,18 +106,23 @@ async def house(settings: StreamSettings | None = None, limit_msat: int = 10**12
                 clock.now_ns(),
             )
         )
-        door = GrpcDoor(Calls(Keys(KEY), metrics.called), served(service), "127.0.0.1:0")
+        calls, rpcs = Calls(Keys(KEY), metrics.called), served(service)
+        door = GrpcDoor(calls, rpcs, "127.0.0.1:0")
         server = await door.start()
+        app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), cors_origins)
+        http_door = HttpDoor(app, "127.0.0.1:0")
+        address = await http_door.start()
         running = asyncio.create_task(engine.run())
         try:
-            async with Client(server, KEY) as client:
+            async with Client(server, KEY) as client, httpx.AsyncClient(base_url=f"http://{address}", headers={"X-API-KEY": KEY}) as http:
                 async with asyncio.timeout(10):
                     while not engine.paying:
                         await asyncio.sleep(0.01)
-                yield House(client, service, engine, network, simulation, store, metrics, server, replays)
+                yield House(client, service, engine, network, simulation, store, metrics, server, replays, http)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+            await http_door.stop()
             await door.stop(0)
 
 

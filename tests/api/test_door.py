@@ -13,6 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from starlette.responses import PlainTextResponse
 
 from streamer import client, errors
 from streamer._proto.streamer.v1 import admin_pb2
@@ -161,7 +162,7 @@ def test_http_serves_metrics_and_health() -> None:
     problems = ["node main: down"]
 
     async def run() -> None:
-        door = HttpDoor(make_app(lambda: b"streamer_x 1\n", lambda: problems[0]), "127.0.0.1:0")
+        door = HttpDoor(make_app(lambda: b"streamer_x 1\n", lambda: problems[0], PlainTextResponse("else", 404)), "127.0.0.1:0")
         address = await door.start()
         ask = asyncio.get_running_loop().run_in_executor
         assert await ask(None, get, f"http://{address}/metrics") == (200, "streamer_x 1\n")
@@ -169,9 +170,9 @@ def test_http_serves_metrics_and_health() -> None:
         assert await ask(None, get, f"http://{address}/readyz") == (503, "node main: down\n")
         problems[0] = ""
         assert await ask(None, get, f"http://{address}/readyz") == (200, "ready\n")
-        assert (await ask(None, get, f"http://{address}/else"))[0] == 404
+        assert (await ask(None, get, f"http://{address}/else")) == (404, "else")
         with pytest.raises(ConfigError, match=r"cannot listen there \(api.http_listen\)"):
-            await HttpDoor(make_app(bytes, str), address).start()
+            await HttpDoor(make_app(bytes, str, PlainTextResponse()), address).start()
         await door.stop()
 
     asyncio.run(run())

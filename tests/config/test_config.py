@@ -136,3 +136,13 @@ def test_the_file_is_found_where_xdg_says(tmp_path: Path) -> None:
 def test_catch_up_forever_and_amounts_with_units(tmp_path: Path) -> None:
     streams = load(tmp_path, '[streams]\ncatch_up = "forever"\nfee_floor_msat = "7sat"\nmax_payment_msat = 9000').streams
     assert (streams.catch_up_ns, streams.fee_floor_msat, streams.max_payment_msat) == (None, 7_000, 9_000)
+
+
+def test_origins_are_a_list_in_the_file_and_a_text_elsewhere(tmp_path: Path) -> None:
+    both = ("https://a.example", "http://localhost:3000")
+    assert load(tmp_path, '[api]\ncors_origins = ["https://a.example", "http://localhost:3000"]').api.cors_origins == both
+    assert load(tmp_path, STREAMER_API_CORS_ORIGINS="https://a.example, http://localhost:3000").api.cors_origins == both
+    for text in ('"*"', '["*"]', '["https://*.example"]', '["https://a.example/"]', '["a.example"]'):
+        assert "an origin is a scheme and a host" in refused(tmp_path, f"[api]\ncors_origins = {text}")
+    for text in ("7", "[7]", "{}"):
+        assert "must be a list of origins" in refused(tmp_path, f"[api]\ncors_origins = {text}")

@@ -1,0 +1,146 @@
+"""Each method over gRPC and over HTTP: the same answer, and the same error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import grpc
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
+from streamer.api.services import SERVICES, Rpc, served
+from tests.api.house import KEY, House, in_house
+from tests.api.overhttp import Said, over_grpc, over_http
+
+UNARY: dict[str, MethodDescriptor] = {
+    f"{service.name}/{method.name}": method for service, _ in SERVICES for method in service.methods if not method.server_streaming
+}
+UNKNOWN = "st_" + "0" * 32
+
+
+def stream(house: House, **fields: object) -> stream_pb2.Stream:
+    given = {"destination": house.pubkey("receiver"), "amount_msat": 5_000, "interval": Duration(seconds=60), **fields}
+    return stream_pb2.Stream(**given)  # type: ignore[arg-type]
+
+
+async def made(house: House) -> stream_pb2.Stream:
+    """A stream that will not change by itself."""
+    await house.client.call(house.client.admin.StopSending, admin_pb2.StopSendingRequest())
+    request = stream_pb2.CreateStreamRequest(stream=stream(house, labels={"app": "x"}, ttl=Duration(seconds=3600)), request_id="one")
+    one = await house.client.call(house.client.streams.CreateStream, request)
+    return await house.client.call(house.client.streams.PauseStream, stream_pb2.PauseStreamRequest(id=one.id))
+
+
+async def paid(house: House) -> payment_pb2.Payment:
+    request = payment_pb2.CreatePaymentRequest(destination=house.pubkey("receiver"), amount_msat=7_000, request_id="p")
+    return await house.client.call(house.client.payments.CreatePayment, request)
+
+
+Make = Callable[[House, str, str], Message]
+"""From the house, the stream's id and the payment's: a request."""
+
+ANSWERED: dict[str, list[Make]] = {
+    "StreamService/CreateStream": [
+        lambda house, *_: stream_pb2.CreateStreamRequest(stream=stream(house, group="radio", labels={"a.b": "c d"}), request_id="two"),
+    ],
+    "StreamService/GetStream": [lambda _, one, __: stream_pb2.GetStreamRequest(id=one)],
+    "StreamService/ListStreams": [
+        lambda *_: stream_pb2.ListStreamsRequest(),
+        lambda *_: stream_pb2.ListStreamsRequest(page_size=1, filter="state=PAUSED labels.app=x"),
+    ],
+    "StreamService/UpdateStream": [
+        lambda _, one, __: stream_pb2.UpdateStreamRequest(
+            stream=stream_pb2.Stream(id=one, group="tv", budget=stream_pb2.Budget(amount_msat=10**9, period="1h")),
+            update_mask=FieldMask(paths=["group", "budget"]),
+        ),
+    ],
+    "StreamService/PauseStream": [lambda _, one, __: stream_pb2.PauseStreamRequest(id=one)],
+    "StreamService/ResumeStream": [lambda _, one, __: stream_pb2.ResumeStreamRequest(id=one)],
+    "StreamService/CancelStream": [lambda _, one, __: stream_pb2.CancelStreamRequest(id=one)],
+    "StreamService/RenewStreams": [lambda *_: stream_pb2.RenewStreamsRequest(filter="labels.app=x")],
+    "PaymentService/CreatePayment": [
+        lambda house, *_: payment_pb2.CreatePaymentRequest(destination=house.pubkey("receiver"), amount_msat=7_000, request_id="p"),
+    ],
+    "PaymentService/GetPayment": [lambda _, __, payment: payment_pb2.GetPaymentRequest(id=payment)],
+    "PaymentService/ListPayments": [lambda *_: payment_pb2.ListPaymentsRequest(page_size=5, filter="state=SETTLED")],
+    "AdminService/GetStatus": [lambda *_: admin_pb2.GetStatusRequest()],
+    "AdminService/StopSending": [lambda *_: admin_pb2.StopSendingRequest(drain=True)],
+}
+"""What answers, and answers the same when it is asked again."""
+
+REFUSED: dict[str, list[Make]] = {
+    "StreamService/CreateStream": [
+        lambda house, *_: stream_pb2.CreateStreamRequest(stream=stream(house, amount_msat=-1), validate_only=True),
+        lambda house, *_: stream_pb2.CreateStreamRequest(stream=stream(house), request_id="one"),
+    ],
+    "StreamService/GetStream": [lambda *_: stream_pb2.GetStreamRequest(id=UNKNOWN), lambda *_: stream_pb2.GetStreamRequest(id="a/b:c é")],
+    "StreamService/ListStreams": [
+        lambda *_: stream_pb2.ListStreamsRequest(filter="colour=red"),
+        lambda *_: stream_pb2.ListStreamsRequest(page_size=-1),
+        lambda *_: stream_pb2.ListStreamsRequest(page_token="?"),
+    ],
+    "StreamService/UpdateStream": [
+        lambda _, one, __: stream_pb2.UpdateStreamRequest(stream=stream_pb2.Stream(id=one), update_mask=FieldMask(paths=["destination"])),
+        lambda _, one, __: stream_pb2.UpdateStreamRequest(stream=stream_pb2.Stream(id=one)),
+    ],
+    "StreamService/PauseStream": [lambda *_: stream_pb2.PauseStreamRequest(id=UNKNOWN)],
+    "StreamService/ResumeStream": [lambda *_: stream_pb2.ResumeStreamRequest(id=UNKNOWN)],
+    "StreamService/CancelStream": [lambda *_: stream_pb2.CancelStreamRequest(id=UNKNOWN)],
+    "StreamService/RenewStreams": [lambda *_: stream_pb2.RenewStreamsRequest(filter="x")],
+    "PaymentService/CreatePayment": [
+        lambda *_: payment_pb2.CreatePaymentRequest(),
+        lambda house, *_: payment_pb2.CreatePaymentRequest(destination=house.pubkey("receiver"), amount_msat=8_000, request_id="p"),
+    ],
+    "PaymentService/GetPayment": [lambda *_: payment_pb2.GetPaymentRequest(id="pay_" + "0" * 32)],
+    "PaymentService/ListPayments": [lambda *_: payment_pb2.ListPaymentsRequest(filter="state=LOST")],
+    "PaymentService/WriteOffPayment": [lambda _, __, payment: payment_pb2.WriteOffPaymentRequest(id=payment)],
+    "AdminService/StartSending": [lambda *_: admin_pb2.StartSendingRequest(accept_node="zz")],
+}
+
+VOLATILE = {"Status": ("store_free_bytes", "p99_lateness_seconds"), "Stream": ("explanation", "forecast")}
+
+
+async def both(house: House, rpc: Rpc, request: Message, key: str = KEY) -> tuple[Said, Said]:
+    metadata = {"x-api-key": key} if key else {}
+    async with grpc.aio.insecure_channel(house.server) as channel:
+        by_grpc = await over_grpc(channel, rpc, request, **metadata)
+    by_http = await over_http(house.http, rpc, request, **{"X-API-KEY": key})
+    for said in (by_grpc, by_http):
+        for name in VOLATILE.get(rpc.method.output_type.name, ()):
+            if said.reply is not None:
+                said.reply.ClearField(name)
+    return by_grpc, by_http
+
+
+def rpc_named(house: House, name: str) -> Rpc:
+    return next(rpc for rpc in served(house.service) if rpc.name == name)
+
+
+@pytest.mark.parametrize("name", sorted(UNARY))
+def test_a_method_says_the_same_by_both_doors(name: str) -> None:
+    async def test(house: House) -> None:
+        rpc, payment = rpc_named(house, name), await paid(house)
+        one = await made(house)
+        for key in ("", "wrong"):
+            by_grpc, by_http = await both(house, rpc, rpc.request(), key)
+            assert by_grpc == by_http
+            assert by_grpc.code in (grpc.StatusCode.UNAUTHENTICATED.value[0], grpc.StatusCode.PERMISSION_DENIED.value[0])
+        for make in REFUSED.get(name, ()):
+            by_grpc, by_http = await both(house, rpc, make(house, one.id, payment.id))
+            assert by_grpc.reply is None
+            assert by_grpc.reason
+            assert by_grpc == by_http
+        for make in ANSWERED.get(name, ()):
+            by_grpc, by_http = await both(house, rpc, make(house, one.id, payment.id))
+            assert by_grpc.reply is not None, by_grpc
+            assert by_grpc == by_http
+
+    in_house(test)
+
+
+def test_every_method_has_its_rows() -> None:
+    assert set(UNARY) <= ANSWERED.keys() | REFUSED.keys()
