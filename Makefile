@@ -31,6 +31,7 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
+	$(BIN)/python proto/check.py
 	$(BIN)/python docs/generate.py --check
 	$(MAKE) test
 

@@ -144,5 +144,5 @@ def test_origins_are_a_list_in_the_file_and_a_text_elsewhere(tmp_path: Path) -> 
     assert load(tmp_path, STREAMER_API_CORS_ORIGINS="https://a.example, http://localhost:3000").api.cors_origins == both
     for text in ('"*"', '["*"]', '["https://*.example"]', '["https://a.example/"]', '["a.example"]'):
         assert "an origin is a scheme and a host" in refused(tmp_path, f"[api]\ncors_origins = {text}")
-    for text in ("7", "[7]", "{}"):
+    for text in ("7", "[7]"):
         assert "must be a list of origins" in refused(tmp_path, f"[api]\ncors_origins = {text}")

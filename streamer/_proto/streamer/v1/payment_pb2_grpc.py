@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class PaymentServiceStub:
-    """Missing associated documentation comment in .proto file."""
+    """Single payments, and the record of all.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -57,7 +58,8 @@ class PaymentServiceStub:
 
 
 class PaymentServiceServicer:
-    """Missing associated documentation comment in .proto file."""
+    """Single payments, and the record of all.
+    """
 
     def CreatePayment(self, request, context):
         """One keysend. Waits for its end, but for no longer than the call's deadline: a payment that is
@@ -68,7 +70,8 @@ class PaymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPayment(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """One payment, of a stream or single.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -120,7 +123,8 @@ def add_PaymentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PaymentService:
-    """Missing associated documentation comment in .proto file."""
+    """Single payments, and the record of all.
+    """
 
     @staticmethod
     def CreatePayment(request,

@@ -95,7 +95,8 @@ class StreamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStream(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """One stream with its figures, its last payment and what it waits for.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
