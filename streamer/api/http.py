@@ -1,4 +1,4 @@
-"""The HTTP port: the gateway to every method, /metrics, /healthz (alive) and /readyz (can pay).
+"""The HTTP port: the gateway to every method, its description, /metrics, /healthz (alive), /readyz (can pay).
 
 What only says how the daemon is needs no key; it tells nothing about money but sums.
 """
@@ -16,12 +16,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from streamer.api.answers import error_response
+from streamer.api.answers import JsonResponse, error_response
 from streamer.api.errors import refusal, refused
+from streamer.api.openapi import description
+from streamer.api.page import POLICY, page
 from streamer.errors import ConfigError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -49,10 +51,19 @@ def make_app(metrics: Callable[[], bytes], unready: Callable[[], str], gateway: 
         return PlainTextResponse(f"{problem or 'ready'}\n", status_code=503 if problem else 200)
 
     routes = [Route("/metrics", show_metrics), Route("/healthz", show_health), Route("/readyz", show_ready)]
+    routes += [Route("/openapi.json", _show_description), Route("/docs", _show_page)]
     app = Starlette(routes=routes, middleware=_cors(cors_origins), exception_handlers={405: _other_verb, Exception: _unforeseen})
     app.router.redirect_slashes = False
     app.router.default = gateway
     return app
+
+
+async def _show_description(_: Request) -> Response:
+    return JsonResponse(description())
+
+
+async def _show_page(_: Request) -> Response:
+    return HTMLResponse(page(), headers={"Content-Security-Policy": POLICY})
 
 
 def _cors(origins: Iterable[str]) -> list[Middleware]:

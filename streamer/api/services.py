@@ -52,8 +52,21 @@ class Rpc:
 def served(service: Service) -> tuple[Rpc, ...]:
     """Every method of every service of the table."""
     return tuple(
-        Rpc(method, getattr(rpcs, method.name), message_factory.GetMessageClass(method.input_type))
+        _rpc(method, getattr(rpcs, method.name))
         for descriptor, make in SERVICES
         for rpcs in [make(service)]
         for method in descriptor.methods
     )
+
+
+def methods() -> tuple[Rpc, ...]:
+    """The same as descriptions: none of them can be called."""
+    return tuple(_rpc(method, _nobody) for descriptor, _ in SERVICES for method in descriptor.methods)
+
+
+def _rpc(method: MethodDescriptor, serve: Callable[[Any, Any], Any]) -> Rpc:
+    return Rpc(method, serve, message_factory.GetMessageClass(method.input_type))
+
+
+def _nobody(_request: object, _call: object) -> None:
+    raise NotImplementedError

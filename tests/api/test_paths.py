@@ -8,10 +8,10 @@ from streamer._proto.streamer.v1 import stream_pb2
 from streamer.api.jsonwire import fill
 from streamer.api.paths import Routes, compiled
 from streamer.api.query import collected
-from streamer.api.services import SERVICES, Rpc
+from streamer.api.services import methods
 from streamer.errors import InvalidArgument
 
-RPCS = [Rpc(method, print, stream_pb2.Stream) for service, _ in SERVICES for method in service.methods]
+RPCS = methods()
 
 
 @pytest.mark.parametrize(
