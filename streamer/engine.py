@@ -13,7 +13,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import anyio
 
@@ -29,7 +28,7 @@ from streamer.model import Answer, Facts, Kind, Payment, Single, Snapshot, Strea
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import derive_preimage
 from streamer.pool import Pool
-from streamer.ports import Clock, Node, NodeIdentity, Store
+from streamer.ports import Clock, Node, NodeIdentity, Observer, Store
 from streamer.reasons import Halt, Reason
 from streamer.recovery import Patience, Recovery
 
@@ -51,22 +50,6 @@ class Pace:
 
     max_payments_per_second: int = 200
     max_in_flight: int = 100
-
-
-class Observer(Protocol):
-    """Who counts. Never waits, and never raises into the loop."""
-
-    def sent(self, node: str, lateness_seconds: float) -> None:
-        """A payment was handed to the node, so long after it was due."""
-
-    def ended(self, payment: Payment, stream: Stream | None, seconds: float, late: bool) -> None:
-        """A payment ended, so long after it was planned."""
-
-    def changed(self, stream: Stream) -> None:
-        """A stream changed its state."""
-
-    def skipped(self, group: str, cause: str, msat: int) -> None:
-        """Time of this price was skipped."""
 
 
 class Engine:

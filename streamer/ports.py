@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Snapshot
+from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Snapshot, Stream
 
 __all__ = [
     "Answer",
@@ -26,6 +26,7 @@ __all__ = [
     "NodeIdentity",
     "NodeInvoice",
     "NodePayment",
+    "Observer",
     "Store",
 ]
 
@@ -222,3 +223,19 @@ class Clock(Protocol):
 
     def wall_ns(self) -> int:
         """The wall clock as it is, to notice steps."""
+
+
+class Observer(Protocol):
+    """Who counts. Never waits, and never raises into the loop."""
+
+    def sent(self, node: str, lateness_seconds: float) -> None:
+        """A payment was handed to the node, so long after it was due."""
+
+    def ended(self, payment: Payment, stream: Stream | None, seconds: float, late: bool) -> None:
+        """A payment ended, so long after it was planned."""
+
+    def changed(self, stream: Stream) -> None:
+        """A stream changed its state."""
+
+    def skipped(self, group: str, cause: str, msat: int) -> None:
+        """Time of this price was skipped."""

@@ -6,8 +6,6 @@ sentence for the user. Facts take what must be durable before the caller is answ
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from streamer.core.book import MAX_IN_DOUBT, RUNNING, Book
 from streamer.core.schedule import change_rate, price_msat
 from streamer.core.streamtime import check_conservation, covered_ns, origin_ns, owed_by_price_msat, stream_now_ns
@@ -126,11 +124,6 @@ def _change_budget(book: Book, stream: Stream, terms: Terms) -> None:
     book.budgets.forget(stream)
     account.period_start_ns = 0
     account.period_spent_msat = account.settled_msat + account.fee_msat if after.period_ns is None else 0
-
-
-def without_budget(terms: Terms) -> Terms:
-    """The same terms with no budget of their own."""
-    return replace(terms, budget=None)
 
 
 def _expire_time_ns(terms: Terms, now_ns: int) -> int:

@@ -20,9 +20,12 @@ from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import HASH_BYTES
 from streamer.nodes import faults, permissions
 from streamer.nodes.connection import Connection
+from streamer.nodes.wire import Status
 
 CONNECT_SECONDS = 10.0
 """How long a node may take to answer the first call on a new connection."""
+
+FAILURES = (AioRpcError, Status)
 
 CALL_SECONDS = 30.0
 """How long any other question may take; a busy lnd lists payments slowly."""
@@ -62,13 +65,13 @@ async def require_active(connection: Connection) -> None:
 async def require_permissions(connection: Connection, pubkey: bytes) -> None:
     """Try each method; raises NodeRejected with all that the macaroon does not allow."""
     results = await _probe(connection, pubkey)
-    refused = [name for name, result in results.items() if isinstance(result, AioRpcError) and faults.denied(result)]
+    refused = [name for name, result in results.items() if isinstance(result, FAILURES) and faults.denied(result)]
     if refused:
         missing = ", ".join(refused)
         enough = permissions.bake_command()
         raise NodeRejected(f"the macaroon for lnd at {connection.rpcserver} does not allow {missing}. One that is enough: {enough}")
     for name, result in results.items():
-        if isinstance(result, AioRpcError) and result.code() in faults.LOST_CODES:
+        if isinstance(result, FAILURES) and result.code() in faults.LOST_CODES:
             raise faults.explain(result, name, connection.rpcserver)
         if isinstance(result, asyncio.CancelledError):
             raise NodeUnavailable(f"the connection to lnd at {connection.rpcserver} was closed")
@@ -79,7 +82,7 @@ async def _probe(connection: Connection, pubkey: bytes) -> dict[str, Any]:
     terms: Any = {"timeout": CALL_SECONDS, "metadata": connection.metadata}
     unknown = router.TrackPaymentRequest(payment_hash=secrets.token_bytes(HASH_BYTES))
     calls = {
-        permissions.SEND: connection.send(router.SendPaymentRequest(), **terms).read(),
+        permissions.SEND: connection.wire.start(b"", _Ignore(), CALL_SECONDS),
         permissions.TRACK: connection.track(unknown, **terms).read(),
         permissions.LIST_CHANNELS: connection.list_channels(ln.ListChannelsRequest(), **terms),
         permissions.PENDING_CHANNELS: connection.pending_channels(ln.PendingChannelsRequest(), **terms),
@@ -88,6 +91,11 @@ async def _probe(connection: Connection, pubkey: bytes) -> dict[str, Any]:
     }
     results = await asyncio.gather(*(_wait(call) for call in calls.values()), return_exceptions=True)
     return dict(zip(calls, results, strict=True))
+
+
+class _Ignore:
+    def take(self, message: bytes) -> Any | None:
+        """Of a payment of nothing only the refusal matters."""
 
 
 async def _wait(call: Any) -> Any:

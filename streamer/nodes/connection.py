@@ -3,13 +3,16 @@
 gRPC reconnects by itself, silently, and lets calls wait for that inside the client, from where they
 are executed later: a payment that nobody waits for (MONEY.md 1). So each connection has a channel
 of its own, calls start only while it is READY, and the first time it is not, it is closed for good.
+Keysends go over a connection of their own (wire.py), made and lost together with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
@@ -17,8 +20,10 @@ import grpc.aio
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer._proto.routerrpc import router_pb2 as router
+from streamer.errors import NodeUnavailable
 from streamer.nodes import permissions
-from streamer.nodes.credentials import Credentials
+from streamer.nodes.credentials import DEFAULT_PORT, Credentials
+from streamer.nodes.wire import HANDSHAKE_SECONDS, Wire
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """A page of payments or all channels of a large node; gRPC's own limit is 4 MiB."""
@@ -40,6 +45,7 @@ OPTIONS = (
 """One intent is one call (no retries), a new connection is really new (no shared subchannels)."""
 
 GET_STATE = "/lnrpc.State/GetState"
+ALPN = "h2"
 READY = grpc.ChannelConnectivity.READY
 
 
@@ -52,8 +58,9 @@ class Connection:
         self.metadata = (("macaroon", credentials.macaroon),)
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._channel = grpc.aio.secure_channel(credentials.rpcserver, secure, OPTIONS)
+        self._certificate = credentials.certificate
         self._watch: asyncio.Task[None] | None = None
-        self.send = self._streaming(permissions.SEND, router.SendPaymentRequest, ln.Payment)
+        self.wire = Wire(permissions.SEND, credentials.rpcserver, self.metadata, self._wire_lost)
         self.track = self._streaming(permissions.TRACK, router.TrackPaymentRequest, ln.Payment)
         self.get_state = self._unary(GET_STATE, state.GetStateRequest, state.GetStateResponse)
         self.get_info = self._unary(permissions.GET_INFO, ln.GetInfoRequest, ln.GetInfoResponse)
@@ -68,7 +75,24 @@ class Connection:
 
     def ready(self) -> bool:
         """True if a call that starts now leaves now: it is looked up anew each time."""
-        return not self.gone.done() and self._channel.get_state() is READY
+        return not self.gone.done() and not self.wire.lost and self._channel.get_state() is READY
+
+    async def dial(self) -> None:
+        """Make the connection for keysends. Call once, after a first call succeeded. Raises NodeUnavailable."""
+        address = urlsplit(f"//{self.rpcserver}")
+        host, port = address.hostname or "", address.port or DEFAULT_PORT
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                transport, _ = await asyncio.get_running_loop().create_connection(
+                    lambda: self.wire, host, port, ssl=_trust(self._certificate), server_hostname=host
+                )
+                if transport.get_extra_info("ssl_object").selected_alpn_protocol() != ALPN:
+                    self.wire.close("it does not speak HTTP/2")
+                await self.wire.greeted
+        except (OSError, TimeoutError) as error:
+            raise NodeUnavailable(f"a second connection to lnd at {self.rpcserver} could not be made: {error or 'no answer'}") from None
+        if self.wire.lost:
+            raise NodeUnavailable(f"the connection to lnd at {self.rpcserver} was lost again at once: {self.wire.lost}")
 
     def watch(self) -> None:
         """Begin to notice the loss of the connection. Call once, after the first call succeeded."""
@@ -80,6 +104,7 @@ class Connection:
             self.gone.set_result(why)
         if self._watch is not None and self._watch is not asyncio.current_task():
             self._watch.cancel()
+        self.wire.close(why)
         await self._channel.close()
 
     async def _until_lost(self) -> None:
@@ -87,8 +112,20 @@ class Connection:
             await self._channel.wait_for_state_change(now)
         await self.close(f"the connection to lnd at {self.rpcserver} was lost")
 
+    def _wire_lost(self, why: str) -> None:
+        if self._watch is not None and not self.gone.done():
+            self.gone.set_result(f"the connection to lnd at {self.rpcserver} was lost")
+
     def _streaming(self, method: str, request: type[Any], reply: type[Any]) -> Callable[..., Any]:
         return self._channel.unary_stream(method, request.SerializeToString, reply.FromString)
 
     def _unary(self, method: str, request: type[Any], reply: type[Any]) -> Callable[..., Any]:
         return self._channel.unary_unary(method, request.SerializeToString, reply.FromString)
+
+
+def _trust(certificate: bytes | None) -> ssl.SSLContext:
+    """Verify against this certificate and no other, or against the system's roots, by the name that was dialled."""
+    context = ssl.create_default_context(cadata=None if certificate is None else certificate.decode("ascii"))
+    context.verify_flags = (context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT
+    context.set_alpn_protocols([ALPN])
+    return context

@@ -7,6 +7,8 @@ only to explain: no verdict on a payment hangs on a text.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import grpc
 from grpc.aio import AioRpcError
 
@@ -39,7 +41,17 @@ _STRANGE_TLS = ("WRONG_VERSION_NUMBER", "missing selected ALPN", "HTTP_REQUEST",
 _CUT_OFF = ("Handshake read failed", "Handshake write failed", "Socket closed", "Connection reset", "TSI_", "EOF", "recvmsg")
 
 
-def send_failure(error: AioRpcError, accepted: bool) -> Answer:
+class Failure(Protocol):
+    """A call that ended with an error status: grpc's, or wire.py's."""
+
+    def code(self) -> grpc.StatusCode:
+        """The status code."""
+
+    def details(self) -> str | None:
+        """The text that came with it."""
+
+
+def send_failure(error: Failure, accepted: bool) -> Answer:
     """A send that ended with an error status. accepted: an update came before."""
     code = error.code()
     text = error.details() or code.name
@@ -56,7 +68,7 @@ def track_failure(error: AioRpcError) -> Answer:
     return Answer(Kind.NOT_FOUND if error.code() is Code.NOT_FOUND else Kind.LOST, message=text)
 
 
-def explain(error: AioRpcError, method: str, rpcserver: str) -> NodeUnavailable | NodeRejected:
+def explain(error: Failure, method: str, rpcserver: str) -> NodeUnavailable | NodeRejected:
     """A call other than send and track that failed on a connection which had worked."""
     code, text = error.code(), error.details() or ""
     if code in LOST_CODES:
@@ -72,12 +84,12 @@ def explain(error: AioRpcError, method: str, rpcserver: str) -> NodeUnavailable 
     return NodeUnavailable(f"lnd at {rpcserver} answered {method} with {code.name}: {text}")
 
 
-def not_ready(error: AioRpcError) -> bool:
+def not_ready(error: Failure) -> bool:
     """True if lnd says that it is locked or still starting."""
     return any(part in (error.details() or "") for part in _NOT_READY)
 
 
-def denied(error: AioRpcError) -> bool:
+def denied(error: Failure) -> bool:
     """True if lnd will not have this macaroon: its codes are UNKNOWN, so by the words it uses."""
     text = error.details() or ""
     if error.code() in (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED):
@@ -87,10 +99,10 @@ def denied(error: AioRpcError) -> bool:
     )
 
 
-def explain_connect(error: AioRpcError, rpcserver: str) -> NodeUnavailable | NodeRejected:
+def explain_connect(error: Failure, rpcserver: str) -> NodeUnavailable | NodeRejected:
     """The first call on a new channel failed: what is at that address, in words."""
     text = error.details() or ""
-    debug = f"{text} {error.debug_error_string() or ''}"
+    debug = f"{text} {error.debug_error_string() or '' if isinstance(error, AioRpcError) else ''}"
     if error.code() is Code.UNIMPLEMENTED:
         return NodeUnavailable(f"{rpcserver} speaks gRPC, but is no lnd ({text}): is the port right? lnd's is 10009")
     if error.code() is Code.DEADLINE_EXCEEDED:

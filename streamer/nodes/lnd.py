@@ -49,6 +49,7 @@ class LndNode:
             raise NodeRejected(str(error)) from None
         try:
             await require_active(connection)
+            await connection.dial()
             connection.watch()
             identity = answers.identity(await ask(connection, connection.get_info, ln.GetInfoRequest(), permissions.GET_INFO))
             await require_permissions(connection, identity.pubkey)
@@ -75,23 +76,13 @@ class LndNode:
             return Answer(Kind.REFUSED, message=f"not sent: {error}")
         if connection is None or not connection.ready():
             return Answer(Kind.LOST, message=NOT_CONNECTED)
-        accepted = False
-        try:
-            call = connection.send(request, timeout=patience_seconds, metadata=connection.metadata)
-            while (update := await call.read()) is not EOF:
-                if not accepted:
-                    accepted = True
-                    self.accepted(payment.payment_hash, update.payment_index)
-                if update.status in TERMINAL:
-                    return answers.payment_answer(update)
-            return Answer(Kind.LOST, accepted=accepted, closed=accepted, message="lnd ended the call without a result")
-        except AioRpcError as error:
-            return faults.send_failure(error, accepted)
-        except asyncio.CancelledError:
-            pass_on_cancellation()
-            return Answer(Kind.LOST, accepted=accepted, closed=accepted, message="the connection was closed")
-        except Exception as error:  # whatever it was, the payment may be on its way: doubt, not a crash
-            return Answer(Kind.LOST, accepted=accepted, closed=accepted, message=f"lnd's answer could not be read ({type(error).__name__})")
+        reader = _Updates(payment.payment_hash, self.accepted)
+        ended = await connection.wire.start(request.SerializeToString(), reader, patience_seconds)
+        if isinstance(ended, Answer):
+            return ended
+        if ended.code() is grpc.StatusCode.OK:
+            return Answer(Kind.LOST, accepted=reader.accepted, closed=reader.accepted, message="lnd ended the call without a result")
+        return faults.send_failure(ended, reader.accepted)
 
     async def track(self, payment_hash: bytes, patience_seconds: float) -> Answer:
         """The first update of TrackPaymentV2."""
@@ -173,6 +164,29 @@ class LndNode:
         if self._connection is None or not self._connection.ready():
             raise NodeUnavailable(NOT_CONNECTED)
         return self._connection
+
+
+class _Updates:
+    """Reads the updates of one SendPaymentV2: the first one means that lnd has recorded the payment."""
+
+    __slots__ = ("_hash", "_tell", "accepted")
+
+    def __init__(self, payment_hash: bytes, tell: Callable[[bytes, int], None]) -> None:
+        self.accepted = False
+        self._hash = payment_hash
+        self._tell = tell
+
+    def take(self, message: bytes) -> Answer | None:
+        first, self.accepted = not self.accepted, True
+        try:
+            update = ln.Payment.FromString(message)
+            if first:
+                self._tell(self._hash, update.payment_index)
+            return answers.payment_answer(update) if update.status in TERMINAL else None
+        except Exception as error:  # whatever it was, the payment may be on its way: doubt, not a crash
+            return Answer(
+                Kind.LOST, accepted=self.accepted, closed=self.accepted, message=f"lnd's answer could not be read ({type(error).__name__})"
+            )
 
 
 def _tell_nobody(payment_hash: bytes, index: int) -> None:
