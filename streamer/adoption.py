@@ -98,7 +98,7 @@ def _payment(book: Book, stream: Stream, record: StreamRecord, theirs: NodePayme
     return Payment(
         next(book.shared.rows), stream.id, stream.key, record.seq, book.node, stream.terms.destination, theirs.payment_hash,
         theirs.answer.amount_msat, 0, book.limits.cltv_limit, book.limits.timeout_seconds, records, theirs.create_time_ns,
-        theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0,
+        theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0, stream.api_key,
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
 from streamer.core.switch import Switch
 from streamer.engine import Engine, Pace
+from streamer.errors import StoreFailed
 from streamer.feed import Feed
 from streamer.heartbeat import Beats, Heartbeat
 from streamer.keysends import stamp_with
@@ -47,7 +48,7 @@ from streamer.observer import Telling
 from streamer.ports import Clock, Node, Store
 from streamer.reasons import Halt
 from streamer.recovery import Patience
-from streamer.service import Service, Surroundings
+from streamer.service import Keyring, Service, Surroundings
 from streamer.settings import NodeSettings
 from streamer.stores.folder import open_folder, require_writable
 from streamer.stores.sqlite import SqliteStore
@@ -104,7 +105,7 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         build = _Build(config, store, clock, folder.secret, shared, telling)
         metered = {name: MeteredNode(node, metrics.node_called) for name, node in adapters.items()}
         engines = {node.name: build.engine(node, metered[node.name], snapshot) for node in settings}
-        daemon = await _open(stack, config, build, engines, snapshot, metrics, feed, Keys(key))
+        daemon = await _open(stack, config, build, engines, snapshot, metrics, feed, key)
         tasks = [asyncio.ensure_future(build.supervised(engine)) for engine in engines.values()]
         try:
             yield daemon
@@ -134,9 +135,10 @@ async def _open(
     snapshot: Snapshot,
     metrics: Metrics,
     feed: Feed,
-    keys: Keys,
+    admin_key: str,
 ) -> Daemon:
     replay = asyncio.Event()
+    ring = Keyring(build.secret, snapshot.keys)
 
     def ask_replay() -> None:
         require_writable(config.data_dir)
@@ -145,7 +147,7 @@ async def _open(
     service = Service(
         Surroundings(
             engines, build.store, build.clock, build.shared, config.streams, feed, itertools.count(snapshot.last_stream_key + 1),
-            lambda owner: derive_preimage(build.secret, owner, 0), metrics.totals, ask_replay, build.clock.now_ns(),
+            lambda owner: derive_preimage(build.secret, owner, 0), metrics.totals, ask_replay, build.clock.now_ns(), ring,
         )
     )  # fmt: skip
 
@@ -157,7 +159,7 @@ async def _open(
     beats = Beats(build.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds), replay.set)
     heartbeat = Heartbeat(build.store, build.shared, build.clock, config.history_keep_ns, beats)
     heartbeat.start(snapshot.settings)
-    calls, rpcs = Calls(keys, metrics.called), served(service)
+    calls, rpcs = Calls(Keys(admin_key, ring, build.clock, config.api.requests_per_second), metrics.called), served(service)
     grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen)
     app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), config.api.cors_origins)
     http_door = HttpDoor(app, config.api.http_listen)
@@ -166,9 +168,17 @@ async def _open(
     stack.push_async_callback(http_door.stop)
     daemon.grpc_address = await grpc_door.start()
     stack.push_async_callback(grpc_door.stop, DOOR_GRACE_SECONDS)
-    beat = asyncio.ensure_future(heartbeat.run())
-    stack.callback(beat.cancel)
+    for beat in (asyncio.ensure_future(heartbeat.run()), asyncio.ensure_future(_end_expired_keys(service))):
+        stack.callback(beat.cancel)
     return daemon
+
+
+async def _end_expired_keys(service: Service) -> None:
+    """Once a second, from the start on; ends with the store, of which the heartbeat tells."""
+    with suppress(StoreFailed):
+        while True:
+            await service.keys.end_expired()
+            await asyncio.sleep(1.0)
 
 
 async def _end(engines: Mapping[str, Engine], tasks: Sequence[asyncio.Future[None]]) -> None:
@@ -238,7 +248,9 @@ def _shared(config: Config, snapshot: Snapshot, clock: Clock) -> Shared:
     switch.restore(snapshot.settings)
     outages.restore(snapshot.outages, snapshot.settings)
     chance = random.SystemRandom()
-    return Shared(Budgets(limit), switch, outages, itertools.count(snapshot.last_row + 1), lambda: chance.randrange(100))
+    budgets = Budgets(limit)
+    budgets.restore(snapshot.keys, snapshot.spends)
+    return Shared(budgets, switch, outages, itertools.count(snapshot.last_row + 1), lambda: chance.randrange(100))
 
 
 def _lnd(node: NodeSettings) -> LndNode:

@@ -22,7 +22,7 @@ from streamer.core.payment import Event
 from streamer.core.rate import Bucket, Window
 from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
-from streamer.errors import FailedPrecondition, StoreFailed
+from streamer.errors import FailedPrecondition, ResourceExhausted, StoreFailed
 from streamer.link import Link, LinkTerms
 from streamer.model import Answer, Facts, Kind, Payment, Single, Snapshot, Stream
 from streamer.money import SECOND_NS
@@ -163,11 +163,14 @@ class Engine:
         """Make one payment that belongs to no stream durable, and hand it to the node; wait_for tells its end.
 
         facts take its intent together with what the caller has put there. To be cancelled by nobody: an intent that
-        is durable must be handed over. Raises FailedPrecondition if nothing may be sent now, StoreFailed.
+        is durable must be handed over. Raises FailedPrecondition if nothing may be sent now, ResourceExhausted if
+        the budget of its key has no room, StoreFailed.
         """
-        payment = None
+        payment, now_ns = None, self._clock.now_ns()
+        if short := self.book.budgets.key_shortage(order.api_key, order.amount_msat + order.fee_limit_msat, now_ns):
+            raise ResourceExhausted(short, Reason.KEY_BUDGET_SPENT)
         if self.paying and not self.book.slots.holds(order.destination):
-            payment = self.book.single(order, self._clock.now_ns(), facts)
+            payment = self.book.single(order, now_ns, facts)
         if payment is None:
             raise FailedPrecondition(self._why_not())
         self.recovery.let_go(payment.payment_hash)
@@ -273,7 +276,7 @@ class Engine:
 
     def _append(self, facts: Facts) -> asyncio.Future[None]:
         if facts.intents or facts.ends:
-            facts.spends.append(self.book.budgets.spend())
+            facts.spends += self.book.budgets.spends()
             facts.settings.append((MARK, str(self._clock.now_ns())))
         try:
             return self._store.append(facts)

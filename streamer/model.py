@@ -12,7 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
+from streamer.apikey import ADMIN, ApiKey, BudgetTerms
 from streamer.reasons import Halt, Reason
+
+__all__ = ["ADMIN", "ApiKey", "BudgetTerms"]
 
 Record = tuple[int, bytes]
 """One TLV record: type, value (BOLT 4 custom_records; type from 65536)."""
@@ -67,14 +70,6 @@ class Rate:
     amount_msat: int
     interval_ns: int
     payment_interval_ns: int
-
-
-@dataclass(slots=True, frozen=True)
-class BudgetTerms:
-    """amount_msat per period, amounts and fees together; period_ns None is the total."""
-
-    amount_msat: int
-    period_ns: int | None
 
 
 @dataclass(slots=True, frozen=True)
@@ -147,7 +142,8 @@ class Account:
 class Stream:
     """A standing order and where it stands. `account` and the open payments complete it.
 
-    paused_at_ns: the moment from which time does not count while PAUSED (0: not paused).
+    api_key: the number of the API key that opened it. paused_at_ns: the moment from which time does
+    not count while PAUSED (0: not paused).
     carried_outage_ns: impossible time found before the newest pause and not yet counted.
     reserved_* and open_payments are derived from the open payments, and not stored.
     """
@@ -169,6 +165,7 @@ class Stream:
     dropped_msat: int = 0
     last_failure: str = ""
     ends_as: StreamState | None = None
+    api_key: int = 0
     account: Account = field(default_factory=Account)
     reserved_msat: int = 0
     reserved_fee_msat: int = 0
@@ -181,7 +178,8 @@ class Payment:
 
     owner is the stream's id ("st_…") or, for a single payment, its own ("pay_…", seq 0). row orders
     payments and is unique. records are the custom records without the preimage. index is lnd's
-    payment_index (0: never seen). settled_msat is what the node says was paid. payment_request is the
+    payment_index (0: never seen). api_key is the number of the API key that pays (a stream's own), and
+    key_period_ns the period of its budget to which the reserve belongs. settled_msat is what the node says was paid. payment_request is the
     invoice that is paid (BOLT 11), empty for a keysend; destination, hash and amount are then its own.
     preimage of a keysend is only in memory, between plan and send: never stored. That of an invoice is
     what the node gave when it settled: the proof of payment, kept with it. Neither is ever logged.
@@ -207,6 +205,8 @@ class Payment:
     probe: bool
     period_start_ns: int
     daemon_period_ns: int
+    api_key: int = 0
+    key_period_ns: int = 0
     state: PaymentState = PaymentState.PLANNED
     mark: Mark = Mark.NONE
     accepted: bool = False
@@ -245,6 +245,7 @@ class Single:
     records: bytes = b""
     payment_hash: bytes = b""
     payment_request: str = ""
+    api_key: int = 0
 
 
 class Kind(Enum):
@@ -287,7 +288,7 @@ class Answer:
 
 @dataclass(slots=True, frozen=True)
 class Spend:
-    """What a budget scope ("daemon") has spent in the period that began at period_start_ns."""
+    """What a budget scope ("daemon", "key.7") has spent in the period that began at period_start_ns."""
 
     scope: str
     period_start_ns: int
@@ -329,11 +330,11 @@ class Facts:
     outages: list[Outage] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     settings: list[tuple[str, str]] = field(default_factory=list)
+    keys: list[ApiKey] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(
-            self.intents or self.ends or self.streams or self.accounts or self.spends or self.outages or self.requests or self.settings
-        )
+        seldom = self.outages or self.requests or self.settings or self.keys
+        return bool(self.intents or self.ends or self.streams or self.accounts or self.spends or seldom)
 
 
 @dataclass(slots=True)
@@ -348,6 +349,7 @@ class Snapshot:
     last_row: int
     last_stream_key: int
     last_index: dict[str, int]
+    keys: list[ApiKey] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)
@@ -355,6 +357,7 @@ class PaymentQuery:
     """Which payments to list: newest first, rows below before_row, at most limit (≤ 1000).
 
     payment_hash and payment_request find the attempts to pay an invoice; keysends are not found by them.
+    api_key 0: of all keys.
     """
 
     owner: str = ""
@@ -364,6 +367,7 @@ class PaymentQuery:
     limit: int = 100
     payment_hash: bytes = b""
     payment_request: str = ""
+    api_key: int = 0
 
 
 HALT_SETTING = "halt."

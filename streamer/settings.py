@@ -63,11 +63,15 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Where the doors listen (loopback only), and which origins' pages in a browser may call over HTTP."""
+    """Where the doors listen (loopback only), and which origins' pages in a browser may call over HTTP.
+
+    requests_per_second: of one key.
+    """
 
     grpc_listen: str = "127.0.0.1:8881"
     http_listen: str = "127.0.0.1:8882"
     cors_origins: tuple[str, ...] = ()
+    requests_per_second: int = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Who may call: the one admin key, a file in the data folder made at the first start.
+"""Who may call what: the admin key, a file in the data folder made at the first start, and the keys it made.
 
 The key comes as metadata `x-api-key`, or `authorization: Bearer KEY`. No key is UNAUTHENTICATED, a
 wrong one PERMISSION_DENIED; the comparison takes the same time whatever differs.
@@ -6,24 +6,33 @@ wrong one PERMISSION_DENIED; the comparison takes the same time whatever differs
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from streamer.errors import ConfigError, PermissionDenied, Unauthenticated
+from streamer.api.scopes import SCOPES, allows
+from streamer.core.rate import Bucket
+from streamer.errors import ConfigError, PermissionDenied, ResourceExhausted, Unauthenticated
+from streamer.model import ADMIN, ApiKey
+from streamer.ports import Clock
+from streamer.service.keyring import Keyring
+from streamer.service.permission import require_live
 
 KEY_FILE = "admin.key"
 KEY_BYTES = 32
 KEY_MODE = 0o640
 """Readable for the group, as lnd's admin.macaroon: whoever may use the daemon joins it."""
 
+BURST_SECONDS = 10
+"""A key that was silent for so long may call at once as often as it could have."""
+REQUEST_RATE = "REQUEST_RATE"
+"""The reason of a refusal that waiting a second heals."""
+
 Metadata = Iterable[tuple[str, str | bytes]]
 
-_HOW = "send the key in admin.key as metadata x-api-key, or as authorization: Bearer KEY"
+_HOW = "send a key, such as the one in admin.key, as metadata x-api-key, or as authorization: Bearer KEY"
 
 
 def load_admin_key(data_dir: Path) -> str:
@@ -57,35 +66,51 @@ def _make(path: Path) -> str:
     return key
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, by the name of its key."""
+Caller = ApiKey
+"""Who calls: the key that came with the call."""
 
-    key: str
-
-
-ADMIN = Caller("admin")
-NOBODY = Caller("")
+NOBODY = ApiKey(-1, "", "", frozenset())
 """Before the key was looked at."""
 
 
 class Keys:
-    """The keys that are good: now only the admin's."""
+    """The keys that are good: the admin's, and those of the ring. Every call of every door passes `authorize`."""
 
-    def __init__(self, admin_key: str) -> None:
-        self._admin = _digest(admin_key)
+    def __init__(self, admin_key: str, ring: Keyring, clock: Clock, requests_per_second: int) -> None:
+        self._admin = ring.digest(admin_key)
+        self._ring = ring
+        self._clock = clock
+        self._per_second = requests_per_second
+        self._buckets: dict[int, Bucket] = {}
 
     def authorize(self, method: str, metadata: Metadata) -> Caller:
         """Who calls this method (by its full name, such as streamer.v1.StreamService.GetStream).
 
-        Raises Unauthenticated without a key in the metadata, PermissionDenied for a wrong one.
+        Raises Unauthenticated without a key in the metadata; PermissionDenied for a wrong, revoked or expired one, and
+        for one whose scopes do not allow the method; ResourceExhausted for one that calls too often.
         """
-        key = _key_in(metadata)
-        if not key:
+        text = _key_in(metadata)
+        if not text:
             raise Unauthenticated(f"no key came with the call: {_HOW}")
-        if not hmac.compare_digest(_digest(key), self._admin):
+        caller = ADMIN if hmac.compare_digest(self._ring.digest(text), self._admin) else self._ring.find(text)
+        if caller is None:
             raise PermissionDenied(f"the key that came with the call is not known here: {_HOW}", "KEY_UNKNOWN")
-        return ADMIN
+        now_ns = self._clock.now_ns()
+        require_live(caller, now_ns)
+        self._count(caller, now_ns)
+        if not allows(caller.scopes, method):
+            needed, has = SCOPES.get(method, "a row in the table of scopes"), " ".join(sorted(caller.scopes))
+            raise PermissionDenied(f"{method} needs {needed}, and the key {caller.id} has {has}", "SCOPE_MISSING")
+        return caller
+
+    def _count(self, caller: Caller, now_ns: int) -> None:
+        bucket = self._buckets.get(caller.number)
+        if bucket is None:
+            bucket = self._buckets[caller.number] = Bucket(self._per_second, self._per_second * BURST_SECONDS)
+        if not bucket.available(now_ns):
+            most = f"{self._per_second} requests a second, {self._per_second * BURST_SECONDS} at once"
+            raise ResourceExhausted(f"the key {caller.id} calls too often: {most} (api.requests_per_second); wait a second", REQUEST_RATE)
+        bucket.take(1, now_ns)
 
 
 def _key_in(metadata: Metadata) -> str:
@@ -96,7 +121,3 @@ def _key_in(metadata: Metadata) -> str:
         if name == "authorization" and text[:7].lower() == "bearer ":
             return text[7:].strip()
     return ""
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamer.api.auth import NOBODY, Caller, Metadata
 
@@ -30,7 +30,7 @@ class Call:
     metadata: Metadata
     deadline: float | None = None
     opened: Callable[[], Awaitable[None]] = _nothing
-    caller: Caller = NOBODY
+    caller: Caller = field(default_factory=lambda: NOBODY)
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline, None without one."""

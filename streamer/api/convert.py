@@ -12,10 +12,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from streamer._proto.streamer.v1 import payment_pb2, stream_pb2
+from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.errors import InvalidArgument
 from streamer.model import BudgetTerms, Record
 from streamer.money import SECOND_NS, parse_duration
+from streamer.service.keys import KeyOrder
 from streamer.service.orders import CHANGEABLE, PaymentOrder, StreamOrder
 
 MAX_FIELD_SECONDS = 315_576_000_000
@@ -75,6 +76,18 @@ def payment_order(request: payment_pb2.CreatePaymentRequest) -> PaymentOrder:
     )
 
 
+def key_order(message: admin_pb2.Key) -> KeyOrder:
+    """A key as ordered; output-only fields are ignored. Raises InvalidArgument."""
+    return KeyOrder(
+        name=message.name,
+        scopes=tuple(message.scopes),
+        budget=_budget(message),
+        destinations=tuple(hex_bytes(destination, "destinations") for destination in message.destinations),
+        max_streams=message.max_streams if message.HasField("max_streams") else None,
+        expire_time_ns=time_ns(message, "expire_time"),
+    )
+
+
 def hex_bytes(text: str, field: str) -> bytes:
     """Bytes of a hex string; InvalidArgument names the field."""
     if not re.fullmatch(r"(?:[0-9a-fA-F]{2})*", text):
@@ -119,7 +132,7 @@ def _catch_up(message: stream_pb2.Stream) -> int | None:
     return catch_up_ns
 
 
-def _budget(message: stream_pb2.Stream) -> BudgetTerms | None:
+def _budget(message: stream_pb2.Stream | admin_pb2.Key) -> BudgetTerms | None:
     if not message.HasField("budget"):
         return None
     period = message.budget.period

@@ -7,8 +7,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from streamer import __version__
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
-from streamer.model import OPEN, Mark, PaymentState, Record, Terms
+from streamer.model import OPEN, BudgetTerms, Mark, PaymentState, Record, Terms
 from streamer.money import SECOND_NS, format_duration
+from streamer.service.keys import KeyReport
 from streamer.service.orders import Forecast
 from streamer.service.reports import DaemonReport, NodeReport, PaymentReport, StreamReport
 
@@ -66,16 +67,13 @@ def stream_message(report: StreamReport) -> stream_pb2.Stream:
             payments_settled=account.settled_count,
             payments_failed=account.failed_count,
             last_failure=stream.last_failure,
+            key_id=report.key_id,
         )
     )
     return message
 
 
 def _ordered(terms: Terms) -> stream_pb2.Stream:
-    budget = None
-    if terms.budget is not None:
-        period = "total" if terms.budget.period_ns is None else format_duration(terms.budget.period_ns)
-        budget = stream_pb2.Budget(amount_msat=terms.budget.amount_msat, period=period)
     return stream_pb2.Stream(
         node=terms.node,
         destination=terms.destination.hex(),
@@ -84,7 +82,7 @@ def _ordered(terms: Terms) -> stream_pb2.Stream:
         payment_interval=duration(terms.rate.payment_interval_ns),
         start_time=timestamp(terms.start_time_ns),
         end_time=timestamp(terms.end_time_ns),
-        budget=budget,
+        budget=_budget(terms.budget),
         fee_floor_msat=terms.fee_floor_msat,
         fee_limit_ppm=terms.fee_limit_ppm,
         max_payment_msat=terms.max_payment_msat,
@@ -97,6 +95,13 @@ def _ordered(terms: Terms) -> stream_pb2.Stream:
         tlv_records=[_record(record) for record in terms.records],
         token=terms.token.hex(),
     )
+
+
+def _budget(terms: BudgetTerms | None) -> stream_pb2.Budget | None:
+    if terms is None:
+        return None
+    period = "total" if terms.period_ns is None else format_duration(terms.period_ns)
+    return stream_pb2.Budget(amount_msat=terms.amount_msat, period=period)
 
 
 def _record(record: Record) -> payment_pb2.TlvRecord:
@@ -186,4 +191,24 @@ def _node(node: NodeReport) -> admin_pb2.NodeStatus:
         capacity_payments_per_second=node.capacity_per_second,
         wanted_payments_per_second=node.wanted_per_second,
         alias=node.alias,
+    )
+
+
+def key_message(report: KeyReport) -> admin_pb2.Key:
+    """A key with its figures; nothing of its text."""
+    key = report.key
+    return admin_pb2.Key(
+        id=key.id,
+        name=key.name,
+        scopes=sorted(key.scopes),
+        budget=_budget(key.budget),
+        destinations=sorted(destination.hex() for destination in key.destinations),
+        max_streams=key.max_streams,
+        expire_time=timestamp(key.expire_time_ns),
+        create_time=timestamp(key.create_time_ns),
+        revoke_time=timestamp(key.revoke_time_ns),
+        spent_msat=report.spent_msat,
+        reserved_msat=report.reserved_msat,
+        period_start_time=timestamp(report.period_start_ns),
+        streams=report.streams,
     )

@@ -17,6 +17,7 @@ import click
 
 from streamer.cli.output import amount, print_json
 from streamer.cli.words import DURATION
+from streamer.model import ADMIN
 from streamer.money import SECOND_NS, format_duration, parse_duration, parse_rate
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ async def _open(daemon: Daemon, network: ServedNetwork) -> list[Shown]:
         order = StreamOrder(
             bytes.fromhex(receiver.pubkey), amount_msat, interval_ns, payment_interval_ns=parse_duration(interval), group=name
         )
-        report = await daemon.service.streams.create(order, "", False)
+        report = await daemon.service.streams.create(ADMIN, order, "", False)
         shown.append(Shown(name, receiver.name, rate, report.stream))
     return shown
 
@@ -129,7 +130,7 @@ async def _end(daemon: Daemon) -> int:
 
     price_msat = 0
     for stream in list(daemon.engines["demo"].book.streams.values()):
-        await daemon.service.streams.cancel(stream.id)
+        await daemon.service.streams.cancel(ADMIN, stream.id)
         price_msat += price_now_msat(stream, stream.state_time_ns)
     return price_msat
 

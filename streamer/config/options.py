@@ -207,6 +207,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("api.grpc_listen", "address", "127.0.0.1:8881", "gRPC; loopback only", _loopback),
     Option("api.http_listen", "address", "127.0.0.1:8882", "HTTP: the API, /metrics, /healthz, /readyz; loopback only", _loopback),
     Option("api.cors_origins", "list", "–", "origins whose pages in a browser may call over HTTP, such as https://example.org", _origins),
+    Option(
+        "api.requests_per_second", "number", "200", "requests of one key, in the long run; 10 times as many at once", _whole(1, 1_000_000)
+    ),
     Option("history.keep", "duration", "400d", "ended payments are kept for so long, then as daily totals", _duration(DAY_NS)),
     Option("log.level", "text", "info", "debug, info, warning or error", _text("debug", "info", "warning", "error")),
     Option("log.format", "text", "auto", "text, json or auto", _text("auto", "text", "json")),

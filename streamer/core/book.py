@@ -9,65 +9,31 @@ this book.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
-from streamer.core.budgets import Budgets
-from streamer.core.buying import Nothing, Purchase, buy, cap_msat, impossible_ns
+from streamer.core.buying import Levels, Nothing, Purchase, buy_within, cap_msat, impossible_ns, short
 from streamer.core.ledger import Budget, fee_limit_msat
 from streamer.core.outages import Outages
 from streamer.core.schedule import price_msat
+from streamer.core.shared import Limits, Shared, Stamp, Tally
 from streamer.core.slots import Entry, Slots
 from streamer.core.streamtime import check_conservation, covered_ns, end_ns, origin_ns
-from streamer.core.switch import Switch
 from streamer.core.wheel import Wheel
 from streamer.model import ENDED, Facts, Payment, Single, Stream, StreamState
 from streamer.money import SECOND_NS, format_amount
 from streamer.reasons import Halt, Reason
 
+__all__ = ["MAX_IN_DOUBT", "RUNNING", "Book", "Limits", "Shared", "Stamp", "Tally"]
+
 MAX_IN_DOUBT = 3
 """Payments of one stream that may be in doubt before it stalls (DESIGN.md, section 4)."""
 HOLD_RECHECK_NS = 5 * SECOND_NS
 """How often a stream looks again whether its destination still holds a payment."""
+KEY_RECHECK_NS = 10 * SECOND_NS
+"""How often a stream looks again whether reserves of its API key's budget came back."""
+BUDGETS = frozenset({Reason.BUDGET_PERIOD, Reason.KEY_BUDGET_SPENT})
+"""The reasons of a stall that ends without a probe: there is money again, or not."""
 RUNNING = frozenset({StreamState.PENDING, StreamState.ACTIVE, StreamState.STALLED})
 """The states in which time passes for a stream and payments may fall due."""
-
-Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes, bytes]]
-"""(stream, owner, seq, amount_msat) → (payment hash, records, preimage): the keysend's identity."""
-
-
-@dataclass(slots=True, frozen=True)
-class Limits:
-    """The bounds of one node's book."""
-
-    max_in_flight_per_destination: int = 10
-    stall_after: int = 5
-    cltv_limit: int = 288
-    timeout_seconds: int = 30
-
-
-@dataclass(slots=True)
-class Shared:
-    """What all nodes of a daemon share. jitter gives random numbers of 0..99."""
-
-    budgets: Budgets
-    switch: Switch
-    outages: Outages
-    rows: Iterator[int]
-    jitter: Callable[[], int]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened since the last look, for metrics and watchers; never needed for money."""
-
-    changed: list[Stream] = field(default_factory=list)
-    ended: list[Payment] = field(default_factory=list)
-    late: list[Payment] = field(default_factory=list)
-    skipped: list[tuple[Stream, int]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.ended or self.changed or self.late or self.skipped)
 
 
 class Book:
@@ -221,14 +187,14 @@ class Book:
         return due
 
     def _pay(self, stream: Stream, due_ns: int, now_ns: int, facts: Facts) -> Payment | None:
-        own = self.budgets.own(stream, now_ns)
+        levels = Levels(self.budgets.own(stream, now_ns), self.budgets.of_key(stream.api_key, now_ns), self.budgets.spend_limit.limit_msat)
+        if stream.reason is Reason.KEY_BUDGET_SPENT and not short(stream, levels.key):
+            self.enter(stream, StreamState.ACTIVE, Reason.NONE, now_ns, facts)
         probe = stream.state is StreamState.STALLED
         outages = (self.outages, self.shared.outages)
-        bought = buy(
-            stream, now_ns, probe, cap_msat(stream, self.largest_spendable_msat), None if own is None else own.room_msat(), outages
-        )
+        bought = buy_within(stream, now_ns, probe, cap_msat(stream, self.largest_spendable_msat), levels, outages)
         if isinstance(bought, Nothing):
-            self._nothing(stream, bought, own, now_ns, facts)
+            self._nothing(stream, bought, levels, now_ns, facts)
             return None
         fee_limit = fee_limit_msat(bought.amount_msat, stream.terms.fee_floor_msat, stream.terms.fee_limit_ppm)
         if not self._within_spend_limit(bought.amount_msat + fee_limit, now_ns, facts):
@@ -251,7 +217,7 @@ class Book:
         payment = Payment(
             next(self.shared.rows), stream.id, stream.key, seq, self.node, stream.terms.destination, payment_hash, bought.amount_msat,
             fee_limit, self.limits.cltv_limit, self.limits.timeout_seconds, records, due_ns, now_ns,
-            bought.until_ns, bought.skip_ns, bought.skip_msat, probe, 0, 0,
+            bought.until_ns, bought.skip_ns, bought.skip_msat, probe, 0, 0, stream.api_key,
         )  # fmt: skip
         payment.preimage = preimage
         self.budgets.stamp(payment)
@@ -287,9 +253,11 @@ class Book:
         self.slots.take(payment)
 
     def single(self, order: Single, now_ns: int, facts: Facts) -> Payment | None:
-        """Plan one payment that belongs to no stream; None if the spend limit does not allow it."""
+        """Plan one payment that belongs to no stream; None if the budget of its key or the spend limit does not allow it."""
         amount_msat, fee_limit = order.amount_msat, order.fee_limit_msat
-        if not self.shared.switch.sending or not self._within_spend_limit(amount_msat + fee_limit, now_ns, facts):
+        if not self.shared.switch.sending or self.budgets.key_shortage(order.api_key, amount_msat + fee_limit, now_ns):
+            return None
+        if not self._within_spend_limit(amount_msat + fee_limit, now_ns, facts):
             return None
         payment_hash, own, preimage = order.payment_hash, b"", b""
         if not order.payment_request:
@@ -297,6 +265,7 @@ class Book:
         payment = Payment(
             next(self.shared.rows), order.owner, 0, 0, self.node, order.destination, payment_hash, amount_msat, fee_limit,
             self.limits.cltv_limit, self.limits.timeout_seconds, order.records or own, now_ns, now_ns, 0, 0, 0, False, 0, 0,
+            order.api_key,
         )  # fmt: skip
         payment.payment_request, payment.preimage = order.payment_request, preimage
         self.budgets.stamp(payment)
@@ -314,23 +283,35 @@ class Book:
         self.shared.outages.begin(Halt.SPEND_LIMIT, now_ns, facts)
         return False
 
-    def _nothing(self, stream: Stream, why: Nothing, own: Budget | None, now_ns: int, facts: Facts) -> None:
-        end_time = stream.terms.end_time_ns
+    def _nothing(self, stream: Stream, why: Nothing, levels: Levels, now_ns: int, facts: Facts) -> None:
+        end_time, own = stream.terms.end_time_ns, levels.own
         if why is Nothing.ENDED and end_time is not None:
             if now_ns < end_time:
                 self._wheel.schedule(stream.key, end_time)
             elif stream.open_payments == 0:
                 self.close(stream, StreamState.COMPLETED, Reason.END_TIME, now_ns, facts)
+        elif levels.key is not None and short(stream, levels.key) and not short(stream, own):
+            self._key_spent(stream, levels.key, now_ns, facts)
         elif own is not None and own.period_ns is not None:
             self.stall(stream, Reason.BUDGET_PERIOD, own.end_ns() or now_ns, now_ns, facts)
         elif stream.open_payments == 0:
             self.close(stream, StreamState.COMPLETED, Reason.BUDGET_SPENT, now_ns, facts)
 
+    def _key_spent(self, stream: Stream, key: Budget, now_ns: int, facts: Facts) -> None:
+        """Wait for the budget of its key: for what is reserved and may come back, then for its renewal; a total ends the stream."""
+        again = [moment for moment in (key.end_ns(), now_ns + KEY_RECHECK_NS if key.reserved_msat else None) if moment is not None]
+        if not again:
+            self.close(stream, StreamState.COMPLETED, Reason.KEY_BUDGET_SPENT, now_ns, facts)
+        elif stream.reason is Reason.KEY_BUDGET_SPENT:
+            self._wheel.schedule(stream.key, min(again))
+        else:
+            self.stall(stream, Reason.KEY_BUDGET_SPENT, min(again), now_ns, facts)
+
     # -- states -------------------------------------------------------------------------------
 
     def enter(self, stream: Stream, state: StreamState, reason: Reason, now_ns: int, facts: Facts) -> None:
         """Change the state of stream, with its reason and time."""
-        if stream.reason is Reason.BUDGET_PERIOD and state is StreamState.ACTIVE:
+        if stream.reason in BUDGETS and state is StreamState.ACTIVE:
             stream.account.failing_until_ns = now_ns
             stream.account.next_attempt_ns = 0
         stream.state, stream.reason, stream.state_time_ns = state, reason, now_ns

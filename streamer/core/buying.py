@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from streamer.core.ledger import largest_amount_msat
+from streamer.core.ledger import Budget, fee_limit_msat, largest_amount_msat
 from streamer.core.outages import Outages, union_ns
 from streamer.core.schedule import buy_until_ns, moment_ns, price_msat, remove_time
 from streamer.core.streamtime import covered_ns, end_ns, origin_ns, stream_now_ns
@@ -96,6 +96,45 @@ def buy(
     if amount != wanted:
         until = moment_ns(segments, paid + amount)
     return Purchase(amount, until, skip, skip_msat, segments)
+
+
+@dataclass(slots=True, frozen=True)
+class Levels:
+    """What bounds the money of one payment: the stream's budget, its API key's, and the whole of the daemon's spend limit."""
+
+    own: Budget | None
+    key: Budget | None
+    spend_limit_msat: int
+
+
+def buy_within(
+    stream: Stream, now_ns: int, probe: bool, cap_msat: int | None, levels: Levels, outages: tuple[Outages, ...]
+) -> Purchase | Nothing:
+    """What to buy at now_ns within all levels: buy, with the room of the API key as another bound of the amount.
+
+    A payment that not even a fresh period of the spend limit holds is made smaller: it would stop sending at every start.
+    """
+    terms, room_msat = stream.terms, None if levels.own is None else levels.own.room_msat()
+    if levels.key is not None:
+        most = largest_amount_msat(levels.key.room_msat(), terms.fee_floor_msat, terms.fee_limit_ppm)
+        cap_msat = most if cap_msat is None else min(cap_msat, most)
+    bought = buy(stream, now_ns, probe, cap_msat, room_msat, outages)
+    whole = levels.spend_limit_msat
+    if (
+        isinstance(bought, Nothing)
+        or bought.amount_msat + fee_limit_msat(bought.amount_msat, terms.fee_floor_msat, terms.fee_limit_ppm) <= whole
+    ):
+        return bought
+    most = max(terms.min_payment_msat, largest_amount_msat(whole, terms.fee_floor_msat, terms.fee_limit_ppm))
+    return buy(stream, now_ns, probe, most if cap_msat is None else min(cap_msat, most), room_msat, outages)
+
+
+def short(stream: Stream, budget: Budget | None) -> bool:
+    """Whether not even the minimum payment of stream fits into budget; never if there is none."""
+    terms = stream.terms
+    return (
+        budget is not None and largest_amount_msat(budget.room_msat(), terms.fee_floor_msat, terms.fee_limit_ppm) < terms.min_payment_msat
+    )
 
 
 def _bounded(wanted: int, left: int | None, cap: int | None, room: int | None, stream: Stream) -> int:

@@ -14,9 +14,9 @@ from streamer.model import ENDED, Facts, Segment, Stream, StreamState, Terms
 from streamer.reasons import Reason
 
 
-def new_stream(stream_id: str, key: int, terms: Terms, now_ns: int) -> Stream:
+def new_stream(stream_id: str, key: int, terms: Terms, now_ns: int, api_key: int = 0) -> Stream:
     """A stream that has not begun; nothing is durable or scheduled yet."""
-    stream = Stream(stream_id, key, terms, now_ns, StreamState.PENDING, Reason.NONE, now_ns)
+    stream = Stream(stream_id, key, terms, now_ns, StreamState.PENDING, Reason.NONE, now_ns, api_key=api_key)
     stream.segments = [Segment(0, 0, terms.rate)]
     stream.expire_time_ns = _expire_time_ns(terms, now_ns)
     return stream

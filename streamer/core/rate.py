@@ -9,14 +9,14 @@ from streamer.money import SECOND_NS
 
 
 class Bucket:
-    """At most per_second tokens a second, with a burst of a tenth of that (at least 1).
+    """At most per_second tokens a second, with a burst of a tenth of that (at least 1) unless another is given.
 
     Pure: the caller tells the time. The small burst spreads a backlog out instead of firing it.
     """
 
-    def __init__(self, per_second: int) -> None:
+    def __init__(self, per_second: int, burst: int | None = None) -> None:
         self._step_ns = -(-SECOND_NS // per_second)
-        self._burst = max(1, per_second // 10)
+        self._burst = max(1, per_second // 10) if burst is None else burst
         self._empty_until_ns = 0
 
     def available(self, now_ns: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from streamer.service.keyring import Keyring
+from streamer.service.keys import Keys
 from streamer.service.payments import Payments
 from streamer.service.seams import Surroundings
 from streamer.service.sending import Sending
 from streamer.service.streams import Streams
 
-__all__ = ["Service", "Surroundings"]
+__all__ = ["Keyring", "Service", "Surroundings"]
 
 
 class Service:
@@ -17,3 +19,4 @@ class Service:
         self.streams = Streams(around)
         self.payments = Payments(around)
         self.sending = Sending(around)
+        self.keys = Keys(around)

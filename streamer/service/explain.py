@@ -20,6 +20,7 @@ _WHY = {
     Reason.NO_SLOTS: "all HTLC slots of the channels are taken",
     Reason.RECEIVER_HOLDS: "the receiver keeps payments open without settling them",
     Reason.BUDGET_PERIOD: "the budget of this period is spent",
+    Reason.KEY_BUDGET_SPENT: "the budget of its API key is spent",
 }
 
 
@@ -49,6 +50,8 @@ def _paused(stream: Stream, since: str) -> str:
     how = f"`streamer stream resume {stream.id}` goes on"
     if stream.reason is Reason.TTL_EXPIRED:
         return f"paused {since}, because nobody renewed it in time (ttl); {how}"
+    if stream.reason is Reason.KEY_REVOKED:
+        return f"paused {since}, because its API key was revoked or has expired; cancel it, and open another with a key that is good"
     return f"paused {since}; {how}"
 
 
@@ -57,6 +60,8 @@ def _stalled(stream: Stream, since: str, now_ns: int) -> str:
     wait = stream.account.next_attempt_ns - now_ns
     if stream.reason is Reason.BUDGET_PERIOD:
         return f"waits {since}: {why}; goes on in {_span(wait)}, or raise it with `streamer stream set {stream.id} --budget …`"
+    if stream.reason is Reason.KEY_BUDGET_SPENT:
+        return f"waits {since}: {why}; goes on when it renews, or when money that is reserved comes back"
     if stream.reason is Reason.IN_DOUBT:
         return f"stalled {since}: {why}; `streamer payment list --in-doubt` shows them"
     words = f" ({stream.last_failure})" if stream.last_failure else ""

@@ -14,13 +14,14 @@ from streamer.core.payment import Event
 from streamer.core.streamtime import origin_ns
 from streamer.engine import Engine
 from streamer.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request, Single
+from streamer.model import Answer, ApiKey, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request, Single
 from streamer.money import MAX_MSAT, format_duration
 from streamer.nodes.keysend import encode_records
 from streamer.reasons import Halt
 from streamer.service.filters import PaymentFilter, page_size, page_start, parse_payment_filter
 from streamer.service.once import Once
 from streamer.service.orders import PaymentOrder, digest
+from streamer.service.permission import owns, request_id_of, request_name, require_affordable, require_may_pay
 from streamer.service.reports import PaymentReport
 from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import check_amount, check_destination, check_records, check_request_id
@@ -40,18 +41,18 @@ class Payments:
         self._creating = Once()
         self._waiting: set[asyncio.Task[Any]] = set()
 
-    async def create(self, order: PaymentOrder, request_id: str, patience_seconds: float) -> PaymentReport:
-        """Send one keysend, once per request_id; wait for its end no longer than patience.
+    async def create(self, caller: ApiKey, order: PaymentOrder, request_id: str, patience_seconds: float) -> PaymentReport:
+        """Send one keysend, once per request_id of a caller; wait for its end no longer than patience.
 
-        Raises InvalidArgument, AlreadyExists, Unavailable, FailedPrecondition, ResourceExhausted.
+        Raises InvalidArgument, AlreadyExists, Unavailable, FailedPrecondition, ResourceExhausted, PermissionDenied.
         """
         if not request_id:
             raise InvalidArgument("request_id is missing: without it a retry would pay again")
         check_request_id(request_id)
-        asked = Request(request_id, "", digest(order))
-        async with self._creating.only(request_id):
-            known = await self._around.store.request(request_id)
-            payment = await self._send(order, asked, patience_seconds) if known is None else await self._known(asked, known)
+        asked = Request(request_name(caller, request_id), "", digest(order))
+        async with self._creating.only(asked.request_id):
+            known = await self._around.store.request(asked.request_id)
+            payment = await self._send(caller, order, asked, patience_seconds) if known is None else await self._known(caller, asked, known)
         if payment.open and known is not None:
             await self._wait(self._around.engine_for(payment.node).wait_for(payment), patience_seconds)
         report = report_payment(self._around, payment)
@@ -59,7 +60,7 @@ class Payments:
             return replace(report, preimage=self._around.preimage(payment.owner))
         return report
 
-    async def _send(self, order: PaymentOrder, asked: Request, patience_seconds: float) -> Payment:
+    async def _send(self, caller: ApiKey, order: PaymentOrder, asked: Request, patience_seconds: float) -> Payment:
         engine, settings = self._around.engine_for(order.node), self._around.settings
         check_destination(order.destination, own_pubkey(engine))
         check_amount("amount_msat", order.amount_msat, settings.min_payment_msat)
@@ -69,16 +70,18 @@ class Payments:
             fee_limit = fee_limit_msat(order.amount_msat, settings.fee_floor_msat, settings.fee_limit_ppm)
         if not 1 <= fee_limit <= MAX_MSAT:
             raise InvalidArgument(f"fee_limit_msat is {fee_limit}: at least 1, for lnd reads 0 as free routes only")
+        require_may_pay(caller, order.destination, self._around.clock.now_ns())
+        require_affordable(order.amount_msat, fee_limit, caller, self._around.shared.budgets.spend_limit.limit_msat)
         owner = "pay_" + secrets.token_hex(ID_BYTES)
         facts = Facts(requests=[replace(asked, resource_id=owner)])
         records = encode_records(order.records)
-        paying = engine.pay(Single(owner, order.destination, order.amount_msat, fee_limit, records), facts)
+        paying = engine.pay(Single(owner, order.destination, order.amount_msat, fee_limit, records, api_key=caller.number), facts)
         paid = await self._wait(paying, max(patience_seconds, LEAST_PATIENCE_SECONDS))
         if paid is not None:
             return paid
         # Commits keep their order: when this one is durable, so is the intent.
         await self._around.store.append(Facts(spends=[self._around.shared.budgets.spend()]))
-        return await self._find(owner)
+        return await self._find(caller, owner)
 
     async def _wait(self, waiting: Coroutine[Any, Any, T], patience_seconds: float) -> T | None:
         """Its result, or None when patience ends first; what goes on is not cancelled."""
@@ -93,27 +96,28 @@ class Payments:
         if not task.cancelled():
             task.exception()
 
-    async def _known(self, asked: Request, known: tuple[str, bytes]) -> Payment:
+    async def _known(self, caller: ApiKey, asked: Request, known: tuple[str, bytes]) -> Payment:
         if known[1] != asked.digest:
             raise AlreadyExists(
-                f"request_id {asked.request_id!r} was used for {known[0]}, with other content: take a new request_id for a new payment"
+                f"request_id {request_id_of(asked.request_id)!r} was used for {known[0]}, with other content:"
+                " take a new request_id for a new payment"
             )
-        return await self._find(known[0])
+        return await self._find(caller, known[0])
 
-    async def get(self, payment_id: str) -> PaymentReport:
-        """One payment. Raises InvalidArgument, NotFound."""
-        return report_payment(self._around, await self._find(payment_id))
+    async def get(self, caller: ApiKey, payment_id: str) -> PaymentReport:
+        """One payment. Raises InvalidArgument, NotFound, for another key's payment too."""
+        return report_payment(self._around, await self._find(caller, payment_id))
 
-    async def page(self, filter_text: str, size: int, token: str) -> tuple[list[PaymentReport], str]:
-        """A page of payments, newest first, and the token of the next page (empty: this is the last)."""
+    async def page(self, caller: ApiKey, filter_text: str, size: int, token: str) -> tuple[list[PaymentReport], str]:
+        """A page of the caller's payments, newest first, and the token of the next page (empty: this is the last)."""
         wanted, limit, below = parse_payment_filter(filter_text), page_size(size), page_start(token)
-        found = self._doubtful(wanted, below) if wanted.in_doubt else await self._stored(wanted, below, limit + 1)
+        found = self._doubtful(caller, wanted, below) if wanted.in_doubt else await self._stored(caller, wanted, below, limit + 1)
         more = len(found) > limit
         return [report_payment(self._around, payment) for payment in found[:limit]], str(found[limit - 1].row) if more else ""
 
-    async def write_off(self, payment_id: str) -> PaymentReport:
+    async def write_off(self, caller: ApiKey, payment_id: str) -> PaymentReport:
         """Count an open payment as paid: only one whose end the node cannot tell."""
-        payment = await self._find(payment_id)
+        payment = await self._find(caller, payment_id)
         if payment.state is PaymentState.WRITTEN_OFF:
             return report_payment(self._around, payment)
         if not payment.open:
@@ -126,30 +130,32 @@ class Payments:
             raise FailedPrecondition(f"{payment_id} may still end by itself: it can be written off {wait} after it began")
         facts = Facts()
         ends.resolve(engine.book, payment, Event.WRITE_OFF, Answer(Kind.LOST, message="written off by a person"), now_ns, facts)
-        facts.spends.append(self._around.shared.budgets.spend())
+        facts.spends += self._around.shared.budgets.spends()
         await self._around.store.append(facts)
         engine.wake()
         return report_payment(self._around, payment)
 
-    def _doubtful(self, wanted: PaymentFilter, below: int) -> list[Payment]:
+    def _doubtful(self, caller: ApiKey, wanted: PaymentFilter, below: int) -> list[Payment]:
         open_ones = [payment for engine in self._around.engines.values() for payment in engine.book.slots.doubtful.values()]
-        rows = [payment for payment in open_ones if wanted.matches(payment, True) and (not below or payment.row < below)]
+        rows = [
+            payment
+            for payment in open_ones
+            if owns(caller, payment.api_key) and wanted.matches(payment, True) and (not below or payment.row < below)
+        ]
         return sorted(rows, key=lambda payment: -payment.row)
 
-    async def _stored(self, wanted: PaymentFilter, below: int, limit: int) -> list[Payment]:
-        query = PaymentQuery(wanted.owner, wanted.node, wanted.states, below, limit)
+    async def _stored(self, caller: ApiKey, wanted: PaymentFilter, below: int, limit: int) -> list[Payment]:
+        query = PaymentQuery(wanted.owner, wanted.node, wanted.states, below, limit, api_key=0 if caller.admin else caller.number)
         return [live(self._around, payment) for payment in await self._around.store.payments(query)]
 
-    async def _find(self, payment_id: str) -> Payment:
+    async def _find(self, caller: ApiKey, payment_id: str) -> Payment:
         owner, dot, number = payment_id.partition(".")
         if not owner.startswith(("st_", "pay_")) or (dot and not number.isdecimal()) or bool(dot) != owner.startswith("st_"):
             raise InvalidArgument(f"{payment_id!r} is no payment's id: they look like st_….7, or pay_… for a single one")
         seq = int(number or 0)
-        for payment in _open_payments(self._around):
-            if payment.owner == owner and payment.seq == seq:
-                return payment
-        found = await self._around.store.payment(owner, seq)
-        if found is None:
+        now_open = (payment for payment in _open_payments(self._around) if payment.owner == owner and payment.seq == seq)
+        found = next(now_open, None) or await self._around.store.payment(owner, seq)
+        if found is None or not owns(caller, found.api_key):
             raise NotFound(f"no payment {payment_id}: `streamer payment list` shows those there are")
         return found
 

@@ -35,6 +35,7 @@ class StreamReport:
     explanation: str = ""
     last_payment: PaymentReport | None = None
     forecast: Forecast | None = None
+    key_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from streamer.money import SECOND_NS
 from streamer.ports import Clock, Store
 from streamer.reasons import Halt
 from streamer.service.forecast import payments_per_second
+from streamer.service.keyring import Keyring
 from streamer.service.reports import Events, Totals
 from streamer.settings import StreamSettings
 
@@ -41,6 +42,7 @@ class Surroundings:
     totals: Callable[[], Totals]
     replay: Callable[[], None]
     start_time_ns: int
+    keys: Keyring
     _wanted: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def engine_for(self, node: str) -> Engine:

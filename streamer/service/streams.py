@@ -16,13 +16,23 @@ from streamer.core.ledger import fee_limit_msat
 from streamer.core.streamtime import covered_ns, origin_ns, paid_until_ns
 from streamer.engine import Engine
 from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, StreamerError
-from streamer.model import ENDED, Facts, PaymentQuery, Request, Stream
+from streamer.model import ENDED, ApiKey, Facts, PaymentQuery, Request, Stream, Terms
 from streamer.service.explain import explain
 from streamer.service.filters import StreamFilter, page_size, page_start, parse_stream_filter
 from streamer.service.forecast import forecast, payments_per_second
 from streamer.service.once import Once
 from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
 from streamer.service.payments import live, report_payment
+from streamer.service.permission import (
+    owns,
+    request_id_of,
+    request_name,
+    require_affordable_stream,
+    require_another_stream,
+    require_live,
+    require_may_pay,
+    require_not_revoked,
+)
 from streamer.service.reports import Event, PaymentReport, StreamReport
 from streamer.service.seams import Surroundings, own_pubkey, problem_of
 from streamer.service.terms import changed_terms, check_request_id, default_payment_interval_ns, order_of, terms_of
@@ -45,29 +55,38 @@ class Streams:
 
     # -- open ---------------------------------------------------------------------------------
 
-    async def create(self, order: StreamOrder, request_id: str, validate_only: bool) -> StreamReport:
-        """Open a stream, once per request_id; validate_only: forecast it and create nothing."""
+    async def create(self, caller: ApiKey, order: StreamOrder, request_id: str, validate_only: bool) -> StreamReport:
+        """Open a stream, once per request_id of a caller; validate_only: forecast it and create nothing."""
         check_request_id(request_id)
         engine = self._around.engine_for(order.node)
         if validate_only:
-            return await self._forecast(order, engine)
+            return await self._forecast(caller, order, engine)
         if not request_id:
-            return await self._open(order, engine, None)
-        asked = Request(request_id, "", digest(order))
-        async with self._opening.only(request_id):
-            known = await self._around.store.request(request_id)
+            return await self._open(caller, order, engine, None)
+        asked = Request(request_name(caller, request_id), "", digest(order))
+        async with self._opening.only(asked.request_id):
+            known = await self._around.store.request(asked.request_id)
             if known is None:
-                return await self._open(order, engine, asked)
+                return await self._open(caller, order, engine, asked)
         require_same(asked, known)
-        return await self.get(known[0])
+        return await self.get(caller, known[0])
 
-    async def _open(self, order: StreamOrder, engine: Engine, asked: Request | None) -> StreamReport:
+    def _allowed_terms(self, caller: ApiKey, order: StreamOrder, engine: Engine, now_ns: int) -> Terms:
+        around = self._around
+        terms = terms_of(order, now_ns, around.settings, engine.name, own_pubkey(engine))
+        require_may_pay(caller, terms.destination, now_ns)
+        require_affordable_stream(terms, caller, around.shared.budgets.spend_limit.limit_msat)
+        require_another_stream(caller, self._newest_first())
+        return terms
+
+    async def _open(self, caller: ApiKey, order: StreamOrder, engine: Engine, asked: Request | None) -> StreamReport:
         around = self._around
         now_ns = around.clock.now_ns()
-        terms = terms_of(order, now_ns, around.settings, engine.name, own_pubkey(engine))
+        terms = self._allowed_terms(caller, order, engine, now_ns)
         self._require_room()
         facts = Facts()
-        stream = lifecycle.new_stream("st_" + secrets.token_hex(ID_BYTES), next(around.stream_keys), terms, now_ns)
+        stream_id, key = "st_" + secrets.token_hex(ID_BYTES), next(around.stream_keys)
+        stream = lifecycle.new_stream(stream_id, key, terms, now_ns, caller.number)
         lifecycle.open_stream(engine.book, stream, now_ns, facts)
         if asked is not None:
             facts.requests.append(replace(asked, resource_id=stream.id))
@@ -75,9 +94,9 @@ class Streams:
         engine.wake()
         return replace(self._report(stream), forecast=self._forecast_of(stream, engine, now_ns, new=True))
 
-    async def _forecast(self, order: StreamOrder, engine: Engine) -> StreamReport:
+    async def _forecast(self, caller: ApiKey, order: StreamOrder, engine: Engine) -> StreamReport:
         now_ns = self._around.clock.now_ns()
-        terms = terms_of(order, now_ns, self._around.settings, engine.name, own_pubkey(engine))
+        terms = self._allowed_terms(caller, order, engine, now_ns)
         stream = lifecycle.new_stream("", 0, terms, now_ns)
         found = self._forecast_of(stream, engine, now_ns, new=True)
         try:
@@ -95,42 +114,43 @@ class Streams:
 
     # -- show ---------------------------------------------------------------------------------
 
-    async def get(self, stream_id: str) -> StreamReport:
-        """One stream, with forecast and last payment. Raises NotFound."""
-        engine, stream = self._find(stream_id)
+    async def get(self, caller: ApiKey, stream_id: str) -> StreamReport:
+        """One stream, with forecast and last payment. Raises NotFound, for another key's stream too."""
+        engine, stream = self._find(caller, stream_id)
         newest = await self._around.store.payments(PaymentQuery(owner=stream_id, limit=1))
         last = report_payment(self._around, live(self._around, newest[0])) if newest else None
         return replace(self._report(stream), last_payment=last, forecast=self._forecast_of(stream, engine, self._around.clock.now_ns()))
 
-    async def page(self, filter_text: str, size: int, token: str) -> tuple[list[StreamReport], str]:
-        """A page of streams, newest first, and the token of the next page (empty: this is the last)."""
+    async def page(self, caller: ApiKey, filter_text: str, size: int, token: str) -> tuple[list[StreamReport], str]:
+        """A page of the caller's streams, newest first, and the token of the next page (empty: this is the last)."""
         wanted, limit, below = parse_stream_filter(filter_text), page_size(size), page_start(token)
         found: list[Stream] = []
         for number, stream in enumerate(self._newest_first()):
             if number % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
-            if (not below or stream.key < below) and wanted.matches(stream):
+            if (not below or stream.key < below) and owns(caller, stream.api_key) and wanted.matches(stream):
                 found.append(stream)
                 if len(found) > limit:
                     break
         more = len(found) > limit
         return [self._report(stream) for stream in found[:limit]], str(found[limit - 1].key) if more else ""
 
-    def watch(self, filter_text: str) -> AsyncIterator[tuple[Event, StreamReport, PaymentReport | None]]:
-        """Events of matching streams from now on. Raises InvalidArgument, ResourceExhausted."""
-        return self._watched(parse_stream_filter(filter_text), self._around.events.watch())
+    def watch(self, caller: ApiKey, filter_text: str) -> AsyncIterator[tuple[Event, StreamReport, PaymentReport | None]]:
+        """Events of the caller's matching streams from now on. Raises InvalidArgument, ResourceExhausted."""
+        return self._watched(caller, parse_stream_filter(filter_text), self._around.events.watch())
 
     async def _watched(
-        self, wanted: StreamFilter, events: AsyncIterator[Event]
+        self, caller: ApiKey, wanted: StreamFilter, events: AsyncIterator[Event]
     ) -> AsyncIterator[tuple[Event, StreamReport, PaymentReport | None]]:
         async for event in events:
-            if wanted.matches(event.stream):
+            require_live(caller, self._around.clock.now_ns())
+            if owns(caller, event.stream.api_key) and wanted.matches(event.stream):
                 payment = None if event.payment is None else report_payment(self._around, event.payment)
                 yield event, self._report(event.stream), payment
 
     # -- change -------------------------------------------------------------------------------
 
-    async def update(self, stream_id: str, order: StreamOrder, paths: frozenset[str]) -> StreamReport:
+    async def update(self, caller: ApiKey, stream_id: str, order: StreamOrder, paths: frozenset[str]) -> StreamReport:
         """Replace what paths name; a derived payment_interval follows a new rate."""
         settings = self._around.settings
 
@@ -141,49 +161,59 @@ class Streams:
                 if rate.payment_interval_ns == default_payment_interval_ns(rate.amount_msat, rate.interval_ns, settings):
                     replaced["payment_interval_ns"] = None
             terms = changed_terms(stream.terms, replace(order_of(stream.terms), **replaced), now_ns, settings)
+            require_may_pay(caller, terms.destination, now_ns)
+            owner, limit = self._around.keys.of(stream.api_key), self._around.shared.budgets.spend_limit.limit_msat
+            require_affordable_stream(terms, owner, limit)
             lifecycle.change(engine.book, stream, terms, now_ns, facts)
 
-        return await self._act(stream_id, change)
+        return await self._act(caller, stream_id, change)
 
-    async def pause(self, stream_id: str) -> StreamReport:
+    async def pause(self, caller: ApiKey, stream_id: str) -> StreamReport:
         """Stop buying; pausing a paused stream changes nothing."""
-        return await self._act(stream_id, lambda engine, stream, now_ns, facts: lifecycle.pause(engine.book, stream, now_ns, facts))
+        return await self._act(caller, stream_id, lambda engine, stream, now_ns, facts: lifecycle.pause(engine.book, stream, now_ns, facts))
 
-    async def resume(self, stream_id: str) -> StreamReport:
-        """Go on; for a STALLED stream: try now."""
-        return await self._act(stream_id, lambda engine, stream, now_ns, facts: lifecycle.resume(engine.book, stream, now_ns, facts))
+    async def resume(self, caller: ApiKey, stream_id: str) -> StreamReport:
+        """Go on; for a STALLED stream: try now. Raises FailedPrecondition if its key has ended."""
 
-    async def cancel(self, stream_id: str) -> StreamReport:
+        def act(engine: Engine, stream: Stream, now_ns: int, facts: Facts) -> None:
+            require_not_revoked(self._around.keys.of(stream.api_key), stream)
+            lifecycle.resume(engine.book, stream, now_ns, facts)
+
+        return await self._act(caller, stream_id, act)
+
+    async def cancel(self, caller: ApiKey, stream_id: str) -> StreamReport:
         """Stop for good; cancelling an ended stream changes nothing."""
-        return await self._act(stream_id, lambda engine, stream, now_ns, facts: lifecycle.cancel(engine.book, stream, now_ns, facts))
+        return await self._act(
+            caller, stream_id, lambda engine, stream, now_ns, facts: lifecycle.cancel(engine.book, stream, now_ns, facts)
+        )
 
-    async def renew(self, filter_text: str) -> int:
-        """Put expire_time of every matching stream that has a ttl ahead; how many there were."""
+    async def renew(self, caller: ApiKey, filter_text: str) -> int:
+        """Put expire_time of every matching stream of the caller that has a ttl ahead; how many there were."""
         wanted, now_ns, facts, renewed = parse_stream_filter(filter_text), self._around.clock.now_ns(), Facts(), 0
         for engine in self._around.engines.values():
             for stream in engine.book.streams.values():
-                if stream.terms.ttl_ns is not None and wanted.matches(stream):
+                if stream.terms.ttl_ns is not None and owns(caller, stream.api_key) and wanted.matches(stream):
                     renewed += lifecycle.renew(engine.book, stream, now_ns, facts)
             engine.wake()
         if facts:
             await self._around.store.append(facts)
         return renewed
 
-    async def _act(self, stream_id: str, act: Act) -> StreamReport:
-        engine, stream = self._find(stream_id)
+    async def _act(self, caller: ApiKey, stream_id: str, act: Act) -> StreamReport:
+        engine, stream = self._find(caller, stream_id)
         facts = Facts()
         act(engine, stream, self._around.clock.now_ns(), facts)
         if facts:
             await self._around.store.append(facts)
             engine.wake()
-        return await self.get(stream_id)
+        return await self.get(caller, stream_id)
 
     # -- find ---------------------------------------------------------------------------------
 
-    def _find(self, stream_id: str) -> tuple[Engine, Stream]:
+    def _find(self, caller: ApiKey, stream_id: str) -> tuple[Engine, Stream]:
         for engine in self._around.engines.values():
             stream = engine.book.streams.get(stream_id)
-            if stream is not None:
+            if stream is not None and owns(caller, stream.api_key):
                 return engine, stream
         if not stream_id.startswith("st_"):
             raise InvalidArgument(f"{stream_id!r} is no stream's id: they look like st_0123456789abcdef0123456789abcdef")
@@ -213,6 +243,7 @@ class Streams:
             owed_msat=stream.account.owed_msat,
             runway_end_ns=runway_end_ns(stream, now_ns) or 0,
             explanation=explain(stream, engine.book, problem_of(engine), now_ns),
+            key_id=self._around.keys.of(stream.api_key).id,
         )
 
 
@@ -220,7 +251,8 @@ def require_same(asked: Request, known: tuple[str, bytes]) -> None:
     """Raise AlreadyExists unless the request_id was used for the same content."""
     if known[1] != asked.digest:
         raise AlreadyExists(
-            f"request_id {asked.request_id!r} was used for {known[0]}, with other content: take a new request_id for a new request"
+            f"request_id {request_id_of(asked.request_id)!r} was used for {known[0]}, with other content:"
+            " take a new request_id for a new request"
         )
 
 

@@ -76,9 +76,11 @@ def check_records(records: tuple[Record, ...]) -> None:
 
 
 def check_request_id(request_id: str) -> None:
-    """Raise InvalidArgument if it is too long to keep."""
+    """Raise InvalidArgument if it is too long to keep, or has characters that separate it from the key's number."""
     if len(request_id) > MAX_REQUEST_ID_CHARS:
         raise InvalidArgument(f"request_id has {len(request_id)} characters: at most {MAX_REQUEST_ID_CHARS}")
+    if any(letter < " " for letter in request_id):
+        raise InvalidArgument("request_id has control characters: letters, digits and punctuation are enough")
 
 
 def default_payment_interval_ns(amount_msat: int, interval_ns: int, settings: StreamSettings) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from streamer.model import Facts, Outage, Payment
 from streamer.stores.document import stream_crc, stream_text
+from streamer.stores.keyrows import key_row
 from streamer.stores.rows import FRESH, Row, account_row, end_row, intent_row, invoice_row, plain
 
 SPEND = "spend."
@@ -21,7 +22,7 @@ PURGED_ROW = "purged_row"
 class Batch:
     """Rows by table, in the order and shape of schema.py. Not thread-safe: one thread at a time."""
 
-    __slots__ = ("accounts", "ends", "figures", "intents", "invoices", "outages", "requests", "rows", "settings", "streams")
+    __slots__ = ("accounts", "ends", "figures", "intents", "invoices", "keys", "outages", "requests", "rows", "settings", "streams")
 
     def __init__(self) -> None:
         self.intents: list[Row] = []
@@ -33,6 +34,7 @@ class Batch:
         self.outages: dict[Row, Row] = {}
         self.requests: dict[str, Row] = {}
         self.settings: dict[str, Row] = {}
+        self.keys: dict[int, Row] = {}
         self.rows = 0
 
     def add(self, facts: Facts, last_index: dict[str, int]) -> None:
@@ -52,7 +54,7 @@ class Batch:
         for spend in facts.spends:
             name = SPEND + spend.scope
             self.figures[name] = (name, spend.period_start_ns, spend.spent_msat)
-        if facts.streams or facts.outages or facts.requests or facts.settings:
+        if facts.streams or facts.outages or facts.requests or facts.settings or facts.keys:
             self._seldom(facts)
 
     def _intent(self, payment: Payment, last_index: dict[str, int]) -> None:
@@ -71,7 +73,7 @@ class Batch:
         self.figures[name] = (name, 0, payment.index)
 
     def _seldom(self, facts: Facts) -> None:
-        self.rows += len(facts.streams) + len(facts.outages) + len(facts.requests) + len(facts.settings)
+        self.rows += len(facts.streams) + len(facts.outages) + len(facts.requests) + len(facts.settings) + len(facts.keys)
         for stream in facts.streams:
             text = stream_text(stream)
             self.streams[stream.key] = (stream.key, stream.id, stream.state.value, text, stream_crc(stream.id, text))
@@ -84,6 +86,8 @@ class Batch:
             self.requests.setdefault(name, (name, request.resource_id, request.digest))
         for name, value in facts.settings:
             self.settings[name] = (plain(name), plain(value))
+        for key in facts.keys:
+            self.keys[key.number] = key_row(key)
 
 
 def outage_row(outage: Outage) -> Row:

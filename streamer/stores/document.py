@@ -36,6 +36,7 @@ def stream_text(stream: Stream) -> str:
             "dropped_msat": stream.dropped_msat,
             "last_failure": stream.last_failure,
             "ends_as": None if stream.ends_as is None else stream.ends_as.value,
+            "api_key": stream.api_key,
         }
     )
 
@@ -67,6 +68,7 @@ def stream_from(key: int, stream_id: str, text: str, account: Account) -> Stream
         dropped_msat=_whole(read["dropped_msat"]),
         last_failure=read["last_failure"],
         ends_as=None if ends_as is None else StreamState(ends_as),
+        api_key=_whole(read.get("api_key", 0)),
         account=account,
     )
 

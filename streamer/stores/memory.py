@@ -15,6 +15,7 @@ from streamer.model import OPEN, Facts, Outage, Payment, PaymentQuery, Snapshot,
 from streamer.money import DAY_NS
 from streamer.stores.batch import INDEX, SPEND, Batch
 from streamer.stores.document import stream_from
+from streamer.stores.keyrows import key_from
 from streamer.stores.reader import PAGE_ROWS
 from streamer.stores.replay import needed_since
 from streamer.stores.rows import FRESH, INTENT_WIDTH, Row, account_from, payment_from, plain, take_invoice
@@ -39,6 +40,7 @@ class _Durable:
         self.outages: dict[Row, Row] = {}
         self.requests: dict[str, Row] = {}
         self.settings: dict[str, Row] = {}
+        self.keys: dict[int, Row] = {}
         self.daily: dict[tuple[int, int], list[int]] = {}
         self.last_row = 0
         self.last_index: dict[str, int] = {}
@@ -82,6 +84,7 @@ class MemoryStore:
             last_row=kept.last_row,
             last_stream_key=max(kept.streams, default=0),
             last_index=dict(kept.last_index),
+            keys=[key_from(row) for _, row in sorted(kept.keys.items())],
         )
 
     def append(self, facts: Facts) -> asyncio.Future[None]:
@@ -120,6 +123,7 @@ class MemoryStore:
                 and (not query.states or found.state in query.states)
                 and (not query.payment_hash or (row in self._durable.invoices and found.payment_hash == query.payment_hash))
                 and (not query.payment_request or found.payment_request == plain(query.payment_request))
+                and (not query.api_key or found.api_key == query.api_key)
             ):
                 page.append(found)
         return page
@@ -205,6 +209,7 @@ class MemoryStore:
         kept.outages.update(batch.outages)
         kept.requests = batch.requests | kept.requests if batch.requests else kept.requests
         kept.settings.update(batch.settings)
+        kept.keys.update(batch.keys)
         for name, row in batch.figures.items():
             if name.startswith(INDEX):
                 kept.last_index[name[len(INDEX) :]] = row[2]

@@ -129,6 +129,9 @@ def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[P
     if query.states:
         where.append(f"p.state IN ({','.join('?' * len(query.states))})")
         values += [state.value for state in query.states]
+    if query.api_key:
+        where.append("p.api_key=? AND p.api_key>0")
+        values.append(query.api_key)
     if query.before_row:
         where.append("p.row<?")
         values.append(query.before_row)

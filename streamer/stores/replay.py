@@ -12,16 +12,17 @@ import sqlite3
 from typing import Any
 
 from streamer.errors import StoreRefused
-from streamer.model import ENDED, Outage, Payment, Snapshot, Spend, Stream
+from streamer.model import ENDED, ApiKey, Outage, Payment, Snapshot, Spend, Stream
 from streamer.stores.batch import INDEX, PURGED_ROW, SPEND
 from streamer.stores.document import stream_crc, stream_from
+from streamer.stores.keyrows import key_from
 from streamer.stores.rows import account_from, payment_from, take_invoice
 from streamer.stores.schema import ACCOUNT_COLUMNS, ACCOUNT_PROOF, END_COLUMNS, INTENT_COLUMNS, OPEN_STATES, PAYMENT_PROOF, PAYMENT_TYPES
 
 CHECKED_BYTES = 1 << 30
 """Up to this size the whole file is checked at start; above it all tables but the payments (bench/store.py has the speed)."""
 
-_ALWAYS = ("meta", "invoice_payments", "streams", "accounts", "figures", "outages", "requests", "settings")
+_ALWAYS = ("meta", "invoice_payments", "streams", "accounts", "figures", "outages", "requests", "settings", "api_keys")
 
 
 def refused(path: str, what: str) -> StoreRefused:
@@ -37,6 +38,8 @@ def replay(connection: sqlite3.Connection, path: str, size_bytes: int) -> Snapsh
     _structure(connection, path, size_bytes)
     streams = _streams(connection, path)
     payments = _open_payments(connection, path, {stream.key: stream for stream in streams})
+    keys = _keys(connection, path)
+    _have_keys(streams, payments, keys, path)
     figures = {name: (since, figure) for name, since, figure in connection.execute("SELECT name,since_ns,figure FROM figures")}
     return Snapshot(
         streams=streams,
@@ -47,6 +50,7 @@ def replay(connection: sqlite3.Connection, path: str, size_bytes: int) -> Snapsh
         last_row=max(_last(connection, "SELECT max(row) FROM payments"), figures.get(PURGED_ROW, (0, 0))[1]),
         last_stream_key=_last(connection, "SELECT max(key) FROM streams"),
         last_index={name[len(INDEX) :]: row[1] for name, row in figures.items() if name.startswith(INDEX)},
+        keys=keys,
     )
 
 
@@ -155,6 +159,27 @@ def _outages(connection: sqlite3.Connection, streams: list[Stream]) -> list[Outa
         return []
     rows = connection.execute("SELECT node,cause,start_ns,end_ns FROM outages WHERE end_ns>? ORDER BY start_ns,node,cause", (since,))
     return [Outage(*row) for row in rows]
+
+
+def _keys(connection: sqlite3.Connection, path: str) -> list[ApiKey]:
+    rows = connection.execute("SELECT number,id,document,crc FROM api_keys ORDER BY number")
+    return [_key(row, path) for row in rows]
+
+
+def _have_keys(streams: list[Stream], payments: list[Payment], keys: list[ApiKey], path: str) -> None:
+    """Whoever pays for a key is bound by its budget: a key that is gone would free them."""
+    there = {0, *(key.number for key in keys)}
+    owners = [(stream.id, stream.api_key) for stream in streams] + [(payment.id, payment.api_key) for payment in payments]
+    for name, number in owners:
+        if number not in there:
+            raise refused(path, f"{name} belongs to API key {number}, which is not there")
+
+
+def _key(row: tuple[Any, ...], path: str) -> ApiKey:
+    try:
+        return key_from(row)
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise refused(path, f"API key {row[1]!r} does not parse: {problem}") from problem
 
 
 def _last(connection: sqlite3.Connection, sql: str) -> int:

@@ -48,8 +48,16 @@ def intent_row(payment: Payment) -> Row:
         1 if payment.probe else 0,
         payment.period_start_ns,
         payment.daemon_period_ns,
-        crc32(records, crc32(payment_hash, crc32(destination))),
+        _crc(destination, payment_hash, records, payment.api_key, payment.key_period_ns),
+        payment.api_key,
+        payment.key_period_ns,
     )
+
+
+def _crc(destination: bytes, payment_hash: bytes, records: bytes, api_key: int, key_period_ns: int) -> int:
+    """Of what the proof of the row does not cover; that of version 1, which had no keys, is the one without a key."""
+    crc = crc32(records, crc32(payment_hash, crc32(destination)))
+    return crc32(b"%d %d" % (api_key, key_period_ns), crc) if api_key or key_period_ns else crc
 
 
 def end_row(payment: Payment) -> Row:
@@ -124,9 +132,10 @@ def payment_from(row: Sequence[Any], stream_id: str) -> Payment:
     """
     (number, stream_key, seq, owner, node, destination, payment_hash, amount_msat, fee_limit_msat, cltv_limit,
      timeout_seconds, records, due_ns, planned_ns, bought_until_ns, skip_ns, skip_msat, probe, period_start_ns,
-     daemon_period_ns, crc, state, mark, accepted, settled_msat, fee_msat, reason, message, end_ns, index) = row  # fmt: skip
-    if crc32(records, crc32(payment_hash, crc32(destination))) != crc:
-        raise ValueError("its destination, hash or records are not those that were written")
+     daemon_period_ns, crc, api_key, key_period_ns, state, mark, accepted, settled_msat, fee_msat, reason, message,
+     end_ns, index) = row  # fmt: skip
+    if _crc(destination, payment_hash, records, api_key, key_period_ns) != crc:
+        raise ValueError("its destination, hash, records or key are not those that were written")
     return Payment(
         row=number,
         owner=stream_id if seq else owner,
@@ -148,6 +157,8 @@ def payment_from(row: Sequence[Any], stream_id: str) -> Payment:
         probe=bool(probe),
         period_start_ns=period_start_ns,
         daemon_period_ns=daemon_period_ns,
+        api_key=api_key,
+        key_period_ns=key_period_ns,
         state=PaymentState(state),
         mark=Mark(mark),
         accepted=bool(accepted),

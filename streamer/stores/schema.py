@@ -22,11 +22,12 @@ APPLICATION_ID = 0x7374726D
 PROOF_MODULUS = 4_294_967_291
 """The largest prime below 2³²: no power of two is a multiple of it, so every single bit counts."""
 
-INTENT_COLUMNS = (
+_FIRST_INTENT_COLUMNS = (
     "row", "stream_key", "seq", "owner", "node", "destination", "payment_hash", "amount_msat", "fee_limit_msat",
     "cltv_limit", "timeout_seconds", "records", "due_ns", "planned_ns", "bought_until_ns", "skip_ns", "skip_msat",
     "probe", "period_start_ns", "daemon_period_ns", "crc",
 )  # fmt: skip
+INTENT_COLUMNS = (*_FIRST_INTENT_COLUMNS, "api_key", "key_period_ns")
 END_COLUMNS = ("state", "mark", "accepted", "settled_msat", "fee_msat", "reason", "message", "end_ns", "node_index")
 ACCOUNT_COLUMNS = (
     "key", "seq", "bought_until_ns", "due_ns", "settled_msat", "fee_msat", "written_off_msat", "owed_msat",
@@ -46,7 +47,8 @@ def proof(columns: Sequence[str]) -> str:
 PAYMENT_TYPES = tuple(str if name in _TEXTS else bytes if name in _BLOBS else int for name in INTENT_COLUMNS + END_COLUMNS)
 """What sqlite3 gives for each of INTENT_COLUMNS + END_COLUMNS in a row that is whole."""
 
-PAYMENT_PROOF = proof(INTENT_COLUMNS + END_COLUMNS)
+PAYMENT_PROOF = proof(_FIRST_INTENT_COLUMNS + END_COLUMNS)
+"""Of the columns of version 1: those that came later are in crc (rows.py)."""
 ACCOUNT_PROOF = proof(ACCOUNT_COLUMNS)
 
 
@@ -69,7 +71,7 @@ _FIRST = (
     " document TEXT NOT NULL, crc INTEGER NOT NULL)",
     f"CREATE TABLE accounts (key INTEGER PRIMARY KEY, {', '.join(f'{name} INTEGER NOT NULL' for name in ACCOUNT_COLUMNS[1:])},"
     f" proof INTEGER AS ({ACCOUNT_PROOF}) STORED)",
-    f"CREATE TABLE payments ({', '.join([*map(_intent, INTENT_COLUMNS), *map(_end, END_COLUMNS)])},"
+    f"CREATE TABLE payments ({', '.join([*map(_intent, _FIRST_INTENT_COLUMNS), *map(_end, END_COLUMNS)])},"
     f" proof INTEGER AS ({PAYMENT_PROOF}) STORED)",
     "CREATE UNIQUE INDEX payments_seq ON payments (stream_key, seq) WHERE seq > 0",
     "CREATE UNIQUE INDEX payments_owner ON payments (owner) WHERE seq = 0",
@@ -93,7 +95,14 @@ _INVOICES = (
 )
 """What a payment of an invoice has beside its row in payments, which every payment pays for. The preimage is empty until it settled."""
 
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES)
+_KEYS = (
+    "ALTER TABLE payments ADD COLUMN api_key INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE payments ADD COLUMN key_period_ns INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX payments_key ON payments (api_key, row) WHERE api_key > 0",
+    "CREATE TABLE api_keys (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL, crc INTEGER NOT NULL)",
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES, _KEYS)
 
 
 def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS) -> int:

@@ -25,6 +25,13 @@ CACHED_STATEMENTS = 5 * CHUNK_ROWS
 """Prepared statements a connection keeps: every size of the four hot ones, and the seldom ones."""
 
 
+_INSERT_KEY = (
+    "INSERT INTO api_keys (number,id,document,crc) VALUES (?,?,?,?) ON CONFLICT (number) DO UPDATE"
+    " SET document=excluded.document,crc=excluded.crc"
+)
+"""Fails for an id that another number has."""
+
+
 def write(connection: sqlite3.Connection, batch: Batch) -> None:
     """Write a batch in one transaction, durable on return. Raises sqlite3.Error, or StoreFailed for an end without its intent."""
     connection.execute("BEGIN IMMEDIATE")
@@ -53,6 +60,8 @@ def _seldom(connection: sqlite3.Connection, batch: Batch) -> None:
         connection.executemany("INSERT OR IGNORE INTO requests VALUES (?,?,?)", batch.requests.values())
     if batch.settings:
         _write(connection, insert_settings, list(batch.settings.values()))
+    if batch.keys:
+        connection.executemany(_INSERT_KEY, batch.keys.values())
 
 
 def _write(connection: sqlite3.Connection, statement: Callable[[int], str], rows: Sequence[Row]) -> int:

@@ -31,7 +31,7 @@ from streamer.money import SECOND_NS
 from streamer.nodes.keysend import derive_preimage
 from streamer.observer import Telling
 from streamer.recovery import Patience
-from streamer.service import Service, Surroundings
+from streamer.service import Keyring, Service, Surroundings
 from streamer.settings import StreamSettings
 from streamer.simulator.clock import RealClock
 from streamer.simulator.drive import Simulation
@@ -73,6 +73,7 @@ async def house(
     for name in ("receiver", "other"):
         network.open_channel(payer, network.add_node(name), 100_000_000)
     replays: list[int] = []
+    ring = Keyring(SECRET)
     with Simulation(network, clock) as simulation:
         store, switch, limit = MemoryStore(), Switch(), Budget(limit_msat, 3600 * SECOND_NS, aligned=False)
         limit.begin(clock.now_ns())
@@ -104,9 +105,10 @@ async def house(
                 metrics.totals,
                 lambda: replays.append(1),
                 clock.now_ns(),
+                ring,
             )
         )
-        calls, rpcs = Calls(Keys(KEY), metrics.called), served(service)
+        calls, rpcs = Calls(Keys(KEY, ring, clock, 1_000_000), metrics.called), served(service)
         door = GrpcDoor(calls, rpcs, "127.0.0.1:0")
         server = await door.start()
         app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), cors_origins)

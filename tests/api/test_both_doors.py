@@ -69,6 +69,7 @@ ANSWERED: dict[str, list[Make]] = {
     "PaymentService/ListPayments": [lambda *_: payment_pb2.ListPaymentsRequest(page_size=5, filter="state=SETTLED")],
     "AdminService/GetStatus": [lambda *_: admin_pb2.GetStatusRequest()],
     "AdminService/StopSending": [lambda *_: admin_pb2.StopSendingRequest(drain=True)],
+    "AdminService/ListKeys": [lambda *_: admin_pb2.ListKeysRequest()],
 }
 """What answers, and answers the same when it is asked again."""
 
@@ -99,6 +100,12 @@ REFUSED: dict[str, list[Make]] = {
     "PaymentService/ListPayments": [lambda *_: payment_pb2.ListPaymentsRequest(filter="state=LOST")],
     "PaymentService/WriteOffPayment": [lambda _, __, payment: payment_pb2.WriteOffPaymentRequest(id=payment)],
     "AdminService/StartSending": [lambda *_: admin_pb2.StartSendingRequest(accept_node="zz")],
+    "AdminService/CreateKey": [
+        lambda *_: admin_pb2.CreateKeyRequest(),
+        lambda *_: admin_pb2.CreateKeyRequest(key=admin_pb2.Key(scopes=["everything"])),
+    ],
+    "AdminService/ImportKey": [lambda *_: admin_pb2.ImportKeyRequest(key=admin_pb2.Key(scopes=["admin"]), text="short")],
+    "AdminService/RevokeKey": [lambda *_: admin_pb2.RevokeKeyRequest(id="key_" + "0" * 16)],
 }
 
 VOLATILE = {"Status": ("store_free_bytes", "p99_lateness_seconds"), "Stream": ("explanation", "forecast")}

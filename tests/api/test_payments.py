@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.client import CallFailed
 from streamer.core import ends
-from streamer.model import Facts
+from streamer.model import ADMIN, Facts
 from streamer.nodes.keysend import payment_hash
 from streamer.reasons import Halt
 from streamer.service.orders import PaymentOrder, digest
@@ -105,7 +105,7 @@ def test_payments_are_listed_newest_first_in_pages_and_by_filter() -> None:
     async def test(house: House) -> None:
         singles = [(await pay(house, f"r{number}")).id for number in range(3)]
         stream = stream_pb2.Stream(destination=house.pubkey("other"), amount_msat=1_000, interval=Duration(seconds=3600))
-        events = house.service.streams.watch("")
+        events = house.service.streams.watch(ADMIN, "")
         made = await house.client.call(house.client.streams.CreateStream, stream_pb2.CreateStreamRequest(stream=stream))
         async for _, _, payment in events:
             if payment is not None:
@@ -211,7 +211,7 @@ def test_even_a_hasty_reply_means_durable() -> None:
         gate = asyncio.Event()
         house.store.commit = gate.wait
         hasty = asyncio.ensure_future(
-            house.service.payments.create(PaymentOrder(bytes.fromhex(house.pubkey("receiver")), 7_000), "hasty", 0.0)
+            house.service.payments.create(ADMIN, PaymentOrder(bytes.fromhex(house.pubkey("receiver")), 7_000), "hasty", 0.0)
         )
         done, _ = await asyncio.wait({hasty}, timeout=0.3)
         assert not done

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from streamer._proto.streamer.v1 import payment_pb2, stream_pb2
 from streamer.client import CallFailed
+from streamer.model import ADMIN
 from streamer.settings import StreamSettings
 from tests.api.house import House, in_house
 
@@ -34,7 +35,7 @@ async def get(house: House, stream_id: str) -> stream_pb2.Stream:
 
 def test_a_stream_is_opened_paid_and_shown() -> None:
     async def test(house: House) -> None:
-        events = house.service.streams.watch("")
+        events = house.service.streams.watch(ADMIN, "")
         made = await create(house, wanted(house, group="radio", labels={"app": "x"}, token="abcd"))
         assert made.id.startswith("st_")
         assert len(made.id) == 35

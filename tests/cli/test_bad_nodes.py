@@ -13,6 +13,7 @@ import pytest
 
 from streamer.config import Config
 from streamer.daemon import running
+from streamer.model import ADMIN
 from streamer.money import SECOND_NS
 from streamer.service.orders import StreamOrder
 from streamer.settings import ApiSettings, NodeSettings
@@ -89,8 +90,8 @@ def test_the_status_says_what_is_wrong(trouble: str, tmp_path: Path) -> None:
                     await asyncio.sleep(0.02)
                 assert not sending.report().nodes[0].up
                 order = StreamOrder(bytes.fromhex(network.nodes[1].pubkey), 1_000, SECOND_NS)
-                made = await daemon.service.streams.create(order, "", False)
-                shown = await daemon.service.streams.get(made.stream.id)
+                made = await daemon.service.streams.create(ADMIN, order, "", False)
+                shown = await daemon.service.streams.get(ADMIN, made.stream.id)
                 assert shown.explanation.startswith("waits for its node main: ")
                 assert says in shown.explanation
                 assert shown.stream.state == "ACTIVE"

@@ -91,7 +91,7 @@ class House:
 
     def commit(self, facts: Facts) -> None:
         if facts.intents or facts.ends:
-            facts.spends.append(self.book.budgets.spend())
+            facts.spends += self.book.budgets.spends()
         self.journal.append(facts)
 
     def crash(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from streamer.model import OPEN, Facts, Outage, Payment, Snapshot, Spend, Stream
 from streamer.stores.document import stream_from, stream_text
+from streamer.stores.keyrows import key_from, key_row
 from streamer.stores.rows import FRESH, INTENT_WIDTH, account_from, account_row, end_row, intent_row, payment_from
 
 Row = tuple[Any, ...]
@@ -22,6 +23,7 @@ class Journal:
         self.outages: list[Outage] = []
         self.spends: dict[str, Spend] = {}
         self.settings: dict[str, str] = {}
+        self.keys: dict[int, Row] = {}
         self.names: set[tuple[str, int]] = set()
 
     def append(self, facts: Facts) -> None:
@@ -40,14 +42,14 @@ class Journal:
         self.spends.update({spend.scope: spend for spend in facts.spends})
         self.outages += facts.outages
         self.settings.update(facts.settings)
+        self.keys.update({key.number: key_row(key) for key in facts.keys})
 
     def load(self) -> Snapshot:
         streams = [self._stream(key) for key in sorted(self.streams)]
         still_open = [self._payment(row) for row in sorted(self.intents) if self.ends[row][0] in {state.value for state in OPEN}]
-        spends = list(self.spends.values())
-        return Snapshot(
-            streams, still_open, spends, list(self.outages), dict(self.settings), max(self.intents, default=0), len(streams), {}
-        )
+        spends, keys = list(self.spends.values()), [key_from(row) for row in self.keys.values()]
+        last_row = max(self.intents, default=0)
+        return Snapshot(streams, still_open, spends, list(self.outages), dict(self.settings), last_row, len(streams), {}, keys)
 
     def _stream(self, key: int) -> Stream:
         stream_id, text = self.streams[key]

@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from streamer._proto.streamer.v1 import stream_pb2 as streamer_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17streamer/v1/admin.proto\x12\x0bstreamer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"#\n\x12StopSendingRequest\x12\r\n\x05\x64rain\x18\x01 \x01(\x08\"*\n\x13StartSendingRequest\x12\x13\n\x0b\x61\x63\x63\x65pt_node\x18\x01 \x01(\t\"\x9a\x06\n\x06Status\x12\x0f\n\x07healthy\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\x12\x0f\n\x07sending\x18\x03 \x01(\x08\x12\x12\n\nstopped_by\x18\x04 \x03(\t\x12&\n\x05nodes\x18\x05 \x03(\x0b\x32\x17.streamer.v1.NodeStatus\x12\x41\n\x10streams_by_state\x18\x06 \x03(\x0b\x32\'.streamer.v1.Status.StreamsByStateEntry\x12\x43\n\x11stalled_by_reason\x18\x07 \x03(\x0b\x32(.streamer.v1.Status.StalledByReasonEntry\x12\x15\n\rpayments_open\x18\x08 \x01(\x03\x12\x19\n\x11payments_in_doubt\x18\t \x01(\x03\x12\x15\n\rin_doubt_msat\x18\n \x01(\x03\x12\x12\n\nspent_msat\x18\x0b \x01(\x03\x12\x18\n\x10spend_limit_msat\x18\x0c \x01(\x03\x12\x36\n\x12spend_period_start\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bstore_bytes\x18\x0e \x01(\x03\x12\x18\n\x10store_free_bytes\x18\x0f \x01(\x03\x12.\n\nstart_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x11 \x01(\t\x12\x1c\n\x14p99_lateness_seconds\x18\x12 \x01(\x01\x12\x18\n\x10payments_settled\x18\x13 \x01(\x03\x12\x11\n\tpaid_msat\x18\x14 \x01(\x03\x12\x10\n\x08\x66\x65\x65_msat\x18\x15 \x01(\x03\x12\x17\n\x0fpayments_failed\x18\x16 \x01(\x03\x12\x14\n\x0cskipped_msat\x18\x17 \x01(\x03\x1a\x35\n\x13StreamsByStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x36\n\x14StalledByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x90\x02\n\nNodeStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06pubkey\x18\x02 \x01(\t\x12\x0f\n\x07network\x18\x03 \x01(\t\x12\n\n\x02up\x18\x04 \x01(\x08\x12\x0f\n\x07problem\x18\x05 \x01(\t\x12\x12\n\nstopped_by\x18\x06 \x03(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x0e\n\x06window\x18\x08 \x01(\x03\x12\x11\n\tin_flight\x18\t \x01(\x03\x12\x15\n\rready_streams\x18\n \x01(\x03\x12$\n\x1c\x63\x61pacity_payments_per_second\x18\x0b \x01(\x01\x12\"\n\x1awanted_payments_per_second\x18\x0c \x01(\x01\x12\r\n\x05\x61lias\x18\r \x01(\t2\xaa\x02\n\x0c\x41\x64minService\x12S\n\tGetStatus\x12\x1d.streamer.v1.GetStatusRequest\x1a\x13.streamer.v1.Status\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/status\x12`\n\x0bStopSending\x12\x1f.streamer.v1.StopSendingRequest\x1a\x13.streamer.v1.Status\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/sending:stop:\x01*\x12\x63\n\x0cStartSending\x12 .streamer.v1.StartSendingRequest\x1a\x13.streamer.v1.Status\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/sending:start:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17streamer/v1/admin.proto\x12\x0bstreamer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18streamer/v1/stream.proto\"\x12\n\x10GetStatusRequest\"#\n\x12StopSendingRequest\x12\r\n\x05\x64rain\x18\x01 \x01(\x08\"*\n\x13StartSendingRequest\x12\x13\n\x0b\x61\x63\x63\x65pt_node\x18\x01 \x01(\t\"\x9a\x06\n\x06Status\x12\x0f\n\x07healthy\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\x12\x0f\n\x07sending\x18\x03 \x01(\x08\x12\x12\n\nstopped_by\x18\x04 \x03(\t\x12&\n\x05nodes\x18\x05 \x03(\x0b\x32\x17.streamer.v1.NodeStatus\x12\x41\n\x10streams_by_state\x18\x06 \x03(\x0b\x32\'.streamer.v1.Status.StreamsByStateEntry\x12\x43\n\x11stalled_by_reason\x18\x07 \x03(\x0b\x32(.streamer.v1.Status.StalledByReasonEntry\x12\x15\n\rpayments_open\x18\x08 \x01(\x03\x12\x19\n\x11payments_in_doubt\x18\t \x01(\x03\x12\x15\n\rin_doubt_msat\x18\n \x01(\x03\x12\x12\n\nspent_msat\x18\x0b \x01(\x03\x12\x18\n\x10spend_limit_msat\x18\x0c \x01(\x03\x12\x36\n\x12spend_period_start\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bstore_bytes\x18\x0e \x01(\x03\x12\x18\n\x10store_free_bytes\x18\x0f \x01(\x03\x12.\n\nstart_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x11 \x01(\t\x12\x1c\n\x14p99_lateness_seconds\x18\x12 \x01(\x01\x12\x18\n\x10payments_settled\x18\x13 \x01(\x03\x12\x11\n\tpaid_msat\x18\x14 \x01(\x03\x12\x10\n\x08\x66\x65\x65_msat\x18\x15 \x01(\x03\x12\x17\n\x0fpayments_failed\x18\x16 \x01(\x03\x12\x14\n\x0cskipped_msat\x18\x17 \x01(\x03\x1a\x35\n\x13StreamsByStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x36\n\x14StalledByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x90\x02\n\nNodeStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06pubkey\x18\x02 \x01(\t\x12\x0f\n\x07network\x18\x03 \x01(\t\x12\n\n\x02up\x18\x04 \x01(\x08\x12\x0f\n\x07problem\x18\x05 \x01(\t\x12\x12\n\nstopped_by\x18\x06 \x03(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x0e\n\x06window\x18\x08 \x01(\x03\x12\x11\n\tin_flight\x18\t \x01(\x03\x12\x15\n\rready_streams\x18\n \x01(\x03\x12$\n\x1c\x63\x61pacity_payments_per_second\x18\x0b \x01(\x01\x12\"\n\x1awanted_payments_per_second\x18\x0c \x01(\x01\x12\r\n\x05\x61lias\x18\r \x01(\t\"\xc4\x03\n\x03Key\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12#\n\x06\x62udget\x18\x04 \x01(\x0b\x32\x13.streamer.v1.Budget\x12\x14\n\x0c\x64\x65stinations\x18\x05 \x03(\t\x12\x18\n\x0bmax_streams\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x0b\x63reate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0brevoke_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x18\n\nspent_msat\x18\x16 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rreserved_msat\x18\x17 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12;\n\x11period_start_time\x18\x18 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x15\n\x07streams\x18\x19 \x01(\x03\x42\x04\xe2\x41\x01\x03\x42\x0e\n\x0c_max_streams\"7\n\x10\x43reateKeyRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x10.streamer.v1.KeyB\x04\xe2\x41\x01\x02\"@\n\x11\x43reateKeyResponse\x12\x1d\n\x03key\x18\x01 \x01(\x0b\x32\x10.streamer.v1.Key\x12\x0c\n\x04text\x18\x02 \x01(\t\"K\n\x10ImportKeyRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x10.streamer.v1.KeyB\x04\xe2\x41\x01\x02\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x11\n\x0fListKeysRequest\"2\n\x10ListKeysResponse\x12\x1e\n\x04keys\x18\x01 \x03(\x0b\x32\x10.streamer.v1.Key\"\x1e\n\x10RevokeKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t2\x9f\x05\n\x0c\x41\x64minService\x12S\n\tGetStatus\x12\x1d.streamer.v1.GetStatusRequest\x1a\x13.streamer.v1.Status\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/status\x12`\n\x0bStopSending\x12\x1f.streamer.v1.StopSendingRequest\x1a\x13.streamer.v1.Status\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/sending:stop:\x01*\x12\x63\n\x0cStartSending\x12 .streamer.v1.StartSendingRequest\x1a\x13.streamer.v1.Status\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/sending:start:\x01*\x12_\n\tCreateKey\x12\x1d.streamer.v1.CreateKeyRequest\x1a\x1e.streamer.v1.CreateKeyResponse\"\x13\x82\xd3\xe4\x93\x02\r\"\x08/v1/keys:\x01*\x12X\n\tImportKey\x12\x1d.streamer.v1.ImportKeyRequest\x1a\x10.streamer.v1.Key\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/keys:import:\x01*\x12Y\n\x08ListKeys\x12\x1c.streamer.v1.ListKeysRequest\x1a\x1d.streamer.v1.ListKeysResponse\"\x10\x82\xd3\xe4\x93\x02\n\x12\x08/v1/keys\x12]\n\tRevokeKey\x12\x1d.streamer.v1.RevokeKeyRequest\x1a\x10.streamer.v1.Key\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/keys/{id}:revoke:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +39,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUS_STREAMSBYSTATEENTRY']._serialized_options = b'8\001'
   _globals['_STATUS_STALLEDBYREASONENTRY']._loaded_options = None
   _globals['_STATUS_STALLEDBYREASONENTRY']._serialized_options = b'8\001'
+  _globals['_KEY'].fields_by_name['id']._loaded_options = None
+  _globals['_KEY'].fields_by_name['id']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['create_time']._loaded_options = None
+  _globals['_KEY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['revoke_time']._loaded_options = None
+  _globals['_KEY'].fields_by_name['revoke_time']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['spent_msat']._loaded_options = None
+  _globals['_KEY'].fields_by_name['spent_msat']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['reserved_msat']._loaded_options = None
+  _globals['_KEY'].fields_by_name['reserved_msat']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['period_start_time']._loaded_options = None
+  _globals['_KEY'].fields_by_name['period_start_time']._serialized_options = b'\342A\001\003'
+  _globals['_KEY'].fields_by_name['streams']._loaded_options = None
+  _globals['_KEY'].fields_by_name['streams']._serialized_options = b'\342A\001\003'
+  _globals['_CREATEKEYREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_CREATEKEYREQUEST'].fields_by_name['key']._serialized_options = b'\342A\001\002'
+  _globals['_IMPORTKEYREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_IMPORTKEYREQUEST'].fields_by_name['key']._serialized_options = b'\342A\001\002'
+  _globals['_IMPORTKEYREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_IMPORTKEYREQUEST'].fields_by_name['text']._serialized_options = b'\342A\001\002'
   _globals['_ADMINSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/status'
   _globals['_ADMINSERVICE'].methods_by_name['StopSending']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['StopSending']._serialized_options = b'\202\323\344\223\002\025\"\020/v1/sending:stop:\001*'
   _globals['_ADMINSERVICE'].methods_by_name['StartSending']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['StartSending']._serialized_options = b'\202\323\344\223\002\026\"\021/v1/sending:start:\001*'
-  _globals['_GETSTATUSREQUEST']._serialized_start=103
-  _globals['_GETSTATUSREQUEST']._serialized_end=121
-  _globals['_STOPSENDINGREQUEST']._serialized_start=123
-  _globals['_STOPSENDINGREQUEST']._serialized_end=158
-  _globals['_STARTSENDINGREQUEST']._serialized_start=160
-  _globals['_STARTSENDINGREQUEST']._serialized_end=202
-  _globals['_STATUS']._serialized_start=205
-  _globals['_STATUS']._serialized_end=999
-  _globals['_STATUS_STREAMSBYSTATEENTRY']._serialized_start=890
-  _globals['_STATUS_STREAMSBYSTATEENTRY']._serialized_end=943
-  _globals['_STATUS_STALLEDBYREASONENTRY']._serialized_start=945
-  _globals['_STATUS_STALLEDBYREASONENTRY']._serialized_end=999
-  _globals['_NODESTATUS']._serialized_start=1002
-  _globals['_NODESTATUS']._serialized_end=1274
-  _globals['_ADMINSERVICE']._serialized_start=1277
-  _globals['_ADMINSERVICE']._serialized_end=1575
+  _globals['_ADMINSERVICE'].methods_by_name['CreateKey']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['CreateKey']._serialized_options = b'\202\323\344\223\002\r\"\010/v1/keys:\001*'
+  _globals['_ADMINSERVICE'].methods_by_name['ImportKey']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['ImportKey']._serialized_options = b'\202\323\344\223\002\024\"\017/v1/keys:import:\001*'
+  _globals['_ADMINSERVICE'].methods_by_name['ListKeys']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['ListKeys']._serialized_options = b'\202\323\344\223\002\n\022\010/v1/keys'
+  _globals['_ADMINSERVICE'].methods_by_name['RevokeKey']._loaded_options = None
+  _globals['_ADMINSERVICE'].methods_by_name['RevokeKey']._serialized_options = b'\202\323\344\223\002\031\"\024/v1/keys/{id}:revoke:\001*'
+  _globals['_GETSTATUSREQUEST']._serialized_start=162
+  _globals['_GETSTATUSREQUEST']._serialized_end=180
+  _globals['_STOPSENDINGREQUEST']._serialized_start=182
+  _globals['_STOPSENDINGREQUEST']._serialized_end=217
+  _globals['_STARTSENDINGREQUEST']._serialized_start=219
+  _globals['_STARTSENDINGREQUEST']._serialized_end=261
+  _globals['_STATUS']._serialized_start=264
+  _globals['_STATUS']._serialized_end=1058
+  _globals['_STATUS_STREAMSBYSTATEENTRY']._serialized_start=949
+  _globals['_STATUS_STREAMSBYSTATEENTRY']._serialized_end=1002
+  _globals['_STATUS_STALLEDBYREASONENTRY']._serialized_start=1004
+  _globals['_STATUS_STALLEDBYREASONENTRY']._serialized_end=1058
+  _globals['_NODESTATUS']._serialized_start=1061
+  _globals['_NODESTATUS']._serialized_end=1333
+  _globals['_KEY']._serialized_start=1336
+  _globals['_KEY']._serialized_end=1788
+  _globals['_CREATEKEYREQUEST']._serialized_start=1790
+  _globals['_CREATEKEYREQUEST']._serialized_end=1845
+  _globals['_CREATEKEYRESPONSE']._serialized_start=1847
+  _globals['_CREATEKEYRESPONSE']._serialized_end=1911
+  _globals['_IMPORTKEYREQUEST']._serialized_start=1913
+  _globals['_IMPORTKEYREQUEST']._serialized_end=1988
+  _globals['_LISTKEYSREQUEST']._serialized_start=1990
+  _globals['_LISTKEYSREQUEST']._serialized_end=2007
+  _globals['_LISTKEYSRESPONSE']._serialized_start=2009
+  _globals['_LISTKEYSRESPONSE']._serialized_end=2059
+  _globals['_REVOKEKEYREQUEST']._serialized_start=2061
+  _globals['_REVOKEKEYREQUEST']._serialized_end=2091
+  _globals['_ADMINSERVICE']._serialized_start=2094
+  _globals['_ADMINSERVICE']._serialized_end=2765
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,26 @@ class AdminServiceStub:
                 request_serializer=streamer_dot_v1_dot_admin__pb2.StartSendingRequest.SerializeToString,
                 response_deserializer=streamer_dot_v1_dot_admin__pb2.Status.FromString,
                 _registered_method=True)
+        self.CreateKey = channel.unary_unary(
+                '/streamer.v1.AdminService/CreateKey',
+                request_serializer=streamer_dot_v1_dot_admin__pb2.CreateKeyRequest.SerializeToString,
+                response_deserializer=streamer_dot_v1_dot_admin__pb2.CreateKeyResponse.FromString,
+                _registered_method=True)
+        self.ImportKey = channel.unary_unary(
+                '/streamer.v1.AdminService/ImportKey',
+                request_serializer=streamer_dot_v1_dot_admin__pb2.ImportKeyRequest.SerializeToString,
+                response_deserializer=streamer_dot_v1_dot_admin__pb2.Key.FromString,
+                _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/streamer.v1.AdminService/ListKeys',
+                request_serializer=streamer_dot_v1_dot_admin__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=streamer_dot_v1_dot_admin__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeKey = channel.unary_unary(
+                '/streamer.v1.AdminService/RevokeKey',
+                request_serializer=streamer_dot_v1_dot_admin__pb2.RevokeKeyRequest.SerializeToString,
+                response_deserializer=streamer_dot_v1_dot_admin__pb2.Key.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -78,6 +98,34 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateKey(self, request, context):
+        """Makes a key. Its text is in this reply and nowhere else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportKey(self, request, context):
+        """Takes over a key that clients use already, of an Impervious daemon for example.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeys(self, request, context):
+        """Newest first, revoked ones too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeKey(self, request, context):
+        """Ends a key at once and for good, and pauses its streams with KEY_REVOKED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +143,26 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.StartSending,
                     request_deserializer=streamer_dot_v1_dot_admin__pb2.StartSendingRequest.FromString,
                     response_serializer=streamer_dot_v1_dot_admin__pb2.Status.SerializeToString,
+            ),
+            'CreateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateKey,
+                    request_deserializer=streamer_dot_v1_dot_admin__pb2.CreateKeyRequest.FromString,
+                    response_serializer=streamer_dot_v1_dot_admin__pb2.CreateKeyResponse.SerializeToString,
+            ),
+            'ImportKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportKey,
+                    request_deserializer=streamer_dot_v1_dot_admin__pb2.ImportKeyRequest.FromString,
+                    response_serializer=streamer_dot_v1_dot_admin__pb2.Key.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=streamer_dot_v1_dot_admin__pb2.ListKeysRequest.FromString,
+                    response_serializer=streamer_dot_v1_dot_admin__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'RevokeKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeKey,
+                    request_deserializer=streamer_dot_v1_dot_admin__pb2.RevokeKeyRequest.FromString,
+                    response_serializer=streamer_dot_v1_dot_admin__pb2.Key.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +247,114 @@ class AdminService:
             '/streamer.v1.AdminService/StartSending',
             streamer_dot_v1_dot_admin__pb2.StartSendingRequest.SerializeToString,
             streamer_dot_v1_dot_admin__pb2.Status.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamer.v1.AdminService/CreateKey',
+            streamer_dot_v1_dot_admin__pb2.CreateKeyRequest.SerializeToString,
+            streamer_dot_v1_dot_admin__pb2.CreateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamer.v1.AdminService/ImportKey',
+            streamer_dot_v1_dot_admin__pb2.ImportKeyRequest.SerializeToString,
+            streamer_dot_v1_dot_admin__pb2.Key.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamer.v1.AdminService/ListKeys',
+            streamer_dot_v1_dot_admin__pb2.ListKeysRequest.SerializeToString,
+            streamer_dot_v1_dot_admin__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamer.v1.AdminService/RevokeKey',
+            streamer_dot_v1_dot_admin__pb2.RevokeKeyRequest.SerializeToString,
+            streamer_dot_v1_dot_admin__pb2.Key.FromString,
             options,
             channel_credentials,
             insecure,

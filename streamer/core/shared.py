@@ -1,0 +1,48 @@
+"""What a book is given, what it shares with the books of other nodes, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from streamer.core.budgets import Budgets
+from streamer.core.outages import Outages
+from streamer.core.switch import Switch
+from streamer.model import Payment, Stream
+
+Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes, bytes]]
+"""(stream, owner, seq, amount_msat) → (payment hash, records, preimage): the keysend's identity."""
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """The bounds of one node's book."""
+
+    max_in_flight_per_destination: int = 10
+    stall_after: int = 5
+    cltv_limit: int = 288
+    timeout_seconds: int = 30
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all nodes of a daemon share. jitter gives random numbers of 0..99."""
+
+    budgets: Budgets
+    switch: Switch
+    outages: Outages
+    rows: Iterator[int]
+    jitter: Callable[[], int]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened since the last look, for metrics and watchers; never needed for money."""
+
+    changed: list[Stream] = field(default_factory=list)
+    ended: list[Payment] = field(default_factory=list)
+    late: list[Payment] = field(default_factory=list)
+    skipped: list[tuple[Stream, int]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.ended or self.changed or self.late or self.skipped)
