@@ -110,11 +110,12 @@ def adopt(book: Book, stream: Stream, payment: Payment, answer: Answer, now_ns: 
     account = stream.account
     account.seq = max(account.seq, payment.seq)
     facts.intents.append(payment)
+    # even a failure: it may settle late, and a stream that never planned has no budget in memory yet
+    book.budgets.own(stream, now_ns)
     if answer.kind is Kind.FAILED:
         payment.state, payment.end_ns, payment.reason = move(payment.state, Event.FAILED)[0], now_ns, answer.reason
         facts.ends.append(payment)
     else:
-        book.budgets.own(stream, now_ns)
         account.owed_msat -= payment.amount_msat
         stream.reserved_msat += payment.amount_msat
         stream.open_payments += 1

@@ -6,10 +6,10 @@ import pytest
 
 from streamer.core import ends
 from streamer.core.payment import Event, Money
-from streamer.core.streamtime import check_conservation, covered_ns, paid_until_ns
+from streamer.core.streamtime import check_conservation
 from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Stream, StreamState
 from streamer.reasons import Reason
-from tests.core.house import HOUR, MINUTE, House, S, budget_of, stamp
+from tests.core.house import HOUR, MINUTE, House, S, budget_of
 
 
 def test_what_settled_is_posted_with_the_nodes_own_amounts() -> None:
@@ -328,50 +328,3 @@ def test_a_doubt_does_not_hold_the_end_and_what_fails_after_it_is_dropped() -> N
     assert stream.state is StreamState.CANCELLED
     house.fail(payment)
     assert (stream.dropped_msat, stream.reserved_msat, stream.state) == (1_000, 0, StreamState.CANCELLED)
-
-
-# -- adoption -----------------------------------------------------------------------------------
-
-
-def adopt(house: House, stream: Stream, seq: int, kind: Kind, amount: int = 5_000) -> Payment:
-    theirs = Payment(
-        next(house.book.shared.rows), stream.id, stream.key, seq, "node", stream.terms.destination, stamp(None, stream.id, seq, 0)[0],
-        amount, 0, 288, 30, b"", house.now_ns, house.now_ns, 0, 0, 0, False, 0, 0,
-    )  # fmt: skip
-    facts = Facts()
-    ends.adopt(house.book, stream, theirs, Answer(kind, True, amount_msat=amount, fee_msat=3), house.now_ns, facts)
-    house.commit(facts)
-    return theirs
-
-
-def test_an_adopted_settlement_is_a_credit_and_its_seq_is_never_used_again() -> None:
-    house = House()
-    stream = house.open()
-    house.settle(house.pay(0))
-    adopt(house, stream, 4, Kind.SETTLED)
-    assert (stream.account.settled_msat, stream.account.owed_msat, stream.account.fee_msat) == (6_000, -5_000, 3)
-    house.idle(5)
-    house.crash()
-    payment = house.pay(6)
-    assert (payment.seq, payment.amount_msat) == (5, 1_000)
-
-
-def test_an_adopted_failure_only_takes_its_seq() -> None:
-    house = House()
-    stream = house.open()
-    adopted = adopt(house, stream, 9, Kind.FAILED)
-    assert (adopted.state, stream.account.owed_msat, stream.account.settled_msat) == (PaymentState.FAILED, 0, 0)
-    house.crash()
-    assert house.pay(0).seq == 10
-
-
-def test_an_adopted_payment_that_is_still_open_reserves() -> None:
-    house = House()
-    stream = house.open()
-    adopted = adopt(house, stream, 1, Kind.IN_FLIGHT)
-    assert (stream.reserved_msat, adopted.state, stream.open_payments) == (5_000, PaymentState.IN_FLIGHT, 1)
-    house.crash()
-    stream = house.again(stream)
-    assert (stream.reserved_msat, covered_ns(stream), paid_until_ns(stream)) == (5_000, 5 * S, 0)
-    house.fail(house.payment(adopted.row), Reason.NONE)
-    assert (stream.reserved_msat, stream.account.owed_msat) == (0, 0)

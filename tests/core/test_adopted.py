@@ -1,0 +1,62 @@
+"""Payments of ours that the journal lacked: taken in with the node's word for them (money rule 9)."""
+
+from __future__ import annotations
+
+from streamer.core import ends
+from streamer.core.streamtime import covered_ns, paid_until_ns
+from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Stream
+from streamer.reasons import Reason
+from tests.core.house import House, S, budget_of, stamp
+
+
+def adopt(house: House, stream: Stream, seq: int, kind: Kind, amount: int = 5_000) -> Payment:
+    theirs = Payment(
+        next(house.book.shared.rows), stream.id, stream.key, seq, "node", stream.terms.destination, stamp(None, stream.id, seq, 0)[0],
+        amount, 0, 288, 30, b"", house.now_ns, house.now_ns, 0, 0, 0, False, 0, 0,
+    )  # fmt: skip
+    facts = Facts()
+    ends.adopt(house.book, stream, theirs, Answer(kind, True, amount_msat=amount, fee_msat=3), house.now_ns, facts)
+    house.commit(facts)
+    return theirs
+
+
+def test_an_adopted_settlement_is_a_credit_and_its_seq_is_never_used_again() -> None:
+    house = House()
+    stream = house.open()
+    house.settle(house.pay(0))
+    adopt(house, stream, 4, Kind.SETTLED)
+    assert (stream.account.settled_msat, stream.account.owed_msat, stream.account.fee_msat) == (6_000, -5_000, 3)
+    house.idle(5)
+    house.crash()
+    payment = house.pay(6)
+    assert (payment.seq, payment.amount_msat) == (5, 1_000)
+
+
+def test_an_adopted_failure_only_takes_its_seq() -> None:
+    house = House()
+    stream = house.open()
+    adopted = adopt(house, stream, 9, Kind.FAILED)
+    assert (adopted.state, stream.account.owed_msat, stream.account.settled_msat) == (PaymentState.FAILED, 0, 0)
+    house.crash()
+    assert house.pay(0).seq == 10
+
+
+def test_an_adopted_payment_that_is_still_open_reserves() -> None:
+    house = House()
+    stream = house.open()
+    adopted = adopt(house, stream, 1, Kind.IN_FLIGHT)
+    assert (stream.reserved_msat, adopted.state, stream.open_payments) == (5_000, PaymentState.IN_FLIGHT, 1)
+    house.crash()
+    stream = house.again(stream)
+    assert (stream.reserved_msat, covered_ns(stream), paid_until_ns(stream)) == (5_000, 5 * S, 0)
+    house.fail(house.payment(adopted.row), Reason.NONE)
+    assert (stream.reserved_msat, stream.account.owed_msat) == (0, 0)
+
+
+def test_an_adopted_failure_that_settles_late_is_in_the_budget_even_if_the_stream_never_paid() -> None:
+    house = House()
+    stream = house.open(budget=budget_of(20_000), start_time_ns=house.now_ns + 60 * S)
+    adopted = adopt(house, stream, 1, Kind.FAILED)
+    house.settle(adopted, fee_msat=80)
+    own = house.book.budgets.own(stream, house.now_ns)
+    assert own is not None and (own.spent_msat, own.room_msat()) == (5_080, 14_920)

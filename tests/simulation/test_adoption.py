@@ -1,0 +1,185 @@
+"""Which payments in the node's list are ours, and what is taken from them (money rule 9)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from streamer import adoption
+from streamer.adoption import adopt_unknown
+from streamer.core import lifecycle
+from streamer.errors import NodeRejected
+from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Rate, Stream
+from streamer.nodes.keysend import (
+    PREIMAGE_TYPE,
+    STREAM_TYPE,
+    decode_records,
+    derive_preimage,
+    derive_token,
+    encode_stream_record,
+    payment_hash,
+)
+from streamer.ports import NodePayment
+from streamer.reasons import Halt
+from tests.core.house import PEER, T0, House, S, terms_of
+
+SECRET = bytes(range(32))
+OTHER_PEER = b"\x03" * 33
+RATE = Rate(1_000, S, S)
+
+
+class OldData:
+    """A journal that lacks what the node has in its list."""
+
+    def __init__(self) -> None:
+        self.house = House()
+        self.theirs: list[NodePayment] = []
+        self.asked: list[tuple[int, int]] = []
+
+    def open(self, token: bytes = b"") -> Stream:
+        key = next(self.house.keys)
+        stream = lifecycle.new_stream(f"st_{key:032x}", key, terms_of(token=token), self.house.now_ns)
+        facts = Facts()
+        lifecycle.open_stream(self.house.book, stream, self.house.now_ns, facts)
+        self.house.commit(facts)
+        return stream
+
+    def paid(
+        self, stream: Stream, seq: int, kind: Kind = Kind.SETTLED, token: bytes = b"", to: bytes = PEER, secret: bytes = SECRET
+    ) -> NodePayment:
+        """The node paid seq of stream."""
+        preimage = derive_preimage(secret, stream.id, seq)
+        token = token or stream.terms.token or derive_token(SECRET, stream.id)
+        records = {STREAM_TYPE: encode_stream_record(token, seq, 700, 0, RATE), PREIMAGE_TYPE: preimage, 70_000: b"own"}
+        return self.has(payment_hash(preimage), records, kind, to)
+
+    def has(self, hash_: bytes, records: dict[int, bytes], kind: Kind = Kind.SETTLED, to: bytes = PEER) -> NodePayment:
+        index = 10 * (len(self.theirs) + 1)
+        answer = Answer(kind, True, amount_msat=700, fee_msat=3 if kind is Kind.SETTLED else 0, index=index)
+        self.theirs.append(NodePayment(index, hash_, answer, to, records, T0 - 5 * S))
+        return self.theirs[-1]
+
+    async def payments_after(self, index: int, limit: int) -> Sequence[NodePayment]:
+        self.asked.append((index, limit))
+        return [theirs for theirs in self.theirs if theirs.index > index][:limit]
+
+    async def find(self, owner: str, seq: int) -> Payment | None:
+        return next((payment for payment in self.known if (payment.owner, payment.seq) == (owner, seq)), None)
+
+    known: Sequence[Payment] = ()
+
+    def defer(self, action: Callable[[int, Facts], None]) -> None:
+        facts = Facts()
+        action(self.house.now_ns, facts)
+        self.house.commit(facts)
+
+    def adopt(self, index: int = 0) -> list[Payment]:
+        return asyncio.run(adopt_unknown(self, self.house.book, self.defer, self.find, SECRET, index))  # type: ignore[arg-type]
+
+
+def test_what_the_journal_lacks_is_taken_in_with_the_nodes_amounts_and_times() -> None:
+    data = OldData()
+    stream = data.open()
+    data.house.settle(data.house.pay(0))
+    theirs = data.paid(stream, 2)
+    [payment] = data.adopt()
+    assert (payment.owner, payment.seq, payment.stream_key, payment.node) == (stream.id, 2, stream.key, "node")
+    assert (payment.payment_hash, payment.destination) == (theirs.payment_hash, PEER)
+    assert (payment.state, payment.amount_msat, payment.settled_msat, payment.fee_msat) == (PaymentState.SETTLED, 700, 700, 3)
+    assert (payment.fee_limit_msat, payment.cltv_limit, payment.timeout_seconds, payment.probe) == (0, 288, 30, False)
+    assert (payment.due_ns, payment.planned_ns, payment.index) == (T0 - 5 * S, T0 - 5 * S, 10)
+    assert (payment.bought_until_ns, payment.skip_ns, payment.skip_msat) == (S, 0, 0), "it buys nothing new"
+    assert (payment.period_start_ns, payment.daemon_period_ns) == (0, 0)
+    assert dict(decode_records(payment.records)) == {
+        STREAM_TYPE: encode_stream_record(derive_token(SECRET, stream.id), 2, 700, 0, RATE),
+        70_000: b"own",
+    }, "the preimage is never stored"
+    assert (stream.account.seq, stream.account.settled_msat, stream.account.owed_msat) == (2, 1_700, -700)
+    data.house.crash()
+    assert data.house.again(stream).account.settled_msat == 1_700
+    assert data.house.pay(2).row == payment.row + 1, "a row of its own"
+
+
+@pytest.mark.parametrize("kind", [Kind.IN_FLIGHT, Kind.FAILED])
+def test_what_is_open_stays_open_and_what_failed_only_takes_its_seq(kind: Kind) -> None:
+    data = OldData()
+    stream = data.open()
+    data.paid(stream, 1, kind)
+    [payment] = data.adopt()
+    assert payment.open is (kind is Kind.IN_FLIGHT) and stream.reserved_msat == (700 if payment.open else 0)
+    assert stream.account.seq == 1 and stream.account.settled_msat == 0
+
+
+def test_the_list_is_read_page_by_page_from_the_journals_highest_index_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "PAGE", 2)
+    data = OldData()
+    stream = data.open()
+    for seq in range(1, 6):
+        data.paid(stream, seq)
+    assert [payment.seq for payment in data.adopt(index=10)] == [2, 3, 4, 5]
+    assert data.asked == [(10, 2), (30, 2), (50, 2)]
+
+
+def test_without_streams_nothing_can_be_ours() -> None:
+    data = OldData()
+    assert data.adopt() == [] and data.asked == []
+
+
+def test_what_is_not_ours_is_passed_over_and_what_comes_after_it_is_not() -> None:
+    data = OldData()
+    stream = data.open()
+    data.has(b"h" * 32, {})
+    data.has(b"h" * 32, {STREAM_TYPE: b"\xff garbage"})
+    data.has(b"h" * 32, {STREAM_TYPE: encode_stream_record(b"another payer's!", 1, 700, 0, RATE)})
+    data.paid(stream, 1, secret=b"s" * 32)
+    data.paid(stream, 2)
+    assert [payment.seq for payment in data.adopt()] == [2]
+    assert stream.account.settled_msat == 700
+
+
+def test_of_streams_with_one_token_the_one_whose_hash_it_is_is_found() -> None:
+    data = OldData()
+    streams = [data.open(b"one payee's token"), data.open(b"one payee's token"), data.open()]
+    data.paid(streams[1], 1)
+    data.paid(streams[2], 1)
+    assert [payment.owner for payment in data.adopt()] == [streams[1].id, streams[2].id]
+
+
+def test_a_hash_of_ours_that_was_paid_to_somebody_else_stops_the_node() -> None:
+    data = OldData()
+    stream = data.open()
+    data.paid(stream, 4, to=OTHER_PEER)
+    with pytest.raises(NodeRejected, match=f"{stream.id}.4 went to {OTHER_PEER.hex()}") as refused:
+        data.adopt()
+    assert refused.value.reason == Halt.HASH_COLLISION and stream.account.seq == 0
+
+
+@pytest.mark.parametrize("state", [PaymentState.FAILED, PaymentState.REFUSED])
+def test_what_the_journal_knows_as_failed_and_the_node_as_settled_settles_late(state: PaymentState) -> None:
+    data = OldData()
+    stream = data.open()
+    failed = data.house.pay(0)
+    data.house.fail(failed)
+    failed.state = state
+    data.known = [failed]
+    data.paid(stream, 1)
+    data.paid(stream, 2)
+    assert [payment.seq for payment in data.adopt()] == [2], "what is known is not adopted, what comes after it is"
+    assert (failed.state, stream.account.settled_msat, stream.account.owed_msat) == (PaymentState.SETTLED, 1_400, -400)
+
+
+def test_what_the_journal_knows_stays_as_it_is() -> None:
+    data = OldData()
+    stream = data.open()
+    failed, settled = data.house.pay(0), None
+    data.house.fail(failed)
+    settled = data.house.pay(10)
+    data.house.settle(settled)
+    before = data.house.again(stream).account.settled_msat
+    data.known = [failed, settled]
+    data.paid(stream, 1, Kind.FAILED)
+    data.paid(stream, 2)
+    assert data.adopt() == []
+    assert (failed.state, stream.account.settled_msat) == (PaymentState.FAILED, before)

@@ -1,0 +1,109 @@
+"""A payment given up under a ghost is looked at for an hour: what it pays after all does not go unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from streamer import givenup
+from streamer.errors import NodeUnavailable
+from streamer.model import PaymentState
+from streamer.simulator.clock import VirtualClock, run_virtual
+from tests.simulation.desk import NOT_FOUND, Desk, S, failed, settled
+
+MINUTE, HOUR = 60, 3600
+
+
+async def given_up(desk: Desk) -> tuple[bytes, float]:
+    """The hash of a payment that was given up, and when it was."""
+    payment = desk.payment()
+    desk.may = False
+    desk.lose(payment)
+    running = asyncio.ensure_future(desk.run(300))
+    while payment.open:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert payment.state is PaymentState.FAILED
+    return payment.payment_hash, desk.seconds
+
+
+def test_it_is_asked_for_each_minute_for_an_hour() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        payment_hash, since = await given_up(desk)
+        desk.asked.clear()
+        await desk.run(3 * HOUR)
+        moments = [since, *desk.asked[payment_hash]]
+        gaps = [after - before for before, after in pairwise(moments)]
+        assert all(MINUTE - 0.02 <= gap <= MINUTE + 1.1 for gap in gaps)
+        assert since + HOUR - MINUTE < moments[-1] < since + HOUR + MINUTE + 1.1
+
+    run_virtual(main)
+
+
+def test_what_settles_after_all_is_a_credit_and_not_asked_for_again() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        payment_hash, _ = await given_up(desk)
+        [stream] = desk.house.book.streams.values()
+        desk.asked.clear()
+        await desk.run(5 * MINUTE)
+        desk.answers[payment_hash] = settled(1_000, 3)
+        await desk.run(5 * MINUTE)
+        assert (stream.account.settled_msat, stream.account.fee_msat, stream.account.owed_msat) == (1_000, 3, 0)
+        asked = len(desk.asked[payment_hash])
+        await desk.run(HOUR)
+        assert len(desk.asked[payment_hash]) == asked
+        desk.house.crash()
+        assert desk.house.again(stream).account.settled_msat == 1_000
+
+    run_virtual(main)
+
+
+def test_nobody_looks_again_at_what_had_no_ghost_or_settled() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        fine = desk.loose(settled())
+        closed = desk.payment()
+        desk.answers[closed.payment_hash] = failed()
+        desk.lose(closed, NOT_FOUND)
+        await desk.run(1)
+        desk.asked.clear()
+        await desk.run(10 * MINUTE)
+        assert not desk.asked and not fine.open and not closed.open
+
+    run_virtual(main)
+
+
+def test_a_node_that_does_not_answer_is_asked_again() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        payment_hash, _ = await given_up(desk)
+        [stream] = desk.house.book.streams.values()
+        desk.trouble["track"] = NodeUnavailable("away")
+        await desk.run(5 * MINUTE)
+        desk.trouble.clear()
+        desk.answers[payment_hash] = settled()
+        await desk.run(2 * MINUTE)
+        assert stream.account.settled_msat == 1_000
+
+    run_virtual(main)
+
+
+def test_only_so_many_are_watched_and_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(givenup, "MAX_WATCHED", 2)
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        desk.may = False
+        payments = [desk.loose() for _ in range(3)]
+        await desk.run(100)
+        assert not any(payment.open for payment in payments)
+        desk.asked.clear()
+        await desk.run(5 * MINUTE)
+        assert [bool(desk.asked[payment.payment_hash]) for payment in payments] == [False, True, True]
+
+    run_virtual(main)

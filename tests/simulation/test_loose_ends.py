@@ -1,0 +1,381 @@
+"""What recovery makes of an answer: ends, marks, resends, and whose fault an insufficient balance is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streamer.errors import NodeRejected
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, StreamState
+from streamer.ports import Channel, Channels
+from streamer.reasons import Reason
+from streamer.recovery import cannot_pay
+from streamer.simulator.clock import VirtualClock, run_virtual
+from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed, settled
+
+CLOSED = Answer(Kind.LOST, closed=True)
+REFUSED = Answer(Kind.REFUSED, message="custom record not allowed here")
+
+
+def known(payment: Payment) -> tuple[str, str, str]:
+    return payment.state.value, payment.reason.value, payment.message
+
+
+# -- ends ---------------------------------------------------------------------------------------
+
+
+def test_what_settled_is_posted_with_the_nodes_amounts_even_under_a_ghost() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(settled(900, 7))
+        await desk.run(1)
+        assert (payment.state, payment.settled_msat, payment.fee_msat) == (PaymentState.SETTLED, 900, 7)
+        assert payment.row not in desk.recovery.loose
+
+    run_virtual(main)
+
+
+def test_failed_is_final_without_a_ghost_and_sent_again_under_one() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        final, haunted = desk.loose(failed(), CLOSED), desk.loose(failed())
+        await desk.run(1)
+        assert known(final) == ("FAILED", "NO_ROUTE", "no route")
+        assert haunted.open and desk.resent == [haunted]
+
+    run_virtual(main)
+
+
+def test_a_payment_that_may_not_go_again_is_given_up_when_its_ghost_is_dead() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        payment = desk.loose()
+        desk.may = False
+        await desk.run(19.9)
+        assert payment.open
+        await desk.run(15)
+        assert not desk.resent
+        assert known(payment) == ("FAILED", "TIMEOUT", "the node never executed it: its call was lost")
+        assert desk.house.book.by_key[payment.stream_key].account.streak == 1
+
+    run_virtual(main)
+
+
+def test_a_refusal_is_final_with_the_nodes_words_when_the_node_knows_nothing_of_it() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(lost=REFUSED)
+        await desk.run(1)
+        assert known(payment) == ("REFUSED", "NODE_REFUSED", "custom record not allowed here")
+
+    run_virtual(main)
+
+
+def test_a_refusal_that_the_node_has_as_failed_failed() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(failed(), REFUSED)
+        desk.trouble["identity"] = NodeRejected("not asked for this")
+        await desk.run(1)
+        assert known(payment) == ("FAILED", "NO_ROUTE", "no route")
+
+    run_virtual(main)
+
+
+def test_a_refusal_decides_nothing_while_we_are_refused_altogether() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(lost=REFUSED)
+        desk.trouble["identity"] = NodeRejected("the macaroon is not valid")
+        await desk.run(5)
+        assert payment.state is PaymentState.PLANNED
+        desk.trouble.clear()
+        await desk.run(5)
+        assert payment.state is PaymentState.REFUSED
+
+    run_virtual(main)
+
+
+def test_what_is_in_flight_is_known_as_accepted() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(IN_FLIGHT)
+        await desk.run(1)
+        assert (payment.state, payment.accepted, payment.mark) == (PaymentState.IN_FLIGHT, True, Mark.NONE)
+
+    run_virtual(main)
+
+
+def test_what_ended_while_it_was_asked_for_is_left_alone() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.answer_seconds = 0.1
+        payment = desk.loose(failed(), CLOSED)
+        running = asyncio.ensure_future(desk.run(0.5))
+        await asyncio.sleep(0.05)
+        desk.house.settle(payment)
+        await running
+        assert payment.state is PaymentState.SETTLED
+
+    run_virtual(main)
+
+
+# -- held, orphan, lost sight -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "mark"), [(29.9, Mark.NONE), (30, Mark.HELD)])
+def test_held_is_open_for_hold_after_at_a_node_that_was_never_away(seconds: float, mark: Mark) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, hold_after_ns=30 * S)
+        payment = desk.payment()
+        await asyncio.sleep(seconds)
+        desk.answers[payment.payment_hash] = IN_FLIGHT
+        desk.lose(payment)
+        await desk.run(0.01)
+        assert (payment.mark, payment.state) == (mark, PaymentState.IN_FLIGHT)
+
+    run_virtual(main)
+
+
+async def found_after_restart(desk: Desk, seconds: float, payment: Payment) -> Mark:
+    """The mark of a payment that the node has in flight so long after it came back."""
+    desk.answers[payment.payment_hash] = IN_FLIGHT
+    desk.up_since_ns = desk.clock.now_ns()
+    await asyncio.sleep(seconds)
+    desk.lose(payment)
+    await desk.run(0.01)
+    return payment.mark
+
+
+@pytest.mark.parametrize(
+    ("seconds", "channels", "mark"),
+    [
+        (59.9, [channel()], Mark.NONE),
+        (60, [channel()], Mark.ORPHAN),
+        (60, [channel(), channel(active=False)], Mark.NONE),
+        (60, [channel(pending={b"other": 1}), channel()], Mark.ORPHAN),
+    ],
+)
+def test_an_orphan_has_no_htlc_at_a_node_that_came_back_and_has_been_steady(seconds: float, channels: list[Channel], mark: Mark) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = tuple(channels)
+        payment = desk.payment()
+        await asyncio.sleep(1)
+        assert await found_after_restart(desk, seconds, payment) is mark
+        assert payment.state is PaymentState.IN_FLIGHT
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("with_htlc", [0, 1])
+def test_what_has_an_htlc_in_any_channel_is_held_and_no_orphan(with_htlc: int) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.payment()
+        await asyncio.sleep(1)
+        desk.now_open = tuple(channel(pending={payment.payment_hash: 5} if number == with_htlc else {}) for number in range(2))
+        assert await found_after_restart(desk, 60, payment) is Mark.HELD
+
+    run_virtual(main)
+
+
+def test_a_payment_sent_after_the_node_came_back_is_no_orphan() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        await asyncio.sleep(1)
+        payment = desk.payment()
+        assert await found_after_restart(desk, 60, payment) is Mark.HELD
+
+    run_virtual(main)
+
+
+def test_a_payment_of_a_lost_connection_or_an_earlier_process_may_be_an_orphan_at_once() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        lost, replayed = desk.loose(IN_FLIGHT), desk.payment()
+        desk.answers[replayed.payment_hash] = IN_FLIGHT
+        desk.recovery.lost_connection()
+        desk.recovery.replay(replayed)
+        await asyncio.sleep(60)
+        await desk.connect()
+        assert (lost.mark, replayed.mark) == (Mark.ORPHAN, Mark.ORPHAN)
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("before", [frozenset(), frozenset({"old"})])
+def test_with_a_channel_that_went_into_closing_since_nothing_is_an_orphan_or_sent_again(before: frozenset[str]) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.recovery.closing = before
+        flying, unknown = desk.payment(), desk.payment()
+        await asyncio.sleep(1)
+        desk.closing = frozenset({"new"})
+        desk.lose(unknown)
+        assert await found_after_restart(desk, 60, flying) is Mark.NONE
+        assert unknown.mark is Mark.LOST_SIGHT and not desk.resent
+
+    run_virtual(main)
+
+
+def test_channels_that_were_closing_before_change_nothing() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.closing = frozenset({"old"})
+        first = desk.loose()
+        await desk.run(0.5)
+        desk.closing = frozenset()
+        second = desk.loose()
+        await desk.run(0.5)
+        assert desk.resent == [first, second]
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(("active", "inactive", "held"), [(1, 0, 3), (2, 0, 7), (1, 1, 3)])
+def test_held_payments_are_at_most_half_of_the_active_channels_slots(
+    active: int, inactive: int, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.recovery.SLOTS_PER_CHANNEL", 7)
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = tuple(channel(active=number < active) for number in range(active + inactive))
+        payments = [desk.payment() for _ in range(8)]
+        await asyncio.sleep(40)
+        for payment in payments:
+            desk.answers[payment.payment_hash] = IN_FLIGHT
+            desk.lose(payment)
+        for _ in range(3):
+            await desk.run(5)
+            assert desk.house.book.slots.held == held, "and they stay so"
+
+    run_virtual(main)
+
+
+def test_orphans_need_no_slot_and_are_marked_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.recovery.SLOTS_PER_CHANNEL", 2)
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payments = [desk.payment() for _ in range(5)]
+        for payment in payments:
+            desk.answers[payment.payment_hash] = IN_FLIGHT
+            desk.recovery.replay(payment)
+        await asyncio.sleep(60)
+        await desk.connect()
+        assert {payment.mark for payment in payments} == {Mark.ORPHAN}
+
+    run_virtual(main)
+
+
+def test_in_doubt_after_its_time_and_written_off_after_its_own() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, in_doubt_after_ns=100 * S, orphan_write_off_after_ns=500 * S)
+        held, lost = desk.loose(IN_FLIGHT), desk.loose(NOT_FOUND)
+        desk.recovery.witness = None
+        await desk.run(99.9)
+        assert not desk.house.book.slots.doubtful and lost.mark is Mark.LOST_SIGHT
+        await desk.run(2)
+        assert list(desk.house.book.slots.doubtful) == [held.row]
+        await desk.run(397.5)
+        assert lost.open
+        await desk.run(2)
+        assert (lost.state, lost.settled_msat) == (PaymentState.WRITTEN_OFF, lost.amount_msat)
+        assert held.open, "what lnd still has is never written off"
+
+    run_virtual(main)
+
+
+# -- whose fault an insufficient balance is -----------------------------------------------------
+
+
+SHORT = failed(Reason.NO_LIQUIDITY, "")
+
+
+@pytest.mark.parametrize(
+    ("channels", "reason"),
+    [
+        ([channel(1_000)], Reason.NONE),
+        ([channel(999)], Reason.NO_LIQUIDITY),
+        ([channel(10**9, active=False)], Reason.NODE_DOWN),
+        ([channel(10**9, active=False), channel(999)], Reason.NO_LIQUIDITY),
+        ([channel(10**9, slots=483)], Reason.NO_SLOTS),
+        ([channel(10**9, slots=483), channel(999)], Reason.NO_SLOTS),
+        ([channel(10**9, slots=483), channel(1_000, slots=482)], Reason.NONE),
+        ([], Reason.NODE_DOWN),
+    ],
+)
+def test_a_node_cannot_pay_if_no_active_channel_has_money_and_a_slot(channels: list[Channel], reason: Reason) -> None:
+    assert cannot_pay(Channels(tuple(channels), frozenset(), 0), 1_000) is reason
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_too_large_for_any_channel_is_the_payments_own_failure(asked: bool) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = (channel(1_000),)
+        if asked:
+            payment = desk.loose(SHORT, CLOSED)
+        else:
+            payment = desk.payment()
+            desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, ""))
+        await desk.run(1)
+        text = "insufficient balance: no single channel could carry it, smaller payments can go"
+        assert known(payment) == ("FAILED", "NO_LIQUIDITY", text)
+        stream = desk.house.book.by_key[payment.stream_key]
+        assert stream.account.streak == 1 and stream.last_failure == text and not desk.blocked
+
+    run_virtual(main)
+
+
+def test_the_nodes_own_words_are_kept() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.payment()
+        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "lnd says so"))
+        await desk.run(1)
+        assert payment.message == "lnd says so: no single channel could carry it, smaller payments can go"
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("only", "reason", "word"),
+    [
+        (channel(999), Reason.NO_LIQUIDITY, "minimum payment"),
+        (channel(active=False), Reason.NODE_DOWN, "active channel"),
+        (channel(slots=483), Reason.NO_SLOTS, "HTLC slots"),
+    ],
+)
+def test_a_node_that_can_pay_nothing_is_blocked_and_no_stream_is_blamed(only: object, reason: Reason, word: str) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = (only,)  # type: ignore[assignment]
+        payment = desk.payment()
+        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "insufficient balance"))
+        await desk.run(1)
+        [(why, text)] = desk.blocked
+        assert why is reason and word in text
+        stream = desk.house.book.by_key[payment.stream_key]
+        assert known(payment) == ("FAILED", reason.value, "insufficient balance")
+        assert (stream.account.streak, stream.state, stream.account.owed_msat) == (0, StreamState.ACTIVE, 1_000)
+
+    run_virtual(main)
+
+
+def test_a_single_payment_that_no_channel_can_carry_blocks_nobody() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = (channel(4_999),)
+        facts = Facts()
+        payment = desk.house.book.single("pay_1", b"\x02" * 33, 5_000, 100, clock.now_ns(), facts)
+        assert payment is not None
+        desk.house.commit(facts)
+        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "insufficient balance"))
+        await desk.run(1)
+        assert known(payment) == ("FAILED", "NO_LIQUIDITY", "insufficient balance") and not desk.blocked
+
+    run_virtual(main)

@@ -1,0 +1,207 @@
+"""How recovery asks: when, how many at once, what for, and how long a ghost may live."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streamer.errors import NodeRejected, NodeUnavailable
+from streamer.model import Answer, Kind, PaymentState
+from streamer.simulator.clock import VirtualClock, run_virtual
+from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, WITNESS, Desk, S, failed, settled
+
+CLOSED = Answer(Kind.LOST, closed=True)
+SOON = 0.1
+
+
+def test_what_was_lost_is_asked_for_at_once_and_then_ever_more_rarely_but_each_minute() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(IN_FLIGHT)
+        await desk.run(260)
+        assert desk.asked[payment.payment_hash] == pytest.approx([0, 2, 6, 14, 30, 62, 122, 182, 242], abs=SOON)
+
+    run_virtual(main)
+
+
+def test_a_call_that_ends_wakes_it_and_what_is_not_due_is_not_asked_for() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        early = desk.loose(IN_FLIGHT)
+        running = asyncio.ensure_future(desk.run(20))
+        await asyncio.sleep(10.5)
+        late = desk.loose(settled())
+        await asyncio.sleep(0.01)
+        assert desk.asked[late.payment_hash] == [10.5] and late.state is PaymentState.SETTLED
+        await running
+        assert desk.asked[early.payment_hash] == pytest.approx([0, 2, 6, 14], abs=SOON)
+
+    run_virtual(main)
+
+
+def test_a_resend_that_is_lost_again_keeps_the_pace_of_asking() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose()
+        await desk.run(1)
+        assert desk.resent == [payment] and desk.recovery.loose[payment.row].resending
+        await desk.run(100)
+        assert len(desk.asked[payment.payment_hash]) == 1, "nobody asks while it is sent"
+        desk.lose(payment)
+        await desk.run(1)
+        assert len(desk.asked[payment.payment_hash]) == 2 and desk.resent == [payment, payment]
+        desk.lose(payment)
+        await desk.run(1)
+        assert len(desk.asked[payment.payment_hash]) == 2, "not again before its time"
+
+    run_virtual(main)
+
+
+def test_sixteen_are_asked_for_at_once() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payments = [desk.loose(IN_FLIGHT) for _ in range(40)]
+        desk.answer_seconds = 0.1
+        await desk.run(0.5)
+        assert desk.most_at_once == 16
+        moments = [moment for payment in payments for moment in desk.asked[payment.payment_hash]]
+        assert moments == pytest.approx([0.0] * 16 + [0.1] * 16 + [0.2] * 8)
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("error", [NodeUnavailable("away"), NodeRejected("no")])
+def test_nothing_is_decided_by_a_node_that_does_not_answer_and_all_is_asked_again(error: Exception) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment, short = desk.loose(IN_FLIGHT), desk.payment()
+        desk.recovery.take_short(short, failed())
+        desk.trouble["channels"] = error
+        await desk.run(2.5)
+        assert payment.state is PaymentState.PLANNED and short.open and desk.looks == 3, "once a second"
+        desk.trouble.clear()
+        await desk.run(1)
+        assert payment.state is PaymentState.IN_FLIGHT and short.state is PaymentState.FAILED
+
+    run_virtual(main)
+
+
+def test_a_node_that_is_away_is_not_asked() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(settled())
+        desk.up_since_ns = 0
+        await desk.run(100)
+        assert not desk.asked
+        desk.up_since_ns = clock.now_ns()
+        await desk.run(1)
+        assert payment.state is PaymentState.SETTLED
+
+    run_virtual(main)
+
+
+def test_before_the_node_opens_each_is_asked_for_once() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payments = [desk.loose(IN_FLIGHT), desk.payment()]
+        await desk.run(10)
+        desk.recovery.replay(payments[1])
+        desk.answers[payments[1].payment_hash] = failed()
+        desk.may, desk.up_since_ns = False, 0
+        await desk.connect()
+        assert [desk.asked[payment.payment_hash][-1] for payment in payments] == [10, 10]
+        desk.up_since_ns = clock.now_ns()
+        await desk.run(1)
+        assert len(desk.asked[payments[0].payment_hash]) == 4, "0, 2, 6, and at the connect: its pace begins anew"
+        assert desk.asked[payments[1].payment_hash] == pytest.approx([10, 10], abs=SOON), "what could not be sent again is not left waiting"
+        await desk.run(1.5)
+        assert desk.asked[payments[0].payment_hash][-1] == pytest.approx(12, abs=SOON)
+
+    run_virtual(main)
+
+
+# -- ghosts -------------------------------------------------------------------------------------
+
+
+def test_a_ghost_lives_for_ghost_after_and_a_call_that_was_answered_has_none() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        haunted, closed = desk.loose(), desk.loose(lost=CLOSED)
+        end = clock.now_ns() + 20 * S
+        assert [desk.recovery.haunted(haunted, moment) for moment in (end - 20 * S, end - 1, end)] == [True, True, False]
+        assert not desk.recovery.haunted(closed, end - 20 * S)
+        assert not desk.recovery.haunted(desk.payment(), end - 20 * S), "nor has one that was never lost"
+
+    run_virtual(main)
+
+
+def test_a_ghost_outlives_its_connection_until_the_node_is_back_and_then_for_ghost_after() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        haunted, closed, replayed = desk.loose(IN_FLIGHT), desk.loose(IN_FLIGHT, lost=CLOSED), desk.payment()
+        desk.answers[replayed.payment_hash] = IN_FLIGHT
+        desk.recovery.replay(replayed)
+        desk.recovery.lost_connection()
+        later = clock.now_ns() + 10**6 * S
+        assert [desk.recovery.haunted(payment, later) for payment in (haunted, closed, replayed)] == [True, False, True]
+        await asyncio.sleep(100)
+        dies = clock.now_ns() + 20 * S
+        await desk.connect()
+        for payment in (haunted, replayed):
+            assert desk.recovery.haunted(payment, dies - 1) and not desk.recovery.haunted(payment, dies)
+        assert not desk.recovery.haunted(closed, clock.now_ns())
+
+    run_virtual(main)
+
+
+# -- the witness --------------------------------------------------------------------------------
+
+
+def test_the_witness_is_asked_for_only_when_a_payment_is_not_found_and_once_for_all() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.loose(IN_FLIGHT)
+        await desk.run(0.5)
+        assert desk.looks == 1 and not desk.asked[WITNESS]
+        payments = [desk.loose(NOT_FOUND), desk.loose(NOT_FOUND)]
+        await desk.run(0.5)
+        assert desk.looks == 2 and len(desk.asked[WITNESS]) == 1 and desk.resent == payments
+
+    run_virtual(main)
+
+
+def test_no_channel_is_looked_at_for_what_has_ended() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        ended = [desk.loose(settled(), CLOSED), desk.loose(failed(), CLOSED), desk.loose(LOST, CLOSED)]
+        await desk.run(0.5)
+        assert [payment.state.value for payment in ended] == ["SETTLED", "FAILED", "PLANNED"] and desk.looks == 0
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("witness", [None, b"x" * 32])
+def test_without_a_witness_that_the_node_knows_nothing_is_sent_again(witness: bytes | None) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.recovery.witness = witness
+        payment = desk.loose()
+        await desk.run(1)
+        assert not desk.resent and payment.mark.value == "lost_sight" and payment.open
+
+    run_virtual(main)
+
+
+def test_a_witness_that_nobody_answers_for_proves_neither() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose()
+        desk.answers[WITNESS] = LOST
+        await desk.run(5)
+        assert not desk.resent and payment.mark.value == "" and len(desk.asked[WITNESS]) == 5
+        desk.answers[WITNESS] = IN_FLIGHT
+        await desk.run(1)
+        assert desk.resent == [payment]
+
+    run_virtual(main)
