@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from streamer.errors import NodeRejected
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, StreamState
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Single, StreamState
 from streamer.ports import Channel, Channels
 from streamer.reasons import Reason
 from streamer.recovery import cannot_pay
@@ -371,7 +371,7 @@ def test_a_single_payment_that_no_channel_can_carry_blocks_nobody() -> None:
         desk = Desk(clock)
         desk.now_open = (channel(4_999),)
         facts = Facts()
-        payment = desk.house.book.single("pay_1", b"\x02" * 33, 5_000, 100, clock.now_ns(), facts)
+        payment = desk.house.book.single(Single("pay_1", b"\x02" * 33, 5_000, 100), clock.now_ns(), facts)
         assert payment is not None
         desk.house.commit(facts)
         desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "insufficient balance"))
