@@ -12,13 +12,16 @@ from typing import Any
 import click
 
 from streamer.money import parse_duration
+from streamer.nodes.permissions import NEEDED
 from streamer.simulator.channels import Policy
-from streamer.simulator.macaroon import REQUIRED
 from streamer.simulator.serve import MAX_CHANNELS, MAX_NODES, Plan, ServedNetwork, start_network
 from streamer.simulator.server import Unavailable
 from streamer.simulator.troubles import Troubles
 
-LEAST = tuple(("uri", method) for method in REQUIRED if not method.endswith("DeletePayment"))
+RECEIVING = ("ChannelBalance", "AddInvoice", "LookupInvoice", "ListInvoices", "DecodePayReq", "SubscribeInvoices")
+"""Calls of lnrpc.Lightning that only incoming payments and invoices need."""
+
+LEAST = tuple(("uri", method) for method in (*NEEDED, *(f"/lnrpc.Lightning/{name}" for name in RECEIVING)))
 """The permissions that streamer needs; DIR/NAME/streamer.macaroon has no others."""
 
 

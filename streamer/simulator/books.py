@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from streamer.simulator.bolt11 import HopHint
     from streamer.simulator.channels import Hop
 
 KEYSEND_RECORD = 5_482_373_484
@@ -17,6 +18,9 @@ KEYSEND_RECORD = 5_482_373_484
 
 MIN_CUSTOM_RECORD = 65_536
 """First custom record type (BOLT 4)."""
+
+KEYSEND_CLTV = 19
+"""cltv_expiry of the invoice that a keysend makes (lnd, invoices.DefaultFinalCltvRejectDelta)."""
 
 PUBKEY_BYTES = 33
 HASH_BYTES = 32
@@ -76,6 +80,10 @@ class Order:
     payment_request: str = ""
     payment_addr: bytes = b""
     allow_self_payment: bool = False
+    hints: tuple[tuple[HopHint, ...], ...] = ()
+    outgoing_channels: frozenset[int] = frozenset()
+    last_hop: bytes = b""
+    first_hop_records: dict[int, bytes] = field(default_factory=dict)
 
 
 class Call(Protocol):
@@ -91,9 +99,25 @@ class Call(Protocol):
         """The connection is gone: nothing more will be said."""
 
 
+@dataclass(slots=True, frozen=True)
+class FailedAttempt:
+    """An HTLC that came back: lnrpc.Failure's code, and which hop of the route sent it (0: the payer)."""
+
+    id: int
+    route: tuple[Hop, ...]
+    started_ns: int
+    ended_ns: int
+    code: str
+    source: int
+    height: int
+
+
 @dataclass(slots=True, eq=False)
 class PaymentRecord:
-    """One payment in the payer's database. route is that of the HTLC which is pending or settled."""
+    """One payment in the payer's database. route is that of the HTLC which is pending or settled.
+
+    failed holds the attempts that failed while the payment goes on; lnd forgets them when it ends.
+    """
 
     order: Order
     index: int
@@ -104,13 +128,27 @@ class PaymentRecord:
     preimage: bytes = b""
     ended_ns: int = 0
     orphan: bool = False
+    attempt_id: int = 0
+    attempt_ns: int = 0
     route: list[Hop] = field(default_factory=list)
+    failed: list[FailedAttempt] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+
+
+class HtlcState(IntEnum):
+    """lnrpc.InvoiceHTLCState."""
+
+    ACCEPTED = 0
+    SETTLED = 1
+    CANCELED = 2
 
 
 @dataclass(slots=True)
 class ReceivedHtlc:
-    """One HTLC that was settled at the receiver: the only truth about money received."""
+    """One HTLC at the receiver; a settled one is the only truth about money received.
+
+    total_msat is what the payer said it pays in all (0: a keysend does not say).
+    """
 
     payment_hash: bytes
     channel_id: int
@@ -119,11 +157,18 @@ class ReceivedHtlc:
     records: dict[int, bytes]
     settled_ns: int
     expiry_height: int
+    accepted_ns: int = 0
+    accept_height: int = 0
+    total_msat: int = 0
+    state: HtlcState = HtlcState.SETTLED
 
 
 @dataclass(slots=True, eq=False)
 class InvoiceRecord:
-    """One invoice in the receiver's database, made by AddInvoice or by a keysend that came in."""
+    """One invoice in the receiver's database: from AddInvoice, AddHoldInvoice, or a keysend that came in.
+
+    A held invoice has no preimage until it is settled. fallback is an on-chain address as text.
+    """
 
     payment_hash: bytes
     preimage: bytes
@@ -140,3 +185,8 @@ class InvoiceRecord:
     settled_ns: int = 0
     paid_msat: int = 0
     htlcs: list[ReceivedHtlc] = field(default_factory=list)
+    description_hash: bytes = b""
+    cltv_expiry: int = KEYSEND_CLTV
+    fallback: str = ""
+    hints: tuple[tuple[HopHint, ...], ...] = ()
+    private: bool = False

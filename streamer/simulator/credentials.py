@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from streamer.simulator.keys import derive
-from streamer.simulator.macaroon import ADMIN, Permission, bake
+from streamer.simulator.macaroon import bake
+from streamer.simulator.permissions import STANDARD, Permission
 
 VALID = datetime.timedelta(days=14 * 30)
 """How long a certificate lasts: 14 months, as lnd's."""
@@ -60,7 +61,8 @@ def make_credentials(folder: Path, seed: str, name: str) -> Credentials:
         _write_secret(key_path, key)
         certificate_path.write_bytes(certificate)
     credentials = Credentials(folder, certificate_path.read_bytes(), key_path.read_bytes(), derive(seed, f"root-key/{name}"))
-    _write_secret(credentials.macaroonpath, bake(credentials.root_key, ADMIN))
+    for macaroon, permissions in STANDARD.items():
+        _write_secret(folder / f"{macaroon}.macaroon", bake(credentials.root_key, permissions))
     return credentials
 
 

@@ -25,6 +25,7 @@ from streamer.simulator.books import (
 )
 from streamer.simulator.channels import Channel, Side
 from streamer.simulator.pace import Pace
+from streamer.simulator.routing import Experience
 
 MAX_WAITING_CALLS = 100_000
 """Most calls that may wait at a frozen node; more are cut."""
@@ -99,6 +100,8 @@ class LightningNode:
     received: list[ReceivedHtlc] = field(default_factory=list)
     flights: dict[bytes, Flight] = field(default_factory=dict)
     working: int = 0
+    attempts: int = 0
+    experience: Experience = field(default_factory=Experience)
     # what a person or a test may switch
     up: bool = True
     listening: bool = True
@@ -113,6 +116,7 @@ class LightningNode:
     call_fault: CallFault | None = None
     # who waits at this node
     held: list[Flight] = field(default_factory=list)
+    accepted: dict[bytes, Flight] = field(default_factory=dict)
     stuck: list[Flight] = field(default_factory=list)
     orphans: list[tuple[PaymentRecord, Channel]] = field(default_factory=list)
     inbox: deque[Callable[[], None]] = field(default_factory=deque)
@@ -120,6 +124,17 @@ class LightningNode:
     on_listen: list[Callable[[], None]] = field(default_factory=list)
     on_thaw: list[Callable[[], None]] = field(default_factory=list)
     on_invoice: list[Callable[[InvoiceRecord], None]] = field(default_factory=list)
+    on_payment: list[Callable[[PaymentRecord], None]] = field(default_factory=list)
+
+    @property
+    def public(self) -> bool:
+        """True if the graph knows the node: it has a channel that is announced."""
+        return any(not side.channel.private for side in self.sides)
+
+    def tell_of(self, invoice: InvoiceRecord) -> None:
+        """Let every subscriber know that an invoice changed."""
+        for watcher in tuple(self.on_invoice):
+            watcher(invoice)
 
     def gate(self) -> None:
         """Raise Refused as lnd's interceptor does while the wallet is not open."""
@@ -174,12 +189,15 @@ class LightningNode:
             raise Refused("NOT_FOUND", "payment isn't initiated")
         return record
 
-    def delete(self, payment_hash: bytes) -> None:
+    def delete(self, payment_hash: bytes, *, failed_htlcs_only: bool = False) -> None:
         """DeletePayment: forgets an ended payment; refused for an open or unknown one."""
-        record = self.find(payment_hash)
+        record = self.payments.get(payment_hash)
+        if record is None:
+            raise Refused("UNKNOWN", "payment isn't initiated")
         if record.status is Status.IN_FLIGHT:
             raise Refused("UNKNOWN", "payment is in flight")
-        del self.payments[payment_hash]
+        if not failed_htlcs_only:
+            del self.payments[payment_hash]
 
     def call_fate(self) -> CallFault | None:
         """The fault that the next send call meets, if one is set."""

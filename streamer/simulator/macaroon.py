@@ -14,40 +14,13 @@ from dataclasses import dataclass
 
 from streamer.money import SECOND_NS
 from streamer.simulator.books import Refused
-
-Permission = tuple[str, str]
-"""(entity, action): ("offchain", "write"), or ("uri", "/lnrpc.Lightning/GetInfo")."""
+from streamer.simulator.permissions import REQUIRED, Permission
 
 VERSION = 2
 TIME_BEFORE = "time-before"
 _END, _LOCATION, _IDENTIFIER, _VERIFICATION, _SIGNATURE = 0, 1, 2, 4, 6
 _BAKERY_VERSION = b"\x03"
 _KEY_GENERATOR = b"macaroons-key-generator"
-
-ADMIN: tuple[Permission, ...] = tuple(
-    (entity, action)
-    for entity in ("address", "info", "invoices", "message", "offchain", "onchain", "peers")
-    for action in ("read", "write")
-)
-"""The permissions of lnd's admin.macaroon, as far as they matter here."""
-
-REQUIRED: dict[str, Permission] = {
-    "/lnrpc.Lightning/GetInfo": ("info", "read"),
-    "/lnrpc.Lightning/GetNodeInfo": ("info", "read"),
-    "/lnrpc.Lightning/ListChannels": ("offchain", "read"),
-    "/lnrpc.Lightning/PendingChannels": ("offchain", "read"),
-    "/lnrpc.Lightning/ChannelBalance": ("offchain", "read"),
-    "/lnrpc.Lightning/DecodePayReq": ("offchain", "read"),
-    "/lnrpc.Lightning/ListPayments": ("offchain", "read"),
-    "/lnrpc.Lightning/DeletePayment": ("offchain", "write"),
-    "/lnrpc.Lightning/AddInvoice": ("invoices", "write"),
-    "/lnrpc.Lightning/LookupInvoice": ("invoices", "read"),
-    "/lnrpc.Lightning/ListInvoices": ("invoices", "read"),
-    "/lnrpc.Lightning/SubscribeInvoices": ("invoices", "read"),
-    "/routerrpc.Router/SendPaymentV2": ("offchain", "write"),
-    "/routerrpc.Router/TrackPaymentV2": ("offchain", "read"),
-}
-"""What each call needs (lnd, rpcserver.go MainRPCServerPermissions and routerrpc/router_server.go)."""
 
 
 def bake(root_key: bytes, permissions: Iterable[Permission], nonce: bytes = bytes(16), root_key_id: bytes = b"0") -> bytes:

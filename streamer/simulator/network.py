@@ -17,22 +17,13 @@ from collections.abc import Callable
 from functools import partial
 
 from streamer.money import MSAT_PER_SAT, SECOND_NS
-from streamer.simulator.books import (
-    KEYSEND_RECORD,
-    Call,
-    Failure,
-    InvoiceRecord,
-    InvoiceState,
-    Order,
-    PaymentRecord,
-    ReceivedHtlc,
-    Refused,
-    Status,
-)
-from streamer.simulator.channels import RESERVE_DIVISOR, Channel, Htlc, Policy, Side, find_route
+from streamer.simulator.books import Call, FailedAttempt, Failure, Order, PaymentRecord, Refused, Status
+from streamer.simulator.channels import ANCHORS_SAT, COMMIT_SAT, RESERVE_DIVISOR, Channel, Htlc, Policy, Side
 from streamer.simulator.keys import public_key
 from streamer.simulator.lightning_node import MAX_WAITING_CALLS, NOBODY, CallFate, Flight, LightningNode
 from streamer.simulator.pace import Pace
+from streamer.simulator.receiving import decide
+from streamer.simulator.routing import blocked_hop, find_route
 
 BLOCK_NS = 600 * SECOND_NS
 """Time between blocks, on the average of Bitcoin."""
@@ -70,7 +61,14 @@ class Network:
         return node
 
     def open_channel(
-        self, one: LightningNode, two: LightningNode, capacity_sat: int, push_sat: int = 0, policy: Policy | None = None
+        self,
+        one: LightningNode,
+        two: LightningNode,
+        capacity_sat: int,
+        push_sat: int = 0,
+        policy: Policy | None = None,
+        *,
+        private: bool = False,
     ) -> Channel:
         """A channel funded by one, of which push_sat belong to two from the start; active at once."""
         number = len(self.channels) + 1
@@ -78,9 +76,11 @@ class Network:
         channel = Channel((FIRST_HEIGHT << 40) | (number << 16), f"{txid}:0", capacity_sat * MSAT_PER_SAT)
         reserve = channel.capacity_msat // RESERVE_DIVISOR
         pushed = push_sat * MSAT_PER_SAT
+        channel.private, channel.push_msat, channel.opened_ns = private, pushed, self.now_ns
         terms = policy or Policy()
+        cost = (COMMIT_SAT + ANCHORS_SAT) * MSAT_PER_SAT
         channel.sides = (
-            Side(channel, one, two, channel.capacity_msat - pushed, reserve, terms),
+            Side(channel, one, two, channel.capacity_msat - cost - pushed, reserve, terms),
             Side(channel, two, one, pushed, reserve, terms),
         )
         for side in channel.sides:
@@ -162,15 +162,34 @@ class Network:
             return
         record = payer.record(order, self.now_ns)
         record.calls.append(call)
-        call.update(record)
+        self._tell(payer, record)
+        self._seek(payer, record)
+
+    def _seek(self, payer: LightningNode, record: PaymentRecord) -> None:
+        """Send the payment along a route, or fail it; a route that turns out to be blocked is learned from."""
+        order = record.order
         receiver = self.nodes.get(order.destination)
-        route = find_route(payer, receiver, order, self.height)
-        if isinstance(route, Failure) or receiver is None:
-            self._end(record, Status.FAILED, route if isinstance(route, Failure) else Failure.NO_ROUTE)
-            return
-        record.route = route
-        record.fee_msat = route[0].amount_msat - order.amount_msat
-        self._launch(Flight(payer, receiver, record))
+        while True:
+            route = find_route(payer, receiver, order, self.height, self.now_ns)
+            if isinstance(route, Failure) or receiver is None:
+                self._end(payer, record, Status.FAILED, route if isinstance(route, Failure) else Failure.NO_ROUTE)
+                return
+            payer.attempts += 1
+            record.route, record.attempt_id, record.attempt_ns = route, payer.attempts, self.now_ns
+            record.fee_msat = route[0].amount_msat - order.amount_msat
+            blocked = blocked_hop(route)
+            if blocked < 0:
+                self._launch(Flight(payer, receiver, record))
+                return
+            self._tell(payer, record)
+            payer.experience.learn(route[blocked].side, route[blocked].amount_msat, self.now_ns)
+            self._fail_attempt(record, "TEMPORARY_CHANNEL_FAILURE", blocked)
+            self._tell(payer, record)
+
+    def _fail_attempt(self, record: PaymentRecord, code: str, source: int) -> None:
+        attempt = FailedAttempt(record.attempt_id, tuple(record.route), record.attempt_ns, self.now_ns, code, source, self.height)
+        record.failed.append(attempt)
+        record.route, record.fee_msat = [], 0
 
     def _launch(self, flight: Flight) -> None:
         record, payer = flight.record, flight.payer
@@ -183,7 +202,7 @@ class Network:
             side.htlcs[hop.htlc] = Htlc(payment_hash, hop.amount_msat, hop.expiry_height)
         payer.flights[payment_hash] = flight
         payer.working += 1
-        self._tell(record)
+        self._tell(payer, record)
         end_ns = payer.pace.end_ns(self.now_ns, payer.working, self.rng)
         for hop in record.route:
             low, high = hop.side.peer.forward_ns
@@ -224,58 +243,20 @@ class Network:
         self.fail(flight, Failure.TIMEOUT)
 
     def conclude(self, flight: Flight) -> None:
-        """The receiver decides on an HTLC that reached it: settled or failed."""
-        receiver, order = flight.receiver, flight.record.order
-        rate = flight.payer.failure_rate or receiver.failure_rate
-        if rate and self.rng.random() < rate:
-            failures = flight.payer.failures if flight.payer.failure_rate else receiver.failures
-            self.fail(flight, self.rng.choice(failures))
-            return
-        invoice = receiver.invoices.get(order.payment_hash)
-        right = self._keysend_is_right(receiver, order) if invoice is None or invoice.is_keysend else _pays(order, invoice)
-        if not right:
-            self.fail(flight, Failure.INCORRECT_PAYMENT_DETAILS)
-            return
-        self._settle(flight, invoice or self._keysend_invoice(receiver, order))
+        """The receiver decides on an HTLC that reached it: settled, failed, or kept."""
+        decide(self, flight)
 
-    @staticmethod
-    def _keysend_is_right(receiver: LightningNode, order: Order) -> bool:
-        preimage = order.records.get(KEYSEND_RECORD)
-        return receiver.keysend and preimage is not None and hashlib.sha256(preimage).digest() == order.payment_hash
+    def keep(self, flight: Flight) -> None:
+        """The HTLC waits at the receiver, who has an invoice for it and not yet the preimage."""
+        self._stop_working(flight)
 
-    def _keysend_invoice(self, receiver: LightningNode, order: Order) -> InvoiceRecord:
-        receiver.add_index += 1
-        preimage = order.records[KEYSEND_RECORD]
-        invoice = InvoiceRecord(order.payment_hash, preimage, order.amount_msat, self.now_ns, receiver.add_index, is_keysend=True)
-        receiver.invoices[order.payment_hash] = invoice
-        for watcher in receiver.on_invoice:
-            watcher(invoice)
-        return invoice
-
-    def _settle(self, flight: Flight, invoice: InvoiceRecord) -> None:
-        receiver, record = flight.receiver, flight.record
-        last = record.route[-1]
-        received = ReceivedHtlc(
-            record.order.payment_hash,
-            last.side.channel.id,
-            last.htlc,
-            last.amount_msat,
-            record.order.records,
-            self.now_ns,
-            last.expiry_height,
-        )
-        receiver.received.append(received)
-        invoice.htlcs.append(received)
-        invoice.paid_msat += last.amount_msat
-        # a hash that is settled already is settled again, and lnd tells no subscriber of it
-        if invoice.state is not InvoiceState.SETTLED:
-            receiver.settle_index += 1
-            invoice.state, invoice.settle_index, invoice.settled_ns = InvoiceState.SETTLED, receiver.settle_index, self.now_ns
-            for watcher in receiver.on_invoice:
-                watcher(invoice)
+    def succeed(self, flight: Flight, preimage: bytes) -> None:
+        """Hand the money over along the route and end the payment as SUCCEEDED."""
         self._release(flight, settled=True)
-        record.preimage = invoice.preimage
-        self._end(record, Status.SUCCEEDED, Failure.NONE)
+        record = flight.record
+        record.preimage = preimage
+        record.failed.clear()
+        self._end(flight.payer, record, Status.SUCCEEDED, Failure.NONE)
 
     def fail(self, flight: Flight, failure: Failure) -> None:
         """Give the HTLC back and end the payment as FAILED."""
@@ -283,9 +264,9 @@ class Network:
         self._release(flight, settled=False)
         # lnd shows the reason on an IN_FLIGHT update before the payment ends
         record.failure = failure
-        self._tell(record)
-        record.route, record.fee_msat = [], 0
-        self._end(record, Status.FAILED, failure)
+        self._tell(flight.payer, record)
+        self._fail_attempt(record, *_how(failure, record))
+        self._end(flight.payer, record, Status.FAILED, failure)
 
     def orphan(self, flight: Flight) -> None:
         """The HTLC vanishes and the payment stays IN_FLIGHT for ever, as a restarted lnd leaves it."""
@@ -300,7 +281,7 @@ class Network:
         for record, channel in orphans:
             if channel.closing:
                 record.orphan = False
-                self._end(record, Status.FAILED, Failure.TIMEOUT)
+                self._end(node, record, Status.FAILED, Failure.TIMEOUT)
             else:
                 node.orphans.append((record, channel))
 
@@ -314,21 +295,31 @@ class Network:
             hop.side.htlcs.pop(hop.htlc, None)
             hop.side.channel.updates += 2
             (hop.side.other if settled else hop.side).balance_msat += hop.amount_msat
+            if settled:
+                hop.side.sent_msat += hop.amount_msat
 
-    def _end(self, record: PaymentRecord, status: Status, failure: Failure) -> None:
+    def _end(self, payer: LightningNode, record: PaymentRecord, status: Status, failure: Failure) -> None:
         record.status, record.failure, record.ended_ns = status, failure, self.now_ns
-        self._tell(record)
+        self._tell(payer, record)
+        # lnd forgets failed attempts once a payment has ended
+        record.failed.clear()
         record.calls.clear()
 
     @staticmethod
-    def _tell(record: PaymentRecord) -> None:
+    def _tell(payer: LightningNode, record: PaymentRecord) -> None:
         for call in tuple(record.calls):
             call.update(record)
+        for watcher in tuple(payer.on_payment):
+            watcher(record)
 
 
-def _pays(order: Order, invoice: InvoiceRecord) -> bool:
-    """True when the HTLC is what the invoice, which is still open, asks for."""
-    return invoice.state is InvoiceState.OPEN and order.amount_msat >= invoice.value_msat and order.payment_addr == invoice.payment_addr
+def _how(failure: Failure, record: PaymentRecord) -> tuple[str, int]:
+    """What the HTLC of a failed payment came back with, and from which hop of its route."""
+    if failure is Failure.INCORRECT_PAYMENT_DETAILS:
+        return "INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS", len(record.route)
+    if failure is Failure.TIMEOUT:
+        return "PERMANENT_CHANNEL_FAILURE", 0
+    return "TEMPORARY_CHANNEL_FAILURE", len(record.route) - 1
 
 
 def _blocker(flight: Flight) -> LightningNode | None:

@@ -17,9 +17,9 @@ from streamer.ports import Answer, Channel, Channels, DecodedInvoice, InvoiceSta
 from streamer.reasons import Reason
 from streamer.simulator.books import KEYSEND_RECORD, Failure, InvoiceRecord, Order, PaymentRecord, Refused, Status
 from streamer.simulator.drive import Simulation
+from streamer.simulator.invoice_service import InvoiceService
 from streamer.simulator.invoices import fill_from_invoice, read_invoice
 from streamer.simulator.lightning_node import LightningNode
-from streamer.simulator.lightning_service import LightningService
 from streamer.simulator.pages import page
 from streamer.simulator.tlv import decode_records
 
@@ -112,7 +112,7 @@ class SimulatedNode:
         self.accepted: Callable[[bytes, int], None] = _tell_nobody
         self._simulation = simulation
         self._node: LightningNode = simulation.network.named[at]
-        self._service = LightningService(simulation, self._node)
+        self._invoices = InvoiceService(simulation, self._node)
         self._lost: asyncio.Future[str] | None = None
         self._calls: set[_Send] = set()
 
@@ -179,6 +179,8 @@ class SimulatedNode:
             order.records = {**decode_records(payment.records), KEYSEND_RECORD: preimage}
             return order
         self._node.gate()
+        # the request names only the invoice, and so does the call
+        order.destination = order.payment_hash = b""
         network, order.payment_request = self._simulation.network, payment.payment_request
         order.amount_msat = 0 if read_invoice(order.payment_request, network.chain).amount_msat else payment.amount_msat
         return fill_from_invoice(order, network.chain, network.now_ns // SECOND_NS)
@@ -244,7 +246,7 @@ class SimulatedNode:
         """Make an invoice; its payment_request."""
         await self._ready()
         try:
-            made = self._service.add_invoice(ln.Invoice(value_msat=amount_msat, memo=memo, expiry=expiry_seconds))
+            made = self._invoices.add_invoice(ln.Invoice(value_msat=amount_msat, memo=memo, expiry=expiry_seconds))
         except Refused as refusal:
             raise InvalidArgument(f"the invoice cannot be made: {refusal.text}") from refusal
         return made.payment_request

@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import grpc
 
-from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
-from streamer._proto.routerrpc import router_pb2 as router
 from streamer.simulator.books import Refused
 from streamer.simulator.credentials import Credentials
 from streamer.simulator.drive import Simulation
 from streamer.simulator.lightning_node import LightningNode
-from streamer.simulator.lightning_service import LightningService
 from streamer.simulator.macaroon import Guard
-from streamer.simulator.streams import StreamService
+from streamer.simulator.methods import Message, streaming_methods, unary_methods
+from streamer.simulator.state_service import StateService
 
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),
@@ -38,10 +36,6 @@ BIND_PAUSE_SECONDS = 0.1
 """How often and how far apart a returning node asks for its port again."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-
-class _Message(Protocol):
-    def SerializeToString(self) -> bytes: ...  # noqa: N802 - protobuf's name
 
 
 class Unavailable(RuntimeError):
@@ -117,13 +111,7 @@ class NodeServer:
 
     async def _listen(self) -> None:
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        server.add_generic_rpc_handlers(
-            (
-                grpc.method_handlers_generic_handler("lnrpc.Lightning", self._lightning()),
-                grpc.method_handlers_generic_handler("lnrpc.State", self._state()),
-                grpc.method_handlers_generic_handler("routerrpc.Router", self._router()),
-            )
-        )
+        server.add_generic_rpc_handlers(tuple(self._handlers()))
         secrets = grpc.ssl_server_credentials([(self.credentials.key, self.credentials.certificate)])
         try:
             self.port = server.add_secure_port(self.rpcserver, secrets)
@@ -134,48 +122,40 @@ class NodeServer:
 
     # -- which calls there are ---------------------------------------------------------------
 
-    def _lightning(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-        service = LightningService(self._simulation, self.node)
-        unary: dict[str, tuple[Callable[[Any], _Message], Any]] = {
-            "GetInfo": (service.get_info, ln.GetInfoRequest),
-            "ListChannels": (service.list_channels, ln.ListChannelsRequest),
-            "PendingChannels": (service.pending_channels, ln.PendingChannelsRequest),
-            "ChannelBalance": (service.channel_balance, ln.ChannelBalanceRequest),
-            "GetNodeInfo": (service.get_node_info, ln.NodeInfoRequest),
-            "AddInvoice": (service.add_invoice, ln.Invoice),
-            "LookupInvoice": (service.lookup_invoice, ln.PaymentHash),
-            "ListInvoices": (service.list_invoices, ln.ListInvoiceRequest),
-            "DecodePayReq": (service.decode_pay_req, ln.PayReqString),
-            "ListPayments": (service.list_payments, ln.ListPaymentsRequest),
-            "DeletePayment": (service.delete_payment, ln.DeletePaymentRequest),
-        }
-        found = {name: self._unary(f"/lnrpc.Lightning/{name}", answer, kind) for name, (answer, kind) in unary.items()}
-        streams = StreamService(self._simulation, self.node)
-        path = "/lnrpc.Lightning/SubscribeInvoices"
-        found["SubscribeInvoices"] = self._stream(path, streams.subscribe_invoices, ln.InvoiceSubscription)
-        return found
-
-    def _router(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-        streams = StreamService(self._simulation, self.node)
-        return {
-            "SendPaymentV2": self._stream("/routerrpc.Router/SendPaymentV2", streams.send_payment, router.SendPaymentRequest),
-            "TrackPaymentV2": self._stream("/routerrpc.Router/TrackPaymentV2", streams.track_payment, router.TrackPaymentRequest),
-        }
+    def _handlers(self) -> list[grpc.GenericRpcHandler]:
+        """One handler per service, with a macaroon asked for by all but State."""
+        found: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+        for path, (answer, kind) in unary_methods(self._simulation, self.node, self.credentials.root_key).items():
+            _, service, name = path.split("/")
+            found.setdefault(service, {})[name] = self._unary(path, answer, kind)
+        for path, (stream, kind) in streaming_methods(self._simulation, self.node).items():
+            _, service, name = path.split("/")
+            found.setdefault(service, {})[name] = self._stream(path, stream, kind)
+        found["lnrpc.State"] = self._state()
+        return [grpc.method_handlers_generic_handler(service, handlers) for service, handlers in found.items()]
 
     def _state(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        """lnrpc.State, which answers without a macaroon and before the wallet is open."""
+        service = StateService(self.node)
+
         async def get_state(request: state.GetStateRequest, context: Context) -> state.GetStateResponse:
             await self._thawed()
-            return state.GetStateResponse(state=self.node.wallet.name)
+            return service.get_state(request)
 
-        handler = grpc.unary_unary_rpc_method_handler(
-            get_state, request_deserializer=state.GetStateRequest.FromString, response_serializer=state.GetStateResponse.SerializeToString
-        )
-        return {"GetState": handler}
+        async def subscribe(request: state.SubscribeStateRequest, context: Context) -> AsyncIterator[state.SubscribeStateResponse]:
+            await self._thawed()
+            async for message in service.subscribe_state(request):
+                yield message
+
+        return {
+            "GetState": grpc.unary_unary_rpc_method_handler(get_state, state.GetStateRequest.FromString, _serialize),
+            "SubscribeState": grpc.unary_stream_rpc_method_handler(subscribe, state.SubscribeStateRequest.FromString, _serialize),
+        }
 
     # -- how a call is answered --------------------------------------------------------------
 
-    def _unary(self, path: str, answer: Callable[[Any], _Message], kind: Any) -> grpc.RpcMethodHandler[Any, Any]:
-        async def respond(request: Any, context: Context) -> _Message:
+    def _unary(self, path: str, answer: Callable[[Any], Message], kind: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        async def respond(request: Any, context: Context) -> Message:
             await self._thawed()
             try:
                 self._admit(path, context)
@@ -185,10 +165,10 @@ class NodeServer:
 
         return grpc.unary_unary_rpc_method_handler(respond, request_deserializer=kind.FromString, response_serializer=_serialize)
 
-    def _stream(self, path: str, answer: Callable[[Any], AsyncIterator[_Message]], kind: Any) -> grpc.RpcMethodHandler[Any, Any]:
+    def _stream(self, path: str, answer: Callable[[Any], AsyncIterator[Message]], kind: Any) -> grpc.RpcMethodHandler[Any, Any]:
         sends = path.endswith("SendPaymentV2")
 
-        async def respond(request: Any, context: Context) -> AsyncIterator[_Message]:
+        async def respond(request: Any, context: Context) -> AsyncIterator[Message]:
             # a send that waits at a frozen node waits inside the model, and outlives its client
             if not sends:
                 await self._thawed()
@@ -223,5 +203,5 @@ class NodeServer:
             self.node.on_thaw.remove(thawed.set)
 
 
-def _serialize(message: _Message) -> bytes:
+def _serialize(message: Message) -> bytes:
     return message.SerializeToString()

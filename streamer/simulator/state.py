@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from streamer.simulator.books import Failure, InvoiceRecord, InvoiceState, Order, PaymentRecord, ReceivedHtlc, Status
+from streamer.simulator.bolt11 import HopHint
+from streamer.simulator.books import Failure, HtlcState, InvoiceRecord, InvoiceState, Order, PaymentRecord, ReceivedHtlc, Status
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.network import Network
 
@@ -85,7 +86,8 @@ def _node_in(node: LightningNode, saved: dict[str, Any]) -> None:
     for row in saved["invoices"]:
         invoice = _invoice_in(row)
         node.invoices[invoice.payment_hash] = invoice
-    node.received = sorted((htlc for invoice in node.invoices.values() for htlc in invoice.htlcs), key=lambda htlc: htlc.settled_ns)
+    htlcs = (htlc for invoice in node.invoices.values() for htlc in invoice.htlcs if htlc.state is HtlcState.SETTLED)
+    node.received = sorted(htlcs, key=lambda htlc: htlc.settled_ns)
 
 
 def _payment_out(record: PaymentRecord) -> list[Any]:
@@ -134,7 +136,10 @@ def _payment_in(row: list[Any]) -> PaymentRecord:
 
 def _invoice_out(invoice: InvoiceRecord) -> list[Any]:
     htlcs = [
-        [htlc.channel_id, htlc.htlc_index, htlc.amount_msat, _records_out(htlc.records), htlc.settled_ns, htlc.expiry_height]
+        [
+            *(htlc.channel_id, htlc.htlc_index, htlc.amount_msat, _records_out(htlc.records), htlc.settled_ns, htlc.expiry_height),
+            *(htlc.accepted_ns, htlc.accept_height, htlc.total_msat, int(htlc.state)),
+        ]
         for htlc in invoice.htlcs
     ]
     return [
@@ -153,11 +158,16 @@ def _invoice_out(invoice: InvoiceRecord) -> list[Any]:
         invoice.settled_ns,
         invoice.paid_msat,
         htlcs,
+        invoice.description_hash.hex(),
+        invoice.cltv_expiry,
+        invoice.fallback,
+        [[_hint_out(hint) for hint in route] for route in invoice.hints],
+        invoice.private,
     ]
 
 
 def _invoice_in(row: list[Any]) -> InvoiceRecord:
-    payment_hash, preimage, value, created, added, memo, expiry, request, address, keysend, state, index, settled, paid, htlcs = row
+    payment_hash, preimage, value, created, added, memo, expiry, request, address, keysend, state, index, settled, paid, htlcs, *terms = row
     found = bytes.fromhex(payment_hash)
     return InvoiceRecord(
         found,
@@ -175,12 +185,32 @@ def _invoice_in(row: list[Any]) -> InvoiceRecord:
         settled,
         paid,
         [_htlc_in(found, htlc) for htlc in htlcs],
+        *_terms_in(terms),
     )
 
 
+def _terms_in(terms: list[Any]) -> tuple[Any, ...]:
+    """What format 1 did not hold at first: a file without it is read with what lnd fills in."""
+    if not terms:
+        return ()
+    digest, cltv, fallback, hints, private = terms
+    return bytes.fromhex(digest), cltv, fallback, tuple(tuple(_hint_in(hint) for hint in route) for route in hints), private
+
+
+def _hint_out(hint: HopHint) -> list[Any]:
+    return [hint.node.hex(), hint.channel_id, hint.base_msat, hint.ppm, hint.cltv_delta]
+
+
+def _hint_in(row: list[Any]) -> HopHint:
+    return HopHint(bytes.fromhex(row[0]), *row[1:])
+
+
 def _htlc_in(payment_hash: bytes, row: list[Any]) -> ReceivedHtlc:
-    channel, index, amount, records, settled, height = row
-    return ReceivedHtlc(payment_hash, channel, index, amount, _records_in(records), settled, height)
+    channel, index, amount, records, settled, height, *since = row
+    accepted, accept_height, total, state = since or (settled, 0, 0, HtlcState.SETTLED)
+    return ReceivedHtlc(
+        payment_hash, channel, index, amount, _records_in(records), settled, height, accepted, accept_height, total, HtlcState(state)
+    )
 
 
 def _records_out(records: dict[int, bytes]) -> dict[str, str]:

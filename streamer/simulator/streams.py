@@ -1,4 +1,4 @@
-"""The streaming calls: payments (SendPaymentV2, TrackPaymentV2) and SubscribeInvoices.
+"""The streaming calls: payments (SendPaymentV2, TrackPaymentV2, TrackPayments) and invoices.
 
 The model tells a stream what happened while it happens; the stream keeps it as a message until the
 client takes it.
@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from typing import Generic, TypeVar
 
+from streamer._proto.invoicesrpc import invoices_pb2 as inv
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.routerrpc import router_pb2 as router
 from streamer.money import SECOND_NS
-from streamer.simulator.books import InvoiceRecord, InvoiceState, PaymentRecord, Refused, Status
+from streamer.simulator.books import HASH_BYTES, InvoiceRecord, InvoiceState, PaymentRecord, Refused, Status
 from streamer.simulator.drive import Simulation
+from streamer.simulator.invoice_messages import invoice_message
 from streamer.simulator.invoices import fill_from_invoice
 from streamer.simulator.lightning_node import LightningNode
-from streamer.simulator.messages import invoice_message, order_of, payment_message
+from streamer.simulator.payment_messages import order_of, payment_message
 
-MAX_UNREAD_INVOICES = 100_000
-"""Invoice events that may wait for a slow subscriber; then its stream is ended."""
+T = TypeVar("T")
+
+MAX_UNREAD = 100_000
+"""Events that may wait for a slow subscriber; then its stream is ended."""
+
+ANNOUNCED = (InvoiceState.OPEN, InvoiceState.SETTLED)
+"""The states of an invoice that SubscribeInvoices tells of."""
 
 
 class PaymentStream:
@@ -69,6 +77,28 @@ class PaymentStream:
             self.record.calls.remove(self)
 
 
+class EventQueue(Generic[T]):
+    """What a subscriber has not taken yet."""
+
+    def __init__(self, backlog: Iterable[T] = ()) -> None:
+        self._unread: deque[T] = deque(backlog)
+        self._news = asyncio.Event()
+
+    def put(self, message: T) -> None:
+        """Keep a message until it is taken."""
+        self._unread.append(message)
+        self._news.set()
+
+    async def messages(self) -> AsyncIterator[T]:
+        """All messages in order, without an end; raises Refused when too many wait."""
+        while len(self._unread) <= MAX_UNREAD:
+            while self._unread:
+                yield self._unread.popleft()
+            self._news.clear()
+            await self._news.wait()
+        raise Refused("UNKNOWN", "subscriber is too slow")
+
+
 class StreamService:
     """The streaming calls at one node; each raises Refused with lnd's text."""
 
@@ -94,6 +124,8 @@ class StreamService:
 
     async def track_payment(self, request: router.TrackPaymentRequest) -> AsyncIterator[ln.Payment]:
         """TrackPaymentV2."""
+        if len(request.payment_hash) != HASH_BYTES:
+            raise Refused("UNKNOWN", f"invalid hash length of {len(request.payment_hash)}, want {HASH_BYTES}")
         stream = PaymentStream(quiet=request.no_inflight_updates)
         self._simulation.network.track(self._node, request.payment_hash, stream)
         try:
@@ -102,23 +134,51 @@ class StreamService:
         finally:
             stream.leave()
 
+    async def track_payments(self, request: router.TrackPaymentsRequest) -> AsyncIterator[ln.Payment]:
+        """TrackPayments: every change of every payment from now on."""
+        queue: EventQueue[ln.Payment] = EventQueue()
+
+        def keep(payment: PaymentRecord) -> None:
+            if not request.no_inflight_updates or payment.status is not Status.IN_FLIGHT:
+                queue.put(payment_message(payment))
+
+        self._node.on_payment.append(keep)
+        try:
+            async for message in queue.messages():
+                yield message
+        finally:
+            self._node.on_payment.remove(keep)
+
     async def subscribe_invoices(self, request: ln.InvoiceSubscription) -> AsyncIterator[ln.Invoice]:
         """SubscribeInvoices: what came after the indexes (0: nothing), then everything new."""
-        unread: deque[ln.Invoice] = deque(self._backlog(request))
-        news = asyncio.Event()
+        queue = EventQueue(self._backlog(request))
 
         def keep(invoice: InvoiceRecord) -> None:
-            unread.append(invoice_message(invoice))
-            news.set()
+            if invoice.state in ANNOUNCED:
+                queue.put(invoice_message(invoice))
 
         self._node.on_invoice.append(keep)
         try:
-            while len(unread) <= MAX_UNREAD_INVOICES:
-                while unread:
-                    yield unread.popleft()
-                news.clear()
-                await news.wait()
-            raise Refused("UNKNOWN", "subscriber is too slow")
+            async for message in queue.messages():
+                yield message
+        finally:
+            self._node.on_invoice.remove(keep)
+
+    async def subscribe_single_invoice(self, request: inv.SubscribeSingleInvoiceRequest) -> AsyncIterator[ln.Invoice]:
+        """SubscribeSingleInvoice: the invoice as it is, if there is one, then each change."""
+        if len(request.r_hash) != HASH_BYTES:
+            raise Refused("UNKNOWN", f"invalid hash length of {len(request.r_hash)}, want {HASH_BYTES}")
+        known = self._node.invoices.get(request.r_hash)
+        queue = EventQueue([invoice_message(known)] if known is not None else ())
+
+        def keep(invoice: InvoiceRecord) -> None:
+            if invoice.payment_hash == request.r_hash:
+                queue.put(invoice_message(invoice))
+
+        self._node.on_invoice.append(keep)
+        try:
+            async for message in queue.messages():
+                yield message
         finally:
             self._node.on_invoice.remove(keep)
 

@@ -1,4 +1,4 @@
-"""Reads a TLV stream (BOLT 1): the durable form of a payment's records.
+"""Reads and writes a TLV stream (BOLT 1): the durable form of a payment's records.
 
 The simulator keeps its own reader, so that it does not share a mistake with the adapter it tests.
 """
@@ -34,3 +34,15 @@ def _number(stream: bytes, position: int) -> tuple[int, int]:
     if end > len(stream):
         raise ValueError("the stream ends within a number")
     return int.from_bytes(stream[position + 1 : end]), end
+
+
+def encode_records(records: dict[int, bytes]) -> bytes:
+    """A TLV stream of the records, by rising type."""
+    return b"".join(_write(kind) + _write(len(value)) + value for kind, value in sorted(records.items()))
+
+
+def _write(number: int) -> bytes:
+    for first, width in ((0xFD, 2), (0xFE, 4), (0xFF, 8)):
+        if number < 1 << 8 * width:
+            return number.to_bytes(1) if number < 0xFD else bytes([first]) + number.to_bytes(width)
+    raise ValueError(f"{number} does not fit 8 bytes")

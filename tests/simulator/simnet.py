@@ -14,6 +14,8 @@ from streamer.simulator.pace import Pace
 
 START_NS = 1_800_000_000 * 10**9
 SECOND = 10**9
+COMMITMENT_MSAT = 944_000
+"""What the commitment transaction and its anchors cost the one who opened a channel."""
 
 
 @dataclass

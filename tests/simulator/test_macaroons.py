@@ -9,7 +9,8 @@ import pytest
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer.simulator.books import Refused
-from streamer.simulator.macaroon import ADMIN, REQUIRED, Grant, Guard, _sign, allows, bake, read, restrict
+from streamer.simulator.macaroon import Grant, Guard, _sign, allows, bake, read, restrict
+from streamer.simulator.permissions import ADMIN, REQUIRED
 from tests.simulator.wire import Net, ends, play
 
 INFO = "/lnrpc.Lightning/GetInfo"

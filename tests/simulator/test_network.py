@@ -11,7 +11,7 @@ from streamer.simulator.channels import MAX_HTLCS, Policy
 from streamer.simulator.faults import Faults
 from streamer.simulator.network import BLOCK_NS, FIRST_HEIGHT, Network
 from streamer.simulator.pace import Pace
-from tests.simulator.simnet import START_NS, Witness, hash_of, keysend, pair
+from tests.simulator.simnet import COMMITMENT_MSAT, START_NS, Witness, hash_of, keysend, pair
 
 
 def line(base_msat: int = 1_000, ppm: int = 1, *, hops: int = 2) -> Network:
@@ -37,7 +37,7 @@ def test_a_direct_keysend_settles_without_fee_and_moves_exactly_its_amount():
     assert call.states[-1] == "SUCCEEDED"
     assert (call.record.fee_msat, call.record.index) == (0, 1)
     ours, theirs = net.network.channels[next(iter(net.network.channels))].sides
-    assert (ours.balance_msat, theirs.balance_msat) == (1_000_000_000 - 1_234_567, 1_234_567)
+    assert (ours.balance_msat, theirs.balance_msat) == (1_000_000_000 - COMMITMENT_MSAT - 1_234_567, 1_234_567)
     (received,) = net.bob.received
     assert (received.amount_msat, received.records[70_001], received.payment_hash) == (1_234_567, b"x", hash_of(1))
 
@@ -75,7 +75,7 @@ def test_a_cltv_limit_below_the_route_is_no_route():
 
 def test_the_reserve_stays():
     net = pair(capacity_sat=1_000_000)
-    whole = 990_000_000
+    whole = 990_000_000 - COMMITMENT_MSAT
     assert net.send(1, whole + 1).end == "INSUFFICIENT_BALANCE"
     call = net.send(2, whole)
     net.run()

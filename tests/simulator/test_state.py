@@ -10,7 +10,7 @@ import pytest
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.simulator.serve import Plan, ServedNetwork, build, start_network
 from streamer.simulator.state import load, save
-from tests.simulator.simnet import START_NS, hash_of
+from tests.simulator.simnet import COMMITMENT_MSAT, START_NS, hash_of
 from tests.simulator.wire import Wire, ends
 
 
@@ -58,7 +58,7 @@ def test_history_balances_keys_and_certificates_come_back(tmp_path: Path):
     before, after = asyncio.run(first()), asyncio.run(second())
     # what was pending came back to the payer
     assert after == (before[0], before[1] + 5_000, before[2])
-    assert before[1] + 5_000 == 20_000_000_000 - 7_000
+    assert before[1] + 5_000 == 20_000_000_000 - 2 * COMMITMENT_MSAT - 7_000
     assert plan.state.stat().st_mode & 0o077 == 0
 
 
