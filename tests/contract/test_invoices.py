@@ -121,7 +121,7 @@ def test_an_expired_invoice_is_refused_even_if_it_was_paid(world: World) -> None
             await stage.until(over)
             for late in (payment, await attempt(stage, unpaid)):
                 refused = await stage.node.send(late, b"", PATIENCE)
-                assert (refused.kind, refused.message) == (Kind.REFUSED, "invoice expired")
+                assert (refused.kind, refused.message.partition(".")[0]) == (Kind.REFUSED, "invoice expired")
             if answer.kind is Kind.SETTLED:
                 assert (await stage.node.track(payment.payment_hash, PATIENCE)).preimage == answer.preimage
 
