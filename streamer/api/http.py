@@ -92,6 +92,7 @@ class HttpDoor:
         config = uvicorn.Config(
             app,
             log_config=None,
+            log_level="error",  # not a warning for each request that is no HTTP
             access_log=False,
             lifespan="off",
             limit_concurrency=MAX_CONNECTIONS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -53,7 +54,7 @@ def description() -> Schema:
     schemas.found["Error"] = _ERROR
     paths: dict[str, Schema] = {}
     for route in Routes(methods()).all:
-        paths.setdefault(route.template, {})[route.verb.lower()] = _operation(route, schemas)
+        paths.setdefault(_address(route), {})[route.verb.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "streamer", "version": __version__, "summary": SUMMARY, "license": {"name": "MIT", "identifier": "MIT"}},
@@ -67,6 +68,15 @@ def description() -> Schema:
             "securitySchemes": KEYS,
         },
     }
+
+
+def _address(route: Route) -> str:
+    """The template with short names: OpenAPI allows one template for a path, whatever its variables are called."""
+    return re.sub(r"\{([\w.]+)[^}]*\}", lambda found: "{" + _short(found[1]) + "}", route.template)
+
+
+def _short(field: str) -> str:
+    return field.rpartition(".")[2]
 
 
 def _operation(route: Route, schemas: Schemas) -> Schema:
@@ -87,7 +97,7 @@ def _operation(route: Route, schemas: Schemas) -> Schema:
 def _answer(route: Route, schemas: Schemas) -> Schema:
     reply = schemas.reference(route.rpc.method.output_type)
     if not route.rpc.streams:
-        return {"description": "Done.", "content": _json(reply)}
+        return {"description": "It is done.", "content": _json(reply)}
     line = {"type": "object", "properties": {"result": reply, "error": {"$ref": "#/components/schemas/Error"}}}
     return {"description": "One JSON object a line: a result, or the error that ends the stream.", "content": _json(line)}
 
@@ -111,7 +121,7 @@ def _body(route: Route, schemas: Schemas) -> Schema | None:
 def _parameters(route: Route, schemas: Schemas) -> Iterator[Schema]:
     request = route.rpc.method.input_type
     for path in route.fields:
-        yield {"name": path, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        yield {"name": _short(path), "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
     if route.body != WHOLE:
         for field in request.fields:
             if field.name not in (route.body, *(path.partition(".")[0] for path in route.fields)):

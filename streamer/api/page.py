@@ -7,7 +7,7 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from streamer.api.openapi import KEYS, description
+from streamer.api.openapi import ERRORS, KEYS, description
 from streamer.api.schemas import Schema
 
 STYLE = """
@@ -37,6 +37,7 @@ def page() -> str:
         parts += [f'<section><h2 id="{escape(tag["name"])}">{escape(tag["name"])}</h2><p>{escape(tag["description"])}</p>']
         parts += [part for found in _operations(spec, tag["name"]) for part in _operation(*found)]
         parts.append("</section>")
+    parts += ['<section><h2 id="errors">Errors</h2>', *_table([(status, "", when) for status, when in ERRORS.items()]), "</section>"]
     parts.append('<section><h2 id="messages">Messages</h2>')
     for name, schema in spec["components"]["schemas"].items():
         parts += [f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{escape(schema.get("description", ""))}</p>', *_fields(schema)]
@@ -58,7 +59,7 @@ def _contents(spec: Schema) -> Iterator[str]:
         for path, verb, operation in _operations(spec, tag["name"]):
             link = f'<a href="#{escape(operation["operationId"])}">{escape(operation["operationId"].partition("_")[2])}</a>'
             yield f'<li>{link} <span class="path">{verb.upper()} {escape(path)}</span></li>'
-    yield '<li><a href="#messages">Messages</a></li></ul></nav>'
+    yield '<li><a href="#errors">Errors</a></li><li><a href="#messages">Messages</a></li></ul></nav>'
 
 
 def _operations(spec: Schema, tag: str) -> Iterator[tuple[str, str, Schema]]:
@@ -74,11 +75,18 @@ def _operation(path: str, verb: str, operation: Schema) -> Iterator[str]:
     yield f'<p><code class="verb">{verb.upper()}</code> <code>{escape(path)}</code></p><p>{escape(operation["description"])}</p>'
     rows = [(one["name"], f"{_kind(one['schema'])}, in the {one['in']}", _said(one)) for one in operation["parameters"]]
     yield from _table(rows)
-    for title, holder in (("Body", operation.get("requestBody")), ("Answer", operation["responses"]["200"])):
-        if holder is not None:
-            schema = holder["content"]["application/json"]["schema"]
-            yield f"<p>{title}: {_kind(schema)} {escape(holder.get('description', ''))}</p>"
-            yield from _fields(schema)
+    if "requestBody" in operation:
+        body = _schema(operation["requestBody"])
+        yield f"<p>Body: {_kind(body)}</p>"
+        yield from _fields(body)
+    answer = operation["responses"]["200"]
+    yield f"<p>Answer: {_kind(_schema(answer))}. {escape(answer['description'])}</p>"
+    yield from _fields(_schema(answer))
+
+
+def _schema(holder: Schema) -> Schema:
+    found: Schema = holder["content"]["application/json"]["schema"]
+    return found
 
 
 def _fields(schema: Schema) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 
 from jsonschema import Draft202012Validator
@@ -43,8 +44,9 @@ def test_the_description_is_valid_and_has_every_method() -> None:
     validate(spec)
     operations = {operation["operationId"] for verbs in spec["paths"].values() for operation in verbs.values()}
     assert operations == {rpc.name.replace("/", "_") for rpc in methods()} | {"metrics", "healthz", "readyz"}
-    update = spec["paths"]["/v1/streams/{stream.id}"]["patch"]
-    assert [(one["name"], one["in"]) for one in update["parameters"]] == [("stream.id", "path"), ("updateMask", "query")]
+    assert len({re.sub(r"{.*?}", "{}", path) for path in spec["paths"]}) == len(spec["paths"])
+    update = spec["paths"]["/v1/streams/{id}"]["patch"]
+    assert [(one["name"], one["in"]) for one in update["parameters"]] == [("id", "path"), ("updateMask", "query")]
     created = spec["paths"]["/v1/streams"]["post"]
     assert [one["name"] for one in created["parameters"]] == ["requestId", "validateOnly", "Idempotency-Key"]
     stream = spec["components"]["schemas"]["streamer.v1.Stream"]
