@@ -1,8 +1,8 @@
 """Puts the daemon together by hand, starts it in order, and ends it in order.
 
 Start: lock the data folder, replay the journal, then the doors (reads, pause, cancel and stop work
-at once), then the engines, which connect and recover before they pay. End: plan nothing new, wait for
-what is in flight up to DRAIN_SECONDS, close the doors, leave the rest to the next start. After a
+at once), then the engines, which connect and recover before they pay. End: plan and let in nothing
+new, wait for what is in flight up to DRAIN_SECONDS, close the doors, leave the rest to the next start. After a
 failed store the whole house is built anew from the journal: there is no other way back.
 """
 
@@ -33,12 +33,12 @@ from streamer.core.outages import Outages
 from streamer.core.switch import Switch
 from streamer.engine import Engine, Pace
 from streamer.errors import StoreFailed
-from streamer.feed import Feed
+from streamer.feed import LAST_CURSOR, Feed, start_cursor
 from streamer.heartbeat import Beats, Heartbeat
 from streamer.keysends import stamp_with
 from streamer.link import LinkTerms
 from streamer.metrics import Metrics
-from streamer.model import Mark, Snapshot
+from streamer.model import Facts, Mark, Snapshot
 from streamer.money import SECOND_NS
 from streamer.nodes.credentials import access
 from streamer.nodes.keysend import derive_preimage
@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 35.0
 """How long an end waits for payments in flight: lnd's own timeout, and a little."""
+FAREWELL_SECONDS = 1.0
+"""How long watchers have, at the end, to take what there is still for them."""
 DOOR_GRACE_SECONDS = 2.0
 TTL_AFTER_START_NS = 60 * SECOND_NS
 """Renewers get this long after a start (DESIGN.md, ttl)."""
@@ -96,21 +98,24 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         store = SqliteStore(folder, observe=lambda seconds, _: metrics.committed(seconds))
         snapshot = store.load()
         stack.push_async_callback(store.close)
+        store.append(Facts(settings=[(LAST_CURSOR, "")]))
         key = load_admin_key(config.data_dir)
         clock = BootClock()
-        feed = Feed()
+        feed = Feed(start_cursor(snapshot.settings, clock.now_ns()))
         shared = _shared(config, snapshot, clock)
         telling = Telling(metrics, feed, clock)
         adapters = nodes or {node.name: _lnd(node) for node in settings}
         build = _Build(config, store, clock, folder.secret, shared, telling)
         metered = {name: MeteredNode(node, metrics.node_called) for name, node in adapters.items()}
         engines = {node.name: build.engine(node, metered[node.name], snapshot) for node in settings}
-        daemon = await _open(stack, config, build, engines, snapshot, metrics, feed, key)
+        daemon, doors = await _open(stack, config, build, engines, snapshot, metrics, feed, key)
         tasks = [asyncio.ensure_future(build.supervised(engine)) for engine in engines.values()]
         try:
             yield daemon
         finally:
+            await doors.close()
             await _end(engines, tasks)
+            await doors.end(feed, store)
 
 
 async def serve(config: Config, stop: asyncio.Event, ready: Callable[[Daemon], None]) -> None:
@@ -136,7 +141,7 @@ async def _open(
     metrics: Metrics,
     feed: Feed,
     admin_key: str,
-) -> Daemon:
+) -> tuple[Daemon, _Doors]:
     replay = asyncio.Event()
     ring = Keyring(build.secret, snapshot.keys)
 
@@ -160,7 +165,7 @@ async def _open(
     heartbeat = Heartbeat(build.store, build.shared, build.clock, config.history_keep_ns, beats)
     heartbeat.start(snapshot.settings)
     calls, rpcs = Calls(Keys(admin_key, ring, build.clock, config.api.requests_per_second), metrics.called), served(service)
-    grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen)
+    grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen, service.sending.unready)
     app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), config.api.cors_origins)
     http_door = HttpDoor(app, config.api.http_listen)
     daemon = Daemon(config, service, metrics, engines, build.clock, replay_requested=replay)
@@ -170,7 +175,26 @@ async def _open(
     stack.push_async_callback(grpc_door.stop, DOOR_GRACE_SECONDS)
     for beat in (asyncio.ensure_future(heartbeat.run()), asyncio.ensure_future(_end_expired_keys(service))):
         stack.callback(beat.cancel)
-    return daemon
+    return daemon, _Doors(calls, grpc_door)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """The end as callers see it: first nothing new, then what was under way, then the watchers."""
+
+    calls: Calls
+    grpc: GrpcDoor
+
+    async def close(self) -> None:
+        self.calls.close()
+        await self.grpc.close()
+
+    async def end(self, feed: Feed, store: Store) -> None:
+        """Cut what still waits, tell the watchers where to go on, and keep that place for the next run."""
+        self.calls.cut()
+        cursor = await feed.end(FAREWELL_SECONDS)
+        with suppress(StoreFailed):
+            await store.append(Facts(settings=[(LAST_CURSOR, str(cursor))]))
 
 
 async def _end_expired_keys(service: Service) -> None:

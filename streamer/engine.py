@@ -236,7 +236,9 @@ class Engine:
     async def drain(self) -> None:
         """Plan nothing new and wait until no call is with the node."""
         self.stopping = True
-        while not self._failed and (self._in_flight or self._pool.waiting or self._commits or self._ends or self._actions):
+        while not self._failed and (
+            self._in_flight or self._pool.waiting or self._commits or self._ends or self._actions or self.book.tally
+        ):
             self._wake.set()
             await asyncio.sleep(0.02)
 

@@ -49,6 +49,12 @@ class ResourceExhausted(StreamerError):
     reason = "RESOURCE_EXHAUSTED"
 
 
+class OutOfRange(StreamerError):
+    """Asks for events that are not kept any more, or were never there."""
+
+    reason = "CURSOR_GONE"
+
+
 class PermissionDenied(StreamerError):
     """The key is known or needed, and does not allow this."""
 

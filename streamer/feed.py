@@ -1,82 +1,121 @@
-"""A bounded fan-out of events to watchers. Publishing never waits, and costs nothing unwatched.
+"""What happened lately, in a ring of fixed size, and who reads it. Publishing never waits.
 
-Each watcher has its own bounded queue; one that is too slow is dropped, and told so. The feed keeps
-no history: a watcher sees what happens from the moment it began.
+A watcher is a position in the ring and little else, so that a thousand of them, or one that never
+reads, cost neither memory nor time. One that falls half a ring behind is dropped, and told where to
+go on: the ring keeps what it missed for as many events again. What a watcher is given, and when, is
+decided in fanout.py.
+
+A cursor is the number of an event. Runs of the daemon never share a number: each begins at the
+microseconds since 1970, or, after a clean end, where the run before ended; then whoever had read
+everything goes on as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
-from streamer.errors import ResourceExhausted
+from streamer.engine import MARK
+from streamer.errors import OutOfRange, ResourceExhausted, Unavailable
+from streamer.fanout import Fanout, Watcher
+from streamer.heartbeat import MARK_EVERY_NS
 from streamer.model import Payment, Stream
-from streamer.service.reports import Event
+from streamer.service.reports import WATCHER_LIMIT, Event, Wanted
 
-QUEUE_LIMIT = 4_096
-"""Events that wait for one watcher; about half a second of a busy daemon."""
-WATCHER_LIMIT = 100
+RING_EVENTS = 16_384
+"""Events that are kept: over a minute at 200 payments a second, and about 20 MB."""
+MICROSECOND_NS = 1_000
+LAST_CURSOR = "feed.cursor"
+"""The setting that keeps the last cursor of a run that ended cleanly; empty while one goes on."""
+
+
+def start_cursor(settings: Mapping[str, str], now_ns: int) -> int:
+    """Before the first event of a run: above all cursors of earlier ones, or where a clean end left off."""
+    kept = settings.get(LAST_CURSOR, "")
+    if kept:
+        return int(kept)
+    return max(now_ns, int(settings.get(MARK, "0")) + 2 * MARK_EVERY_NS) // MICROSECOND_NS
+
+
+def everything(_: Event) -> bool:
+    """What a watcher without a filter wants."""
+    return True
 
 
 class Feed:
-    """Who watches, and the cursor: the number of the newest event since the start.
+    """The ring and its watchers. start: the cursor before the first event.
 
     on_dropped is called for each watcher that was too slow.
     """
 
-    def __init__(self, queue_limit: int = QUEUE_LIMIT, watcher_limit: int = WATCHER_LIMIT) -> None:
-        self.cursor = 0
+    def __init__(self, start: int = 0, ring_events: int = RING_EVENTS, watcher_limit: int = WATCHER_LIMIT) -> None:
+        self.cursor = start
         self.on_dropped: Callable[[], None] = lambda: None
-        self._queue_limit = queue_limit
+        self.ring_events = ring_events
+        self.lag_limit = ring_events // 2
+        self.stopping = False
+        self._start = start
+        self._ring: list[Event | None] = [None] * ring_events
         self._watcher_limit = watcher_limit
-        self._watchers: set[_Watcher] = set()
+        self._fanout = Fanout(self)
 
     def publish(self, time_ns: int, stream: Stream, payment: Payment | None = None) -> None:
-        """Hand an event to all watchers; drops those whose queue is full."""
-        self.cursor += 1
-        if not self._watchers:
-            return
-        event = Event(self.cursor, time_ns, stream, payment)
-        for watcher in tuple(self._watchers):
-            if not watcher.offer(event, self._queue_limit):
-                self._watchers.discard(watcher)
-                self.on_dropped()
+        """Keep an event, in the place of the oldest, and let the watchers know."""
+        self.cursor = cursor = self.cursor + 1
+        self._ring[cursor % self.ring_events] = Event(cursor, time_ns, stream, payment, stream.state, stream.reason, stream.state_time_ns)
+        self._fanout.news()
 
-    def watch(self) -> AsyncIterator[Event]:
-        """Events from now on: registered at the call, not at the first step."""
-        if len(self._watchers) >= self._watcher_limit:
-            raise ResourceExhausted(f"{self._watcher_limit} watchers are connected already: close one")
-        watcher = _Watcher()
-        self._watchers.add(watcher)
+    def event(self, cursor: int) -> Event:
+        """The event of that number; it must be kept still."""
+        found = self._ring[cursor % self.ring_events]
+        assert found is not None and found.cursor == cursor
+        return found
+
+    def watch(self, wanted: Wanted = everything, cursor: int = 0, cut: Callable[[], object] = lambda: None) -> AsyncIterator[Event]:
+        """Events after cursor (0: after now) that are wanted; registered at the call, not at the first step.
+
+        The first one, and one whenever there was nothing else for a while, is a bookmark: a cursor and
+        nothing else. cut ends the call of a reader that was dropped and does not take its answer. Raises
+        OutOfRange if the cursor is not in the ring, ResourceExhausted when too many watch, or later,
+        when this one is too slow, Unavailable when the daemon ends.
+        """
+        position = self._position(cursor)
+        if self._fanout.count >= self._watcher_limit:
+            raise ResourceExhausted(f"{self._watcher_limit:,} watchers are connected already: close one")
+        watcher = Watcher(position, wanted, cut, asyncio.get_running_loop().time())
+        self._fanout.add(watcher)
         return self._events(watcher)
 
-    async def _events(self, watcher: _Watcher) -> AsyncIterator[Event]:
+    async def end(self, patience_seconds: float) -> int:
+        """Give the watchers what there is, then tell them that the daemon stops; the last cursor."""
+        self.stopping = True
+        self._fanout.news()
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await self._fanout.emptied()
+        except TimeoutError:
+            pass
+        return self.cursor
+
+    def _position(self, cursor: int) -> int:
+        if cursor == 0:
+            return self.cursor
+        if not self._start <= cursor <= self.cursor:
+            raise OutOfRange(f"cursor {cursor} is not of this run of the daemon: list again, then watch without a cursor")
+        if self.cursor - cursor > self.ring_events:
+            raise OutOfRange(f"cursor {cursor} is too old, {self.cursor - cursor:,} events ago: list again, then watch without a cursor")
+        return cursor
+
+    async def _events(self, watcher: Watcher) -> AsyncIterator[Event]:
         try:
             while True:
-                yield await watcher.next(self.cursor)
+                event = await self._fanout.next(watcher)
+                if event is not None:
+                    yield event
+                    watcher.read = max(watcher.read, event.cursor)
+                elif watcher.dropped:
+                    raise ResourceExhausted(f"this reader is too slow and was dropped: resume with cursor {watcher.read}", "SLOW_READER")
+                else:
+                    raise Unavailable(f"streamer is stopping: resume with cursor {watcher.read}", "STOPPING")
         finally:
-            self._watchers.discard(watcher)
-
-
-class _Watcher:
-    def __init__(self) -> None:
-        self._queue: deque[Event] = deque()
-        self._ready = asyncio.Event()
-        self._full = False
-
-    def offer(self, event: Event, limit: int) -> bool:
-        self._ready.set()
-        if len(self._queue) >= limit:
-            self._full = True
-            return False
-        self._queue.append(event)
-        return True
-
-    async def next(self, cursor: int) -> Event:
-        while not self._queue:
-            if self._full:
-                raise ResourceExhausted(f"this reader is too slow and was dropped: list again, then watch (cursor {cursor})", "SLOW_READER")
-            self._ready.clear()
-            await self._ready.wait()
-        return self._queue.popleft()
+            self._fanout.remove(watcher)

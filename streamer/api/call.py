@@ -19,18 +19,24 @@ async def _nothing() -> None:
     """A door that has no headers to send ahead."""
 
 
+def _wait() -> None:
+    """A door that cannot end a call of which the caller takes nothing: the connection ends it."""
+
+
 @dataclass(slots=True)
 class Call:
     """What came with a request.
 
     metadata has lower-case names. deadline is a moment of the running loop's clock, None without one.
-    opened tells the caller that a stream of answers has begun. caller is set when the key was checked.
+    opened tells the caller that a stream of answers has begun; cut ends the call although the caller
+    takes nothing any more. caller is set when the key was checked.
     """
 
     metadata: Metadata
     deadline: float | None = None
     opened: Callable[[], Awaitable[None]] = _nothing
     caller: Caller = field(default_factory=lambda: NOBODY)
+    cut: Callable[[], object] = _wait
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline, None without one."""

@@ -19,7 +19,7 @@ from streamer.api.auth import Keys
 from streamer.api.call import Call
 from streamer.api.errors import Refusal, refusal
 from streamer.api.services import Rpc
-from streamer.errors import DeadlineExceeded, InvalidArgument, StreamerError
+from streamer.errors import DeadlineExceeded, InvalidArgument, StreamerError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,29 @@ class Calls:
     def __init__(self, keys: Keys, observe: Observe) -> None:
         self._keys = keys
         self._observe = observe
+        self._closing = False
+        self._under_way: set[asyncio.Timeout] = set()
+
+    def close(self) -> None:
+        """Refuse every new call; those under way go on to their ends."""
+        self._closing = True
+
+    def cut(self) -> None:
+        """End the calls that still wait for something, and tell them."""
+        for timeout in self._under_way:
+            timeout.reschedule(asyncio.get_running_loop().time())
 
     async def unary(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> Message:
         """The reply. Raises Refusal, for every failure there is, and CancelledError when the caller left."""
         began = time.perf_counter()
         try:
-            async with asyncio.timeout_at(call.deadline):
-                request = self._admit(rpc, read, call)
-                reply: Message = await rpc.serve(request, call)
+            async with asyncio.timeout_at(call.deadline) as timeout:
+                self._under_way.add(timeout)
+                try:
+                    request = self._admit(rpc, read, call)
+                    reply: Message = await rpc.serve(request, call)
+                finally:
+                    self._under_way.discard(timeout)
         except asyncio.CancelledError:
             self._count(rpc, grpc.StatusCode.CANCELLED, began)
             raise
@@ -64,6 +79,8 @@ class Calls:
         self._count(rpc, grpc.StatusCode.OK, began)
 
     def _admit(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> Message:
+        if self._closing:
+            raise Unavailable("streamer is stopping: call again when it is back", "STOPPING")
         call.caller = self._keys.authorize(rpc.full_name, call.metadata)
         try:
             return read()
@@ -71,7 +88,11 @@ class Calls:
             raise InvalidArgument(f"the request is no {rpc.request.DESCRIPTOR.full_name}: it cannot be decoded") from None
 
     def _refusal(self, rpc: Rpc, error: Exception, began: float) -> Refusal:
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and self._closing:
+            error = Unavailable(
+                "streamer stopped before this call ended: when it is back, ask again with the same request_id what became of it", "STOPPING"
+            )
+        elif isinstance(error, TimeoutError):
             error = DeadlineExceeded("the deadline of the call passed before its end: ask what became of it, or allow more time")
         refused = refusal(error)
         self._count(rpc, refused.code, began)

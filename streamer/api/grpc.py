@@ -12,39 +12,50 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from streamer.api.call import Call
 from streamer.api.calls import Calls
 from streamer.api.errors import Refusal
+from streamer.api.health import Health
 from streamer.api.services import Rpc
 from streamer.errors import ConfigError
+from streamer.service.reports import WATCHER_LIMIT
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """A page of 1,000 streams with labels and records stays below it."""
-MAX_CALLS = 1_000
-"""Calls at once; more are answered RESOURCE_EXHAUSTED by gRPC."""
+MAX_CALLS = 1_000 + WATCHER_LIMIT
+"""Calls at once, with those that watch; more are answered RESOURCE_EXHAUSTED by gRPC."""
+WRITE_BUFFER_BYTES = 16 * 1024
+"""Of answers that one reader does not take, so much waits here; the rest waits in the feed, once for all."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class GrpcDoor:
-    """The server. start binds and opens; stop refuses new calls and lets old ones end for a while."""
+    """The server. start binds and opens; close says that the end is near; stop lets old calls end for a while.
 
-    def __init__(self, calls: Calls, rpcs: Iterable[Rpc], listen: str) -> None:
+    unready says why no node can pay now, "" if one can.
+    """
+
+    def __init__(self, calls: Calls, rpcs: Iterable[Rpc], listen: str, unready: Callable[[], str]) -> None:
         self._listen = listen
-        self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=MAX_CALLS
-        )
+        options = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+            ("grpc.http2.write_buffer_size", WRITE_BUFFER_BYTES),
+        ]
+        self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_CALLS)
+        self._following: asyncio.Task[None] | None = None
         names = []
         for service, methods in groupby(rpcs, lambda rpc: rpc.method.containing_service.full_name):
             handlers = {rpc.method.name: _handler(calls, rpc) for rpc in methods}
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
             names.append(service)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._health = Health(names, unready)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._server)
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
 
     async def start(self) -> str:
@@ -54,15 +65,19 @@ class GrpcDoor:
         except RuntimeError:
             raise ConfigError(f"{self._listen}: cannot listen there (api.grpc_listen): another program has this port") from None
         await self._server.start()
-        await self.ready(True)
+        await self._health.look()
+        self._following = asyncio.create_task(self._health.follow())
         return f"{self._listen.rpartition(':')[0]}:{port}"
 
-    async def ready(self, ready: bool) -> None:
-        """Set what the health service says of the whole server."""
-        await self._health.set("", health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING)
+    async def close(self) -> None:
+        """Nothing is served any more, as far as health says; calls under way go on."""
+        if self._following is not None:
+            self._following.cancel()
+        await self._health.end()
 
     async def stop(self, grace_seconds: float) -> None:
         """Close the door; calls that do not end within grace_seconds are cut."""
+        await self.close()
         await self._server.stop(grace_seconds)
 
 
@@ -99,7 +114,9 @@ def _streaming(calls: Calls, rpc: Rpc) -> Callable[[bytes, Context], AsyncIterat
 def _call(context: Context) -> Call:
     remaining: float | None = context.time_remaining()
     deadline = None if remaining is None else asyncio.get_running_loop().time() + remaining
-    return Call(context.invocation_metadata() or (), deadline, lambda: context.send_initial_metadata(()))
+    task = asyncio.current_task()
+    assert task is not None
+    return Call(context.invocation_metadata() or (), deadline, lambda: context.send_initial_metadata(()), cut=task.cancel)
 
 
 async def _refuse(refusal: Refusal, context: Context) -> None:

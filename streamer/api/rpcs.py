@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import cast
 
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.api.call import Call
 from streamer.api.convert import hex_bytes, key_order, payment_order, stream_changes, stream_order
-from streamer.api.show import key_message, payment_message, status_message, stream_message, timestamp
+from streamer.api.show import event_message, key_message, payment_message, status_message, stream_message
 from streamer.errors import InvalidArgument
 from streamer.service import Service
 from streamer.service.keys import KeyOrder
@@ -58,15 +59,14 @@ class StreamRpcs:
 
     async def WatchStreams(self, request: stream_pb2.WatchStreamsRequest, call: Call) -> AsyncIterator[stream_pb2.StreamEvent]:
         """Events of matching streams until the reader leaves. Headers go out at once: from then on nothing is missed."""
-        events = self._service.streams.watch(call.caller, request.filter)
+        streams = self._service.streams
+        events = streams.watch(call.caller, request.filter, request.cursor, call.cut)
         await call.opened()
-        async for event, stream, payment in events:
-            yield stream_pb2.StreamEvent(
-                cursor=event.cursor,
-                time=timestamp(event.time_ns),
-                stream=stream_message(stream),
-                payment=None if payment is None else payment_message(payment),
-            )
+        async for event in events:
+            # made once, by the first watcher that gets it
+            shown = event.shown or event_message(event, *streams.report_event(event))
+            event.shown = shown
+            yield cast(stream_pb2.StreamEvent, shown)
 
 
 class PaymentRpcs:

@@ -11,7 +11,7 @@ from streamer.model import OPEN, BudgetTerms, Mark, PaymentState, Record, Terms
 from streamer.money import SECOND_NS, format_duration
 from streamer.service.keys import KeyReport
 from streamer.service.orders import Forecast
-from streamer.service.reports import DaemonReport, NodeReport, PaymentReport, StreamReport
+from streamer.service.reports import DaemonReport, Event, NodeReport, PaymentReport, StreamReport
 
 _PAYMENT_STATE = {
     **dict.fromkeys(OPEN, payment_pb2.Payment.PENDING),
@@ -70,6 +70,20 @@ def stream_message(report: StreamReport) -> stream_pb2.Stream:
             key_id=report.key_id,
         )
     )
+    return message
+
+
+def event_message(event: Event, stream: StreamReport | None, payment: PaymentReport | None) -> stream_pb2.StreamEvent:
+    """An event; its stream in the state it had then, with the figures of now."""
+    message = stream_pb2.StreamEvent(cursor=event.cursor, time=timestamp(event.time_ns))
+    if stream is not None:
+        message.stream.CopyFrom(stream_message(stream))
+        if (event.state, event.reason) != (stream.stream.state, stream.stream.reason):
+            message.stream.explanation = ""
+        message.stream.MergeFrom(stream_pb2.Stream(state=event.state, reason=event.reason))
+        message.stream.state_time.FromNanoseconds(event.state_time_ns)
+    if payment is not None:
+        message.payment.CopyFrom(payment_message(payment))
     return message
 
 

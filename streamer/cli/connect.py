@@ -6,21 +6,15 @@ import asyncio
 import functools
 import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from streamer.config import Config, default_data_dir, load_config
+from streamer.config import Config, load_config
 from streamer.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamer.client import Client
-
-ADMIN_KEY = "admin.key"
-KEY_ENV = "STREAMER_KEY_FILE"
-SERVER_ENV = "STREAMER_SERVER"
-DEFAULT_SERVER = "127.0.0.1:8881"
 
 
 class Connection:
@@ -34,10 +28,11 @@ class Connection:
     def run(self, work: Callable[[Client], Awaitable[int | None]]) -> int:
         """Connect, do work, and give its exit code (None: 0)."""
         from streamer.client import CallFailed, Client
+        from streamer.client.access import DEFAULT_SERVER, SERVER_ENV, find_key
 
         config = _config()
         server = self._server or os.environ.get(SERVER_ENV) or (config.api.grpc_listen if config else DEFAULT_SERVER)
-        key = find_key(self._key_file, config)
+        key = find_key(self._key_file, config.data_dir if config else None)
 
         async def connected() -> int:
             async with Client(server, key) as client:
@@ -64,46 +59,14 @@ def talks(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def find_key(flag: str | None, config: Config | None) -> str:
-    """The key: --key-file, $STREAMER_KEY_FILE, ~/.config/streamer/key, the data folder; empty if there is none.
-
-    Raises ConfigError if a file that is named or there cannot be read.
-    """
-    named = flag or os.environ.get(KEY_ENV)
-    if named:
-        return _read(Path(named).expanduser())
-    for path in _usual(config):
-        try:
-            if path.exists():
-                return _read(path)
-        except PermissionError:
-            continue
-    return ""
-
-
-def _usual(config: Config | None) -> tuple[Path, Path]:
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return home / "streamer" / "key", (config.data_dir if config else default_data_dir(os.environ)) / ADMIN_KEY
-
-
 def _no_key(config: Config | None) -> str:
-    home, data = _usual(config)
+    from streamer.client.access import KEY_ENV, usual_keys
+
+    home, data = usual_keys(config.data_dir if config else None)
     return (
         f"no key found: neither {home} nor {data} can be read. The daemon writes admin.key into its data folder at the first start;"
         f" name it with --key-file or ${KEY_ENV}"
     )
-
-
-def _read(path: Path) -> str:
-    try:
-        key = path.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise ConfigError(f"{path}: the key cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        key = ""
-    if not key or not key.isprintable() or " " in key:
-        raise ConfigError(f"{path}: holds no key")
-    return key
 
 
 def _config() -> Config | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,8 +14,6 @@ from streamer.cli.words import RATE
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import stream_pb2
     from streamer.client import Client
-
-PAGE = 1_000
 
 
 @click.group("stream")
@@ -62,14 +59,14 @@ def open_(connection: Connection, destination: str, rate: tuple[int, int], **opt
 
 
 @command.command("list")
-@click.option("--filter", "filter_text", default="", help="All must hold: state= reason= node= destination= group= labels.KEY=")
+@click.option("--filter", "filter_text", default="", help="All must hold: id= state= reason= node= destination= group= labels.KEY=")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many, the newest.")
 @talks
 def list_(connection: Connection, filter_text: str, limit: int) -> int:
     """List streams, newest first."""
 
     async def work(client: Client) -> None:
-        streams = [stream async for stream in _pages(client, filter_text, limit)]
+        streams = [stream async for stream in client.list_streams(filter_text, limit)]
         if connection.as_json:
             print_json({"streams": [as_dict(stream) for stream in streams]})
             return
@@ -86,9 +83,8 @@ def show(connection: Connection, stream_id: str) -> int:
     """Show a stream, and say what it waits for, since when, and how to try now."""
 
     async def work(client: Client) -> None:
-        from streamer._proto.streamer.v1 import stream_pb2
 
-        _print(connection, await client.call(client.streams.GetStream, stream_pb2.GetStreamRequest(id=stream_id)))
+        _print(connection, await client.get_stream(stream_id))
 
     return connection.run(work)
 
@@ -181,36 +177,31 @@ def renew(connection: Connection, filter_text: str) -> int:
 def watch(connection: Connection, stream_id: str | None, filter_text: str) -> int:
     """Print what happens to streams, until Ctrl-C."""
 
+    wanted = f"id={stream_id} {filter_text}" if stream_id else filter_text
+
     async def work(client: Client) -> None:
-        async for event in client.watch(filter_text):
-            if stream_id and event.stream.id != stream_id:
-                continue
-            if connection.as_json:
-                print_json(as_dict(event))
-            elif event.HasField("payment"):
-                paid = event.payment
-                state = type(paid).State.Name(paid.state)
-                why = f"  {paid.reason} {paid.message}".rstrip() if paid.reason else ""
-                click.echo(f"{moment(event.time)}  {paid.id}  {state}  {amount(paid.amount_msat)}  fee {amount(paid.fee_msat)}{why}")
-            else:
-                click.echo(f"{moment(event.time)}  {event.stream.id}  {_state(event.stream)}")
+        from streamer.client import CURSOR_GONE, CallFailed
+
+        while True:
+            try:
+                async for event in client.watch(wanted):
+                    print_json(as_dict(event)) if connection.as_json else _print_event(event)
+            except CallFailed as error:
+                if error.reason != CURSOR_GONE:
+                    raise
+                click.echo("some events were missed: `streamer stream list` shows where things stand; going on from now", err=True)
 
     return connection.run(work)
 
 
-async def _pages(client: Client, filter_text: str, limit: int) -> AsyncIterator[stream_pb2.Stream]:
-    from streamer._proto.streamer.v1 import stream_pb2
-
-    token = ""
-    while limit > 0:
-        request = stream_pb2.ListStreamsRequest(filter=filter_text, page_size=min(limit, PAGE), page_token=token)
-        page = await client.call(client.streams.ListStreams, request)
-        for stream in page.streams:
-            yield stream
-        limit -= len(page.streams)
-        token = page.next_page_token
-        if not token:
-            return
+def _print_event(event: stream_pb2.StreamEvent) -> None:
+    if event.HasField("payment"):
+        paid = event.payment
+        state = type(paid).State.Name(paid.state)
+        why = f"  {paid.reason} {paid.message}".rstrip() if paid.reason else ""
+        click.echo(f"{moment(event.time)}  {paid.id}  {state}  {amount(paid.amount_msat)}  fee {amount(paid.fee_msat)}{why}")
+    else:
+        click.echo(f"{moment(event.time)}  {event.stream.id}  {_state(event.stream)}")
 
 
 def _state(stream: stream_pb2.Stream) -> str:

@@ -10,7 +10,8 @@ from streamer.model import OPEN, Payment, PaymentState, Stream, StreamState
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 
-_STREAM_TERMS = "state= reason= node= destination= group= labels.KEY="
+_STREAM_NAMES = frozenset({"id", "state", "reason", "node", "destination", "group"})
+_STREAM_TERMS = "id= state= reason= node= destination= group= labels.KEY="
 _PAYMENT_TERMS = "stream= state= node= in_doubt"
 _PAYMENT_STATES = {
     "PENDING": OPEN,
@@ -26,24 +27,28 @@ class StreamFilter:
 
     terms: tuple[tuple[str, str], ...] = ()
 
-    def matches(self, stream: Stream) -> bool:
-        """True if every term holds."""
-        return all(self._holds(stream, name, value) for name, value in self.terms)
+    def matches(self, stream: Stream, state: str = "", reason: str | None = None) -> bool:
+        """True if every term holds. state and reason: those it had at an event, instead of the present ones."""
+        state, reason = state or stream.state, stream.reason if reason is None else reason
+        return all(_holds(stream, state, reason, name, value) for name, value in self.terms)
 
-    def _holds(self, stream: Stream, name: str, value: str) -> bool:
-        terms = stream.terms
-        match name:
-            case "state":
-                return stream.state == value
-            case "reason":
-                return stream.reason == value
-            case "node":
-                return terms.node == value
-            case "destination":
-                return terms.destination.hex() == value
-            case "group":
-                return terms.group == value
-        return (name.removeprefix("labels."), value) in terms.labels
+
+def _holds(stream: Stream, state: str, reason: str, name: str, value: str) -> bool:
+    terms = stream.terms
+    match name:
+        case "state":
+            return state == value
+        case "reason":
+            return reason == value
+        case "id":
+            return stream.id == value
+        case "node":
+            return terms.node == value
+        case "destination":
+            return terms.destination.hex() == value
+        case "group":
+            return terms.group == value
+    return (name.removeprefix("labels."), value) in terms.labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ def parse_stream_filter(text: str) -> StreamFilter:
     found = []
     for term in text.split():
         name, equals, value = term.partition("=")
-        known = name in ("state", "reason", "node", "destination", "group") or (name.startswith("labels.") and len(name) > 7)
+        known = name in _STREAM_NAMES or (name.startswith("labels.") and len(name) > 7)
         if not equals or not known:
             raise InvalidArgument(f"filter: {term!r} is not understood; terms are {_STREAM_TERMS}")
         if name == "state" and value not in StreamState.__members__:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -90,18 +90,33 @@ class DaemonReport:
     totals: Totals = field(default_factory=Totals)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Event:
-    """A stream changed, or one of its payments ended. The objects are live, not copies."""
+    """A stream changed, or one of its payments ended; a bookmark if it has no stream: only a cursor.
+
+    The objects are live, not copies; state, reason and state_time_ns are the stream's at the event.
+    shown is what the doors made of it, once for all watchers.
+    """
 
     cursor: int
-    time_ns: int
-    stream: Stream
+    time_ns: int = 0
+    stream: Stream | None = None
     payment: Payment | None = None
+    state: str = ""
+    reason: str = ""
+    state_time_ns: int = 0
+    shown: object = None
+
+
+WATCHER_LIMIT = 1_024
+"""Watchers at once."""
+
+Wanted = Callable[[Event], bool]
+"""Whether a watcher is to be given an event. Asked in the loop, often: it must be quick."""
 
 
 class Events(Protocol):
     """Where watchers get events from; feed.py is the one there is."""
 
-    def watch(self) -> AsyncIterator[Event]:
-        """Events from now on. Raises ResourceExhausted when too many watch, or this one is too slow."""
+    def watch(self, wanted: Wanted, cursor: int, cut: Callable[[], object]) -> AsyncIterator[Event]:
+        """Events after cursor (0: from now on) that are wanted; see Feed.watch."""

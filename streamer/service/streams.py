@@ -18,7 +18,7 @@ from streamer.engine import Engine
 from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, StreamerError
 from streamer.model import ENDED, ApiKey, Facts, PaymentQuery, Request, Stream, Terms
 from streamer.service.explain import explain
-from streamer.service.filters import StreamFilter, page_size, page_start, parse_stream_filter
+from streamer.service.filters import page_size, page_start, parse_stream_filter
 from streamer.service.forecast import forecast, payments_per_second
 from streamer.service.once import Once
 from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
@@ -135,18 +135,30 @@ class Streams:
         more = len(found) > limit
         return [self._report(stream) for stream in found[:limit]], str(found[limit - 1].key) if more else ""
 
-    def watch(self, caller: ApiKey, filter_text: str) -> AsyncIterator[tuple[Event, StreamReport, PaymentReport | None]]:
-        """Events of the caller's matching streams from now on. Raises InvalidArgument, ResourceExhausted."""
-        return self._watched(caller, parse_stream_filter(filter_text), self._around.events.watch())
+    def watch(self, caller: ApiKey, filter_text: str, cursor: int = 0, cut: Callable[[], object] = lambda: None) -> AsyncIterator[Event]:
+        """Events of the caller's matching streams after cursor (0: from now on), and bookmarks; see Feed.watch.
 
-    async def _watched(
-        self, caller: ApiKey, wanted: StreamFilter, events: AsyncIterator[Event]
-    ) -> AsyncIterator[tuple[Event, StreamReport, PaymentReport | None]]:
+        Raises InvalidArgument, OutOfRange, ResourceExhausted.
+        """
+        if cursor < 0:
+            raise InvalidArgument(f"cursor is {cursor}: take one that came with an event, or 0 to watch from now on")
+        wanted = parse_stream_filter(filter_text)
+
+        def matches(event: Event) -> bool:
+            stream = event.stream
+            return stream is not None and owns(caller, stream.api_key) and wanted.matches(stream, event.state, event.reason)
+
+        return self._watched(caller, self._around.events.watch(matches, cursor, cut))
+
+    async def _watched(self, caller: ApiKey, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         async for event in events:
             require_live(caller, self._around.clock.now_ns())
-            if owns(caller, event.stream.api_key) and wanted.matches(event.stream):
-                payment = None if event.payment is None else report_payment(self._around, event.payment)
-                yield event, self._report(event.stream), payment
+            yield event
+
+    def report_event(self, event: Event) -> tuple[StreamReport | None, PaymentReport | None]:
+        """The stream (None for a bookmark) and the payment of an event with what follows from the books now."""
+        stream = None if event.stream is None else self._report(event.stream)
+        return stream, None if event.payment is None else report_payment(self._around, event.payment)
 
     # -- change -------------------------------------------------------------------------------
 

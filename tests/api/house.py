@@ -109,7 +109,7 @@ async def house(
             )
         )
         calls, rpcs = Calls(Keys(KEY, ring, clock, 1_000_000), metrics.called), served(service)
-        door = GrpcDoor(calls, rpcs, "127.0.0.1:0")
+        door = GrpcDoor(calls, rpcs, "127.0.0.1:0", service.sending.unready)
         server = await door.start()
         app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), cors_origins)
         http_door = HttpDoor(app, "127.0.0.1:0")

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from starlette.responses import PlainTextResponse
 
-from streamer import client, errors
+from streamer import errors
 from streamer._proto.streamer.v1 import admin_pb2
 from streamer.api.auth import Keys, load_admin_key
 from streamer.api.call import Call
@@ -149,7 +149,7 @@ def test_the_client_says_who_did_not_answer_and_speaks_to_loopback_only() -> Non
         asyncio.run(ask())
     for server, says in (("10.0.0.1:8881", "the key would travel in the clear"), ("here", "write host:port")):
         with pytest.raises(InvalidArgument, match=says):
-            client.Client(server, KEY)
+            Client(server, KEY)
 
 
 def get(url: str) -> tuple[int, str]:

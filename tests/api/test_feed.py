@@ -1,61 +1,213 @@
-"""The feed never waits: a slow reader is dropped and told, the others miss nothing."""
+"""The feed: a ring that never waits, cursors that mean one thing, and readers of any speed. On a clock that jumps."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, cast
 
 import pytest
 
-from streamer.errors import ResourceExhausted
-from streamer.feed import Feed
-from streamer.model import Stream
+from streamer import fanout
+from streamer.errors import OutOfRange, ResourceExhausted, Unavailable
+from streamer.feed import LAST_CURSOR, Feed, start_cursor
+from streamer.model import Stream, StreamState
+from streamer.reasons import Reason
+from streamer.service.reports import Event
+from streamer.simulator.clock import run_virtual
 
-STREAM: Stream = object()  # type: ignore[assignment]
+
+class Named:
+    """As much of a stream as the feed looks at."""
+
+    state, reason, state_time_ns = StreamState.ACTIVE, Reason.NONE, 5
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+
+def named(name: str) -> Stream:
+    return cast(Stream, Named(name))
+
+
+def of(name: str) -> Callable[[Event], bool]:
+    return lambda event: cast(Named, event.stream).name == name
+
+
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    run_virtual(lambda _: test())
+
+
+def publish(feed: Feed, count: int, name: str = "") -> None:
+    for _ in range(count):
+        feed.publish(1, named(name))
+
+
+async def took(events: AsyncIterator[Event], count: int) -> list[int]:
+    """The cursors of the next events, bookmarks left out."""
+    found: list[int] = []
+    while len(found) < count:
+        event = await anext(events)
+        if event.stream is not None:
+            found.append(event.cursor)
+    return found
 
 
 def test_every_watcher_gets_what_happens_from_its_call_on() -> None:
-    async def run() -> None:
-        feed = Feed()
-        feed.publish(1, STREAM)
+    async def test() -> None:
+        feed = Feed(start=100)
+        publish(feed, 1)
         early = feed.watch()
-        feed.publish(2, STREAM)
+        publish(feed, 1)
         late = feed.watch()
-        feed.publish(3, STREAM)
-        assert [(await anext(early)).cursor for _ in range(2)] == [2, 3]
-        assert (await anext(late)).time_ns == 3
-        waiting = asyncio.ensure_future(anext(late))
-        await asyncio.sleep(0)
-        feed.publish(4, STREAM)
-        assert (await waiting).cursor == 4
+        publish(feed, 1)
+        first = await anext(early)
+        assert (first.cursor, first.stream) == (101, None)
+        assert await took(early, 2) == [102, 103]
+        assert await took(late, 1) == [103]
+        waiting = asyncio.ensure_future(took(late, 1))
+        await asyncio.sleep(1)
+        publish(feed, 1)
+        assert await waiting == [104]
 
-    asyncio.run(run())
+    run(test)
 
 
-def test_a_slow_reader_gets_what_was_kept_then_the_refusal() -> None:
-    async def run() -> None:
-        feed, dropped = Feed(queue_limit=2), []
+def test_an_event_keeps_the_state_of_its_moment() -> None:
+    async def test() -> None:
+        feed, stream = Feed(), Named()
+        events = feed.watch()
+        feed.publish(1, cast(Stream, stream))
+        stream.state = StreamState.PAUSED
+        await anext(events)
+        event = await anext(events)
+        assert (event.state, event.state_time_ns) == ("ACTIVE", 5)
+
+    run(test)
+
+
+def test_a_cursor_goes_on_without_a_gap_as_long_as_the_ring_keeps_it() -> None:
+    async def test() -> None:
+        feed = Feed(start=1_000, ring_events=8)
+        publish(feed, 20)
+        assert await took(feed.watch(cursor=1_012), 8) == list(range(1_013, 1_021))
+        with pytest.raises(OutOfRange, match="cursor 1011 is too old, 9 events ago: list again"):
+            feed.watch(cursor=1_011)
+        for strange in (999, 1_021):
+            with pytest.raises(OutOfRange, match="is not of this run of the daemon: list again"):
+                feed.watch(cursor=strange)
+        assert (await anext(feed.watch(cursor=1_020))).cursor == 1_020
+
+    run(test)
+
+
+def test_runs_share_no_cursor_but_after_a_clean_end() -> None:
+    second = 1_000_000_000
+    assert start_cursor({}, 500 * second) == 500_000_000
+    assert start_cursor({"mark": str(499 * second), LAST_CURSOR: ""}, 500 * second) == 519_000_000
+    assert start_cursor({"mark": str(499 * second), LAST_CURSOR: "77"}, 500 * second) == 77
+
+
+def test_a_filtered_watcher_gets_its_own_and_bookmarks_that_go_on() -> None:
+    async def test() -> None:
+        feed, heard = Feed(ring_events=64), list[Event]()
+
+        async def listen() -> None:
+            async for event in feed.watch(of("a")):
+                heard.append(event)
+
+        listening = asyncio.ensure_future(listen())
+        for _ in range(25):
+            await asyncio.sleep(1)
+            publish(feed, 30, "b")
+        assert [event.stream for event in heard] == [None, None, None]
+        assert heard[0].cursor == 0 and heard[1].cursor >= 270 and heard[2].cursor >= 570
+        publish(feed, 1, "a")
+        await asyncio.sleep(1)
+        assert [event.cursor for event in heard[3:]] == [751]
+        assert (await anext(feed.watch(of("a"), 720))).cursor == 720
+        listening.cancel()
+
+    run(test)
+
+
+def test_a_slow_reader_is_dropped_and_resumes_without_a_gap_and_the_others_miss_nothing() -> None:
+    async def test() -> None:
+        feed, dropped = Feed(ring_events=200), list[int]()
         feed.on_dropped = lambda: dropped.append(1)
         slow, quick = feed.watch(), feed.watch()
-        for number in range(4):
-            feed.publish(number, STREAM)
-            assert (await anext(quick)).time_ns == number
-        assert [(await anext(slow)).time_ns for _ in range(2)] == [0, 1]
-        with pytest.raises(ResourceExhausted, match=r"too slow and was dropped: list again, then watch \(cursor 4\)"):
-            await anext(slow)
+        publish(feed, 1)
+        got = asyncio.ensure_future(took(quick, 150))
+        assert await took(slow, 1) == [1]
+        for _ in range(15):
+            publish(feed, 10)
+            await asyncio.sleep(0.2)
+        assert (await got)[:150] == list(range(1, 151))
+        with pytest.raises(ResourceExhausted, match=r"too slow and was dropped: resume with cursor 1$") as caught:
+            while True:
+                await anext(slow)
+        assert caught.value.reason == "SLOW_READER"
         assert dropped == [1]
+        assert await took(feed.watch(cursor=1), 150) == list(range(2, 152))
 
-    asyncio.run(run())
+    run(test)
+
+
+def test_a_dropped_reader_that_never_comes_back_is_cut() -> None:
+    async def test() -> None:
+        feed, cuts = Feed(ring_events=20), list[float]()
+        loop = asyncio.get_running_loop()
+        stuck = feed.watch(cut=lambda: cuts.append(loop.time()))
+        await anext(stuck)
+        began = loop.time()
+        publish(feed, 11)
+        await asyncio.sleep(fanout.CUT_SECONDS)
+        assert not cuts
+        await asyncio.sleep(4 * fanout.LOOK_SECONDS)
+        assert len(cuts) == 1 and cuts[0] - began > fanout.CUT_SECONDS
+
+    run(test)
 
 
 def test_the_number_of_watchers_is_bounded_and_leaving_makes_room() -> None:
-    async def run() -> None:
+    async def test() -> None:
         feed = Feed(watcher_limit=1)
         only = feed.watch()
         with pytest.raises(ResourceExhausted, match="1 watchers are connected already"):
             feed.watch()
-        feed.publish(1, STREAM)
         await anext(only)
-        await only.aclose()  # type: ignore[attr-defined]
+        await cast(Any, only).aclose()
         feed.watch()
 
-    asyncio.run(run())
+    run(test)
+
+
+def test_the_end_gives_everything_then_says_where_to_resume() -> None:
+    async def test() -> None:
+        feed = Feed()
+        events, stuck = feed.watch(), feed.watch()
+        await anext(stuck)
+        publish(feed, 100)
+        ended = asyncio.ensure_future(feed.end(5))
+        assert await took(events, 100) == list(range(1, 101))
+        with pytest.raises(Unavailable, match="streamer is stopping: resume with cursor 100"):
+            await anext(events)
+        assert await ended == 100
+
+    run(test)
+
+
+def test_much_for_one_does_not_keep_the_others_waiting() -> None:
+    async def test() -> None:
+        feed = Feed()
+        greedy = [asyncio.ensure_future(took(feed.watch(), 5_000)) for _ in range(20)]
+        modest = asyncio.ensure_future(took(feed.watch(of("mine")), 1))
+        await asyncio.sleep(0)
+        publish(feed, 4_999)
+        publish(feed, 1, "mine")
+        assert await modest == [5_000]
+        assert not all(task.done() for task in greedy)
+        for task in greedy:
+            assert await task == list(range(1, 5_001))
+
+    run(test)

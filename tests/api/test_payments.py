@@ -107,8 +107,8 @@ def test_payments_are_listed_newest_first_in_pages_and_by_filter() -> None:
         stream = stream_pb2.Stream(destination=house.pubkey("other"), amount_msat=1_000, interval=Duration(seconds=3600))
         events = house.service.streams.watch(ADMIN, "")
         made = await house.client.call(house.client.streams.CreateStream, stream_pb2.CreateStreamRequest(stream=stream))
-        async for _, _, payment in events:
-            if payment is not None:
+        async for event in events:
+            if event.payment is not None:
                 break
         first = await listed(house, size=3)
         rest = await listed(house, size=3, token=first.next_page_token)

@@ -59,6 +59,7 @@ def test_watchers_hear_of_changes_and_ends_and_the_dropped_are_counted() -> None
         payment, stream = planned()
         telling, metrics, feed = told()
         events = feed.watch()
+        await anext(events)
         telling.changed(stream)  # type: ignore[arg-type]
         telling.ended(replace(payment, state=PaymentState.SETTLED), stream, 0.1, False)  # type: ignore[arg-type]
         telling.ended(replace(payment, state=PaymentState.SETTLED, owner="pay_1", seq=0), None, 0.1, False)

@@ -223,10 +223,12 @@ class RenewStreamsResponse(_message.Message):
     def __init__(self, renewed: _Optional[int] = ...) -> None: ...
 
 class WatchStreamsRequest(_message.Message):
-    __slots__ = ("filter",)
+    __slots__ = ("filter", "cursor")
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     filter: str
-    def __init__(self, filter: _Optional[str] = ...) -> None: ...
+    cursor: int
+    def __init__(self, filter: _Optional[str] = ..., cursor: _Optional[int] = ...) -> None: ...
 
 class StreamEvent(_message.Message):
     __slots__ = ("cursor", "time", "stream", "payment")

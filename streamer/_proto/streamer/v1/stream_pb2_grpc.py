@@ -145,8 +145,9 @@ class StreamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchStreams(self, request, context):
-        """What happens to streams from now on. A reader that is too slow is dropped with
-        RESOURCE_EXHAUSTED.
+        """What happens to streams: from now on, or after a cursor. A reader that is too slow is dropped with
+        RESOURCE_EXHAUSTED, which names the cursor to resume with; a cursor that is not kept any more is
+        OUT_OF_RANGE: list again, then watch without a cursor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,4 +1,4 @@
-"""A small typed client of the gRPC API: what the command line uses, and any asyncio program may.
+"""The wire below the client: one channel, the key on every call, and errors in the daemon's words.
 
 It speaks to loopback only, for the key travels in the clear. Every failure is a StreamerError:
 NotReachable if nobody answered, CallFailed if the daemon refused, with its own words and reason.
@@ -6,6 +6,7 @@ NotReachable if nobody answered, CallFailed if the daemon refused, with its own 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from types import TracebackType
@@ -21,6 +22,8 @@ from streamer.errors import InvalidArgument, StreamerError
 DEFAULT_TIMEOUT_SECONDS = 15.0
 """For calls that answer at once; a daemon that takes longer is in trouble."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+LONGEST_RECONNECT_MS = 5_000
+"""How long after a daemon came back the channel finds it again at the latest."""
 
 
 class NotReachable(StreamerError):
@@ -37,14 +40,19 @@ class CallFailed(StreamerError):
         self.code = code
 
 
-class Client:
-    """A connection to a daemon; use it as `async with Client(server, key) as client`."""
+class Connection:
+    """A channel to a daemon with the stubs of its services. Made and ended inside one event loop."""
 
     def __init__(self, server: str, key: str) -> None:
         _check_loopback(server)
         self.server = server
         self._metadata = (("x-api-key", key),)
-        options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.enable_http_proxy", 0)]
+        options = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_MS),
+        ]
         self._channel = grpc.aio.insecure_channel(server, options=options)
         self.streams = stream_pb2_grpc.StreamServiceStub(self._channel)
         self.payments = payment_pb2_grpc.PaymentServiceStub(self._channel)
@@ -64,12 +72,20 @@ class Client:
         except grpc.aio.AioRpcError as error:
             raise self._failure(error) from None
 
-    async def watch(self, filter_text: str = "") -> AsyncIterator[stream_pb2.StreamEvent]:
-        """Events of matching streams until the daemon or the reader ends it."""
-        call = self.streams.WatchStreams(stream_pb2.WatchStreamsRequest(filter=filter_text), metadata=self._metadata)
+    async def events(self, filter_text: str, cursor: int, silence_seconds: float) -> AsyncIterator[stream_pb2.StreamEvent]:
+        """One WatchStreams call, bookmarks included. NotReachable after silence_seconds without a message."""
+        request = stream_pb2.WatchStreamsRequest(filter=filter_text, cursor=cursor)
+        call = self.streams.WatchStreams(request, metadata=self._metadata)
+        messages = aiter(call)
         try:
-            async for event in call:
+            while True:
+                async with asyncio.timeout(silence_seconds):
+                    event = await anext(messages, None)
+                if event is None:
+                    return
                 yield event
+        except TimeoutError:
+            raise NotReachable(f"the daemon at {self.server} has not said anything for {silence_seconds:.0f} s") from None
         except grpc.aio.AioRpcError as error:
             raise self._failure(error) from None
         finally:
