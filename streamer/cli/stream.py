@@ -173,22 +173,27 @@ def renew(connection: Connection, filter_text: str) -> int:
 @command.command("watch")
 @click.argument("stream_id", metavar="[ID]", required=False)
 @click.option("--filter", "filter_text", default="", help="As in list.")
+@click.option("--cursor", type=click.IntRange(1), help="Begin after the event with this cursor (--json shows them).  [default: now]")
 @talks
-def watch(connection: Connection, stream_id: str | None, filter_text: str) -> int:
-    """Print what happens to streams, until Ctrl-C."""
+def watch(connection: Connection, stream_id: str | None, filter_text: str, cursor: int | None) -> int:
+    """Print what happens to streams, until Ctrl-C; goes on by itself after the daemon was restarted."""
 
     wanted = f"id={stream_id} {filter_text}" if stream_id else filter_text
 
     async def work(client: Client) -> None:
         from streamer.client import CURSOR_GONE, CallFailed
 
+        if stream_id:
+            await client.get_stream(stream_id)
+        after = cursor or 0
         while True:
             try:
-                async for event in client.watch(wanted):
+                async for event in client.watch(wanted, after):
                     print_json(as_dict(event)) if connection.as_json else _print_event(event)
             except CallFailed as error:
-                if error.reason != CURSOR_GONE:
+                if error.reason != CURSOR_GONE or after:
                     raise
+                after = 0
                 click.echo("some events were missed: `streamer stream list` shows where things stand; going on from now", err=True)
 
     return connection.run(work)

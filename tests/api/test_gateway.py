@@ -249,7 +249,10 @@ def test_a_server_stream_is_a_json_object_a_line_and_begins_at_once() -> None:
         async with house.http.stream("GET", "/v1/streams:watch?filter=labels.app=x") as answer:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
             made = (await house.http.post("/v1/streams", json=order(house, labels={"app": "x"}))).json()
-            line = json.loads(await anext(answer.aiter_lines()))
+            lines = answer.aiter_lines()
+            bookmark = json.loads(await anext(lines))
+            line = json.loads(await anext(lines))
+        assert list(bookmark["result"]) == ["cursor"]
         assert list(line) == ["result"]
         assert line["result"]["stream"]["id"] == made["id"]
         async with asyncio.timeout(10):
@@ -264,7 +267,7 @@ def test_a_server_stream_that_breaks_says_so_in_its_last_line() -> None:
         assert error(await house.http.get("/v1/streams:watch?filter=colour=red"))[:2] == (400, 3)
         async with house.http.stream("GET", "/v1/streams:watch", headers={"Grpc-Timeout": "50m"}) as answer:
             lines = [json.loads(line) async for line in answer.aiter_lines()]
-        assert [list(line) for line in lines] == [["error"]]
-        assert (lines[0]["error"]["code"], answer.status_code) == (4, 200)
+        assert [list(line) for line in lines] == [["result"], ["error"]]
+        assert (lines[1]["error"]["code"], answer.status_code) == (4, 200)
 
     in_house(test)
