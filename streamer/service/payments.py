@@ -55,6 +55,7 @@ class Payments:
             payment = await self._send(caller, order, asked, patience_seconds) if known is None else await self._known(caller, asked, known)
         if payment.open and known is not None:
             await self._wait(self._around.engine_for(payment.node).wait_for(payment), patience_seconds)
+            payment = await self._find(caller, known[0])  # what was found may have been the journal's copy, a commit behind
         report = report_payment(self._around, payment)
         if payment.state is PaymentState.SETTLED:
             return replace(report, preimage=self._around.preimage(payment.owner))
