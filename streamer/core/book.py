@@ -302,8 +302,12 @@ class Book:
         again = [moment for moment in (key.end_ns(), now_ns + KEY_RECHECK_NS if key.reserved_msat else None) if moment is not None]
         if not again:
             self.close(stream, StreamState.COMPLETED, Reason.KEY_BUDGET_SPENT, now_ns, facts)
-        elif stream.reason is Reason.KEY_BUDGET_SPENT:
+        elif stream.reason is Reason.KEY_BUDGET_SPENT and key.reserved_msat:
             self._wheel.schedule(stream.key, min(again))
+        elif stream.reason is Reason.KEY_BUDGET_SPENT:
+            stream.account.next_attempt_ns = min(again)
+            facts.accounts.append(stream)
+            self.schedule(stream)
         else:
             self.stall(stream, Reason.KEY_BUDGET_SPENT, min(again), now_ns, facts)
 

@@ -16,7 +16,7 @@ from streamer.core.outages import Outages
 from streamer.core.payment import Event
 from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
-from streamer.model import Account, Answer, BudgetTerms, Facts, Kind, Mark, Payment, Rate, Segment, Stream, StreamState, Terms
+from streamer.model import Account, Answer, ApiKey, BudgetTerms, Facts, Kind, Mark, Payment, Rate, Segment, Stream, StreamState, Terms
 from streamer.money import DAY_NS, SECOND_NS
 from streamer.reasons import Reason
 from tests.core.journal import Journal
@@ -75,7 +75,9 @@ class House:
         self.switch, self.outages = Switch(), Outages()
         self.switch.restore(snapshot.settings)
         self.outages.restore(snapshot.outages, snapshot.settings)
-        shared = Shared(Budgets(limit), self.switch, self.outages, itertools.count(snapshot.last_row + 1), lambda: 0)
+        budgets = Budgets(limit)
+        budgets.restore(snapshot.keys, snapshot.spends)
+        shared = Shared(budgets, self.switch, self.outages, itertools.count(snapshot.last_row + 1), lambda: 0)
         self.book = Book(NODE, self.limits, shared, stamp)
         self.book.outages.restore(snapshot.outages, snapshot.settings)
         for stream in snapshot.streams:
@@ -96,6 +98,18 @@ class House:
 
     def crash(self) -> None:
         self._build()
+
+    def add_key(self, number: int, amount_msat: int, period_ns: int | None = None) -> ApiKey:
+        """An API key with a budget."""
+        key = ApiKey(number, f"key_{number}", "", frozenset(), budget=budget_of(amount_msat, period_ns))
+        self.book.budgets.add_key(key)
+        self.commit(Facts(keys=[key]))
+        return key
+
+    def key_budget(self, number: int) -> Budget:
+        budget = self.book.budgets.of_key(number, self.now_ns)
+        assert budget is not None
+        return budget
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -155,9 +169,9 @@ class House:
 
     # -- what a person does ----------------------------------------------------------------------
 
-    def open(self, **changes: Any) -> Stream:
+    def open(self, api_key: int = 0, **changes: Any) -> Stream:
         key = next(self.keys)
-        stream = lifecycle.new_stream(f"st_{key}", key, terms_of(**changes), self.now_ns)
+        stream = lifecycle.new_stream(f"st_{key}", key, terms_of(**changes), self.now_ns, api_key)
         facts = Facts()
         lifecycle.open_stream(self.book, stream, self.now_ns, facts)
         self.commit(facts)

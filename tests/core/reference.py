@@ -44,6 +44,10 @@ class Money:
     def all(self) -> list[Entry]:
         return [entry for of_stream in self.entries.values() for entry in of_stream.values()]
 
+    def key(self, number: int, period_ns: int) -> list[Entry]:
+        """What an API key paid out of that period of its budget."""
+        return [e for e in self.all() if e.payment.api_key == number and e.payment.key_period_ns == period_ns]
+
     def stream(self, key: int) -> list[Entry]:
         return list(self.entries.get(key, {}).values())
 
@@ -70,6 +74,9 @@ def picture(house: House) -> dict[str, Any]:
         one["budget"] = own and (own.limit_msat, own.period_ns, own.period_start_ns, own.spent_msat, own.reserved_msat)
         seen[stream.id] = one
         seen.update({f"{stream.id} {name}": value for name, value in one.items()})
+    for number in (1, 2):
+        if (key := book.budgets.of_key(number, house.now_ns)) is not None:
+            seen[f"key {number}"] = (key.limit_msat, key.period_start_ns, key.spent_msat, key.reserved_msat)
     limit, slots = book.budgets.spend_limit, book.slots
     limit.roll(house.now_ns)
     house.commit(Facts(spends=[book.budgets.spend()]))

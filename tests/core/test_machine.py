@@ -39,6 +39,8 @@ class Streaming(RuleBasedStateMachine):
     @initialize(limit=st.sampled_from([10**15, 10**15, 40_000_000]), per_destination=st.sampled_from([1, 2, 10]))
     def begin(self, limit: int, per_destination: int) -> None:
         self.house = House(limit, per_destination, stall_after=3)
+        self.house.add_key(1, 3_000_000)
+        self.house.add_key(2, 400_000, HOUR)
         self.model = Money()
         self.node_down = self.daemon_down = False
         self.rates: dict[int, list[Rate]] = {}
@@ -96,6 +98,7 @@ class Streaming(RuleBasedStateMachine):
         for payment in planned:
             stream = self.house.book.by_key[payment.stream_key]
             terms = stream.terms.budget
+            self._check_key(payment)
             same_day = [e for e in self.model.all() if e.payment.daemon_period_ns == payment.daemon_period_ns]
             assert taken_msat(same_day) <= self.house.spend_limit_msat
             if terms is None:
@@ -103,6 +106,16 @@ class Streaming(RuleBasedStateMachine):
             period = 0 if terms.period_ns is None else payment.planned_ns - payment.planned_ns % terms.period_ns
             assert payment.period_start_ns == period
             assert taken_msat([e for e in self.model.stream(stream.key) if e.payment.period_start_ns == period]) <= terms.amount_msat
+
+    def _check_key(self, payment: Payment) -> None:
+        stream = self.house.book.by_key[payment.stream_key]
+        assert payment.api_key == stream.api_key, "whoever opened it pays for it"
+        if not payment.api_key:
+            return
+        budget = self.house.key_budget(payment.api_key)
+        start = 0 if budget.period_ns is None else payment.planned_ns - payment.planned_ns % budget.period_ns
+        assert payment.key_period_ns == start
+        assert taken_msat(self.model.key(payment.api_key, start)) <= budget.limit_msat
 
     # -- ends -----------------------------------------------------------------------------------
 
@@ -186,7 +199,7 @@ class Streaming(RuleBasedStateMachine):
         seq = stream.account.seq + 1
         theirs = Payment(
             next(book.shared.rows), stream.id, stream.key, seq, book.node, stream.terms.destination, stamp(None, stream.id, seq, 0)[0],
-            amount, 0, 288, 30, b"", now, now, stream.account.bought_until_ns, 0, 0, False, 0, 0,
+            amount, 0, 288, 30, b"", now, now, stream.account.bought_until_ns, 0, 0, False, 0, 0, stream.api_key,
         )  # fmt: skip
         entry, facts = self.model.take(theirs), Facts()
         if kind is not Kind.IN_FLIGHT:
@@ -209,10 +222,12 @@ class Streaming(RuleBasedStateMachine):
         catch_up=st.sampled_from([None, 0, 5 * MINUTE]),
         ttl=st.sampled_from([None, None, 20 * MINUTE]),
         slots=st.integers(1, 3),
+        api_key=st.sampled_from([0, 1, 2]),
     )
     def open(self, rate: Rate, start: int, length: int | None, most: int | None, **terms: Any) -> None:
         begin = self.house.now_ns + start
         stream = self.house.open(
+            terms["api_key"],
             rate=rate,
             start_time_ns=begin,
             end_time_ns=None if length is None else begin + length,
@@ -311,6 +326,10 @@ class Streaming(RuleBasedStateMachine):
             assert 0 <= stream.skipped_ns <= self.model.impossible_ns.get(stream.key, 0), "only impossible time is skipped, once"
             assert stream.terms.catch_up_ns is not None or stream.skipped_ns == 0
             assert stream_now_ns(stream, self.house.now_ns) <= self.house.now_ns - stream.terms.start_time_ns
+        for number in (1, 2):
+            budget = self.house.key_budget(number)
+            taken = taken_msat(self.model.key(number, budget.period_start_ns))
+            assert budget.spent_msat + budget.reserved_msat == taken, "nothing that a key pays is lost, or counted twice"
         assert set(self.house.book.payments) == {e.payment.row for e in self.model.all() if e.state == "open"}
 
     def teardown(self) -> None:

@@ -87,7 +87,9 @@ class World:
         self.switch = Switch()
         self.switch.restore(snapshot.settings)
         self.daemon_outages.restore(snapshot.outages, snapshot.settings)
-        shared = Shared(Budgets(limit), self.switch, self.daemon_outages, rows, lambda: self.clock.random.randrange(100))
+        budgets = Budgets(limit)
+        budgets.restore(snapshot.keys, snapshot.spends)
+        shared = Shared(budgets, self.switch, self.daemon_outages, rows, lambda: self.clock.random.randrange(100))
         limits = Limits(max_in_flight_per_destination=int(str(self.options.get("per_destination", 10))))
         self.book = Book("payer", limits, shared, stamp_with(SECRET))
         self.engine = Engine(
