@@ -143,7 +143,7 @@ async def _open(
     admin_key: str,
 ) -> tuple[Daemon, _Doors]:
     replay = asyncio.Event()
-    ring = Keyring(build.secret, snapshot.keys)
+    ring = Keyring(build.secret, admin_key, snapshot.keys)
 
     def ask_replay() -> None:
         require_writable(config.data_dir)
@@ -164,7 +164,7 @@ async def _open(
     beats = Beats(build.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds), replay.set)
     heartbeat = Heartbeat(build.store, build.shared, build.clock, config.history_keep_ns, beats)
     heartbeat.start(snapshot.settings)
-    calls, rpcs = Calls(Keys(admin_key, ring, build.clock, config.api.requests_per_second), metrics.called), served(service)
+    calls, rpcs = Calls(Keys(ring, build.clock, config.api.requests_per_second), metrics.called), served(service)
     grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen, service.sending.unready)
     app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), config.api.cors_origins)
     http_door = HttpDoor(app, config.api.http_listen)

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 
 class StreamerError(Exception):
-    """Any failure that streamer itself names; str() is a sentence for the user."""
+    """Any failure that streamer itself names; str() is a sentence for the user.
+
+    retry_after_seconds: when the same request is worth another try, where that is known; else 0.
+    """
 
     reason = "INTERNAL"
 
-    def __init__(self, message: str, reason: str | None = None) -> None:
+    def __init__(self, message: str, reason: str | None = None, retry_after_seconds: int = 0) -> None:
         super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
         if reason is not None:
             self.reason = reason
 

@@ -1,12 +1,11 @@
 """Who may call what: the admin key, a file in the data folder made at the first start, and the keys it made.
 
 The key comes as metadata `x-api-key`, or `authorization: Bearer KEY`. No key is UNAUTHENTICATED, a
-wrong one PERMISSION_DENIED; the comparison takes the same time whatever differs.
+wrong one PERMISSION_DENIED.
 """
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from pathlib import Path
 from streamer.api.scopes import SCOPES, allows
 from streamer.core.rate import Bucket
 from streamer.errors import ConfigError, PermissionDenied, ResourceExhausted, Unauthenticated
-from streamer.model import ADMIN, ApiKey
+from streamer.model import ApiKey
 from streamer.ports import Clock
 from streamer.service.keyring import Keyring
 from streamer.service.permission import require_live
@@ -74,10 +73,9 @@ NOBODY = ApiKey(-1, "", "", frozenset())
 
 
 class Keys:
-    """The keys that are good: the admin's, and those of the ring. Every call of every door passes `authorize`."""
+    """The keys of the ring. Every call of every door passes `authorize`."""
 
-    def __init__(self, admin_key: str, ring: Keyring, clock: Clock, requests_per_second: int) -> None:
-        self._admin = ring.digest(admin_key)
+    def __init__(self, ring: Keyring, clock: Clock, requests_per_second: int) -> None:
         self._ring = ring
         self._clock = clock
         self._per_second = requests_per_second
@@ -92,7 +90,7 @@ class Keys:
         text = _key_in(metadata)
         if not text:
             raise Unauthenticated(f"no key came with the call: {_HOW}")
-        caller = ADMIN if hmac.compare_digest(self._ring.digest(text), self._admin) else self._ring.find(text)
+        caller = self._ring.find(text)
         if caller is None:
             raise PermissionDenied(f"the key that came with the call is not known here: {_HOW}", "KEY_UNKNOWN")
         now_ns = self._clock.now_ns()
@@ -109,7 +107,9 @@ class Keys:
             bucket = self._buckets[caller.number] = Bucket(self._per_second, self._per_second * BURST_SECONDS)
         if not bucket.available(now_ns):
             most = f"{self._per_second} requests a second, {self._per_second * BURST_SECONDS} at once"
-            raise ResourceExhausted(f"the key {caller.id} calls too often: {most} (api.requests_per_second); wait a second", REQUEST_RATE)
+            raise ResourceExhausted(
+                f"the key {caller.id} calls too often: {most} (api.requests_per_second); wait a second", REQUEST_RATE, 1
+            )
         bucket.take(1, now_ns)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from streamer import errors
@@ -54,11 +56,16 @@ def refusal(error: Exception) -> Refusal:
     code = status_code(error)
     known = isinstance(error, errors.StreamerError) and code is not grpc.StatusCode.INTERNAL
     reason = error.reason if isinstance(error, errors.StreamerError) else "INTERNAL"
-    return refused(code, str(error) if known else UNFORESEEN, reason)
+    wait = error.retry_after_seconds if isinstance(error, errors.StreamerError) else 0
+    return refused(code, str(error) if known else UNFORESEEN, reason, wait)
 
 
-def refused(code: grpc.StatusCode, message: str, reason: str) -> Refusal:
-    """A refusal with ErrorInfo{reason, domain}."""
-    detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN))
-    return Refusal(code, status_pb2.Status(code=code.value[0], message=message, details=[detail]))
+def refused(code: grpc.StatusCode, message: str, reason: str, retry_after_seconds: int = 0) -> Refusal:
+    """A refusal with ErrorInfo{reason, domain}, and RetryInfo if there is a time after which to try again."""
+    said: list[Message] = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)]
+    if retry_after_seconds:
+        said.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=retry_after_seconds)))
+    details = [any_pb2.Any() for _ in said]
+    for detail, message_of in zip(details, said, strict=True):
+        detail.Pack(message_of)
+    return Refusal(code, status_pb2.Status(code=code.value[0], message=message, details=details))

@@ -16,10 +16,11 @@ _LABEL = b"streamer/api-key/v1"
 
 
 class Keyring:
-    """The keys that the journal has, revoked ones too: their numbers are not given again."""
+    """The admin's key, and those that the journal has, revoked ones too: their numbers are not given again."""
 
-    def __init__(self, secret: bytes, keys: Iterable[ApiKey] = ()) -> None:
+    def __init__(self, secret: bytes, admin_key: str, keys: Iterable[ApiKey] = ()) -> None:
         self._pepper = hashlib.sha256(_LABEL + secret).digest()
+        self._admin = self.digest(admin_key)
         self._by_digest: dict[bytes, ApiKey] = {}
         self._by_number: dict[int, ApiKey] = {}
         for key in keys:
@@ -35,8 +36,13 @@ class Keyring:
         self._by_number[key.number] = key
 
     def find(self, text: str) -> ApiKey | None:
-        """The key that is meant by this text, revoked or not. Takes the same time whatever differs."""
+        """The key that is meant by this text, revoked or not.
+
+        Nothing is learnt from the time it takes: what is compared are digests that only the secret gives.
+        """
         digest = self.digest(text)
+        if hmac.compare_digest(digest, self._admin):
+            return ADMIN
         found = self._by_digest.get(digest)
         return found if found is not None and hmac.compare_digest(found.digest, digest) else None
 

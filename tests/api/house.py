@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from streamer._proto.streamer.v1 import admin_pb2
 from streamer.api.auth import Keys
 from streamer.api.calls import Calls
 from streamer.api.gateway import Gateway
@@ -58,6 +59,17 @@ class House:
     replays: list[int]
     http: httpx.AsyncClient
     """Of the HTTP port, with the admin key."""
+    keys: Keys
+
+    async def key(self, *scopes: str, **fields: object) -> tuple[admin_pb2.Key, str]:
+        """A new API key, and its text."""
+        request = admin_pb2.CreateKeyRequest(key=admin_pb2.Key(scopes=scopes, **fields))  # type: ignore[arg-type]
+        made = await self.client.call(self.client.admin.CreateKey, request)
+        return made.key, made.text
+
+    def as_key(self, text: str) -> Client:
+        """A client with another key: use it as `async with`."""
+        return Client(self.server, text)
 
     def pubkey(self, name: str) -> str:
         return self.network.named[name].pubkey.hex()
@@ -73,7 +85,7 @@ async def house(
     for name in ("receiver", "other"):
         network.open_channel(payer, network.add_node(name), 100_000_000)
     replays: list[int] = []
-    ring = Keyring(SECRET)
+    ring = Keyring(SECRET, KEY)
     with Simulation(network, clock) as simulation:
         store, switch, limit = MemoryStore(), Switch(), Budget(limit_msat, 3600 * SECOND_NS, aligned=False)
         limit.begin(clock.now_ns())
@@ -108,7 +120,8 @@ async def house(
                 ring,
             )
         )
-        calls, rpcs = Calls(Keys(KEY, ring, clock, 1_000_000), metrics.called), served(service)
+        keys = Keys(ring, clock, 1_000_000)
+        calls, rpcs = Calls(keys, metrics.called), served(service)
         door = GrpcDoor(calls, rpcs, "127.0.0.1:0", service.sending.unready)
         server = await door.start()
         app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), cors_origins)
@@ -120,7 +133,7 @@ async def house(
                 async with asyncio.timeout(10):
                     while not engine.paying:
                         await asyncio.sleep(0.01)
-                yield House(client, service, engine, network, simulation, store, metrics, server, replays, http)
+                yield House(client, service, engine, network, simulation, store, metrics, server, replays, http, keys)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
