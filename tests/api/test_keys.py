@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.api.auth import Keys
 from streamer.client import CallFailed, Client
+from streamer.client.watching import SILENCE_SECONDS
 from streamer.errors import ResourceExhausted
 from streamer.model import PaymentQuery
 from streamer.money import SECOND_NS
@@ -113,18 +114,19 @@ def test_a_watcher_sees_events_of_its_own_streams_only() -> None:
     async def test(house: House) -> None:
         (key, one), (_, two) = await house.key(*ALL), await house.key(*ALL)
         async with house.as_key(one) as mine, house.as_key(two) as other:
-            events = mine.watch()
-            first = asyncio.ensure_future(anext(events))
-            while not house.service.streams._around.events._watchers:  # type: ignore[attr-defined]
-                await asyncio.sleep(0.01)
+            events = mine.events("", 0, SILENCE_SECONDS)
+            assert not (await anext(events)).HasField("stream"), "begun: nothing is missed from here on"
             await opened(other, order(house))
             stream = await opened(mine, order(house))
-            assert (await asyncio.wait_for(first, 10)).stream.id == stream.id
+            async with asyncio.timeout(10):
+                while not (event := await anext(events)).HasField("stream"):
+                    pass
+            assert event.stream.id == stream.id
             await house.client.call(house.client.admin.RevokeKey, admin_pb2.RevokeKeyRequest(id=key.id))
             with pytest.raises(CallFailed, match="was revoked") as caught:
                 async with asyncio.timeout(10):
-                    async for _ in events:
-                        pass
+                    async for event in events:
+                        assert event.stream.reason != "KEY_REVOKED", "what happens after the end of the key is not for it"
             assert caught.value.code == "PERMISSION_DENIED"
 
     in_house(test)
