@@ -17,6 +17,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.intents: dict[int, Row] = {}
+        self.owners: dict[int, str] = {}
         self.ends: dict[int, Row] = {}
         self.streams: dict[int, tuple[str, str]] = {}
         self.accounts: dict[int, Row] = {}
@@ -31,6 +32,7 @@ class Journal:
             assert payment.row not in self.intents and (payment.owner, payment.seq) not in self.names, "one payment per (stream, seq)"
             self.names.add((payment.owner, payment.seq))
             self.intents[payment.row] = intent_row(payment)
+            self.owners[payment.row] = payment.owner
             self.ends[payment.row] = end_row(payment)[1:]
         for payment in facts.ends:
             assert payment.row in self.intents, "an end has its intent"
@@ -59,4 +61,4 @@ class Journal:
         intent = self.intents[row]
         assert len(intent) == INTENT_WIDTH and len(self.ends[row]) == len(FRESH)
         plain = tuple(bytes(value) if isinstance(value, bytearray) else value for value in intent)
-        return payment_from(plain + self.ends[row], self.streams[intent[1]][0])
+        return payment_from(plain + self.ends[row], self.owners[row])

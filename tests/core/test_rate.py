@@ -84,3 +84,91 @@ def test_a_limit_below_the_floor_is_kept() -> None:
     window = Window(1)
     run(window, 10, 2 * Window.TARGET_NS, in_flight=1)
     assert window.size == 1
+
+
+# -- the window, round by round -----------------------------------------------------------------
+
+
+def end_round(window: Window, latency_ns: int, now_ns: int, seconds: int = 2, in_flight: int = 10**6, ends: int = 0) -> int:
+    """One round of ends (as many as the window is large), the last of them when the round is over; that moment."""
+    count = ends or window.size
+    for _ in range(count - 1):
+        window.ended(b"one", latency_ns, now_ns, in_flight)
+    now_ns += seconds * SECOND_NS
+    window.ended(b"one", latency_ns, now_ns, in_flight)
+    return now_ns
+
+
+def begun(limit: int) -> tuple[Window, int]:
+    """A window at the beginning of a round, which is this moment."""
+    window, now_ns = Window(limit), 10**18
+    for _ in range(limit // 2):
+        window.ended(b"one", MS, now_ns, 0)
+    return window, now_ns
+
+
+def test_the_capacity_is_what_ended_in_a_full_round() -> None:
+    window, now = begun(100)
+    assert window.capacity_per_second == 0.0, "not known yet"
+    now = end_round(window, MS, now, ends=100)
+    assert window.capacity_per_second == 50.0
+    now = end_round(window, MS, now, seconds=4, ends=100)
+    assert window.capacity_per_second == 25.0
+    end_round(window, MS, now, in_flight=3, ends=60)
+    assert window.capacity_per_second == 25.0, "a window that was not full says nothing of it"
+
+
+def test_a_tenth_less_at_a_time_and_at_least_one() -> None:
+    window, now = begun(100)
+    sizes = []
+    for _ in range(20):
+        now = end_round(window, Window.TARGET_NS + 1, now)
+        sizes.append(window.size)
+    assert sizes == [90, 81, 73, 66, 60, 54, 49, 45, 41, 37, 34, 31, 28, 26, 24, 22, 20, 18, 17, 16]
+    for _ in range(12):
+        now = end_round(window, Window.TARGET_NS + 1, now)
+    assert window.size == 4
+    for size in (3, 2, 2):
+        now = end_round(window, Window.TARGET_NS + 1, now)
+        assert window.size == size
+    for size in (3, 4, 5):
+        now = end_round(window, Window.TARGET_NS, now)
+        assert window.size == size, "the target itself is not too slow"
+
+
+def test_a_round_lasts_its_time_and_half_a_window_of_ends() -> None:
+    window, now = begun(100)
+    later = now + Window.ROUND_NS
+    for _ in range(50):
+        window.ended(b"one", 3 * Window.TARGET_NS, later - 1, 99)
+    assert window.size == 100, "not before the round is over"
+    window.ended(b"one", 3 * Window.TARGET_NS, later, 99)
+    assert window.size == 90
+    for _ in range(44):
+        window.ended(b"one", 3 * Window.TARGET_NS, later + Window.ROUND_NS, 99)
+    assert window.size == 90
+    window.ended(b"one", 3 * Window.TARGET_NS, later + Window.ROUND_NS, 99)
+    assert window.size == 81
+
+
+def test_a_window_is_full_when_one_more_ended_than_went_on() -> None:
+    for in_flight, size in ((98, 100), (99, 90)):
+        window, now = begun(100)
+        end_round(window, 3 * Window.TARGET_NS, now, in_flight=in_flight)
+        assert window.size == size
+    window, now = begun(100)
+    window.ended(b"one", 3 * Window.TARGET_NS, now, 99)
+    end_round(window, 3 * Window.TARGET_NS, now, in_flight=0)
+    assert window.size == 90, "once in the round is enough"
+    end_round(window, 3 * Window.TARGET_NS, now + Window.ROUND_NS, in_flight=0)
+    assert window.size == 90, "and each round is judged by itself"
+
+
+def test_latency_is_the_median_of_a_destinations_newest_payments() -> None:
+    slow, quick = 3 * Window.TARGET_NS, MS
+    for latencies, size in (([slow] * 60 + [quick] * 16, 100), ([slow] * 60 + [quick] * 7 + [slow] * 9, 90), ([quick] * 60 + [slow], 100)):
+        window, now = begun(100)
+        for latency_ns in latencies[:-1]:
+            window.ended(b"one", latency_ns, now, 99)
+        window.ended(b"one", latencies[-1], now + Window.ROUND_NS, 99)
+        assert window.size == size
