@@ -20,6 +20,7 @@ from streamer.api.call import Call
 from streamer.api.calls import Calls
 from streamer.api.errors import Refusal
 from streamer.api.health import Health
+from streamer.api.reading import Reading
 from streamer.api.services import Rpc
 from streamer.errors import ConfigError
 from streamer.service.reports import WATCHER_LIMIT
@@ -47,7 +48,7 @@ class GrpcDoor:
             ("grpc.so_reuseport", 0),
             ("grpc.http2.write_buffer_size", WRITE_BUFFER_BYTES),
         ]
-        self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_CALLS)
+        self._server = grpc.aio.server(interceptors=(Reading(),), options=options, maximum_concurrent_rpcs=MAX_CALLS)
         self._following: asyncio.Task[None] | None = None
         names = []
         for service, methods in groupby(rpcs, lambda rpc: rpc.method.containing_service.full_name):

@@ -14,9 +14,10 @@ from google.rpc import error_details_pb2
 from streamer._proto.streamer.v1 import admin_pb2
 from streamer.api import gateway
 from streamer.api.answers import HTTP_STATUS, error_response
-from streamer.api.errors import UNFORESEEN, refused
+from streamer.api.auth import REQUEST_RATE
+from streamer.api.errors import UNFORESEEN, refusal, refused
 from streamer.api.headers import deadline_in
-from streamer.errors import InvalidArgument
+from streamer.errors import InvalidArgument, ResourceExhausted
 from tests.api.house import KEY, House, in_house
 
 
@@ -223,6 +224,7 @@ def test_a_wait_that_the_error_names_becomes_retry_after() -> None:
     told = refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "slower", "RATE")
     told.status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1, nanos=1)))
     assert error_response(told).headers["retry-after"] == "2"
+    assert error_response(refusal(ResourceExhausted("slower", REQUEST_RATE))).headers["retry-after"] == "1"
     assert "retry-after" not in error_response(refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "slower", "RATE")).headers
 
 
