@@ -224,7 +224,7 @@ def test_a_wait_that_the_error_names_becomes_retry_after() -> None:
     told = refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "slower", "RATE")
     told.status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1, nanos=1)))
     assert error_response(told).headers["retry-after"] == "2"
-    assert error_response(refusal(ResourceExhausted("slower", REQUEST_RATE))).headers["retry-after"] == "1"
+    assert error_response(refusal(ResourceExhausted("slower", REQUEST_RATE, 3))).headers["retry-after"] == "3"
     assert "retry-after" not in error_response(refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "slower", "RATE")).headers
 
 
