@@ -153,6 +153,7 @@ async def _open(
         Surroundings(
             engines, build.store, build.clock, build.shared, config.streams, feed, itertools.count(snapshot.last_stream_key + 1),
             lambda owner: derive_preimage(build.secret, owner, 0), metrics.totals, ask_replay, build.clock.now_ns(), ring,
+            config.invoices,
         )
     )  # fmt: skip
 

@@ -62,6 +62,15 @@ class StreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceSettings:
+    """How invoices are paid, and how long those that we make may be paid."""
+
+    fee_floor_msat: int = 5_000
+    fee_limit_ppm: int = 10_000
+    expiry_ns: int = DAY_NS
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """Where the doors listen (loopback only), and which origins' pages in a browser may call over HTTP.
 

@@ -42,9 +42,9 @@ class Call:
         """Seconds until the deadline, None without one."""
         return None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
 
-    def patience_seconds(self) -> float:
+    def patience_seconds(self, without_deadline: float = DEFAULT_PATIENCE_SECONDS) -> float:
         """How long this call may wait for something to end."""
         remaining = self.time_remaining()
         if remaining is None:
-            return DEFAULT_PATIENCE_SECONDS
+            return without_deadline
         return max(0.0, min(remaining - REPLY_MARGIN_SECONDS, LONGEST_PATIENCE_SECONDS))

@@ -17,7 +17,7 @@ from streamer.errors import InvalidArgument
 from streamer.model import BudgetTerms, Record
 from streamer.money import SECOND_NS, parse_duration
 from streamer.service.keys import KeyOrder
-from streamer.service.orders import CHANGEABLE, PaymentOrder, StreamOrder
+from streamer.service.orders import CHANGEABLE, InvoiceOrder, PaymentOrder, StreamOrder
 
 MAX_FIELD_SECONDS = 315_576_000_000
 """Ten thousand years: the bound of google.protobuf.Duration."""
@@ -85,6 +85,19 @@ def key_order(message: admin_pb2.Key) -> KeyOrder:
         destinations=tuple(hex_bytes(destination, "destinations") for destination in message.destinations),
         max_streams=message.max_streams if message.HasField("max_streams") else None,
         expire_time_ns=time_ns(message, "expire_time"),
+    )
+
+
+def invoice_order(request: payment_pb2.CreatePaymentRequest) -> InvoiceOrder:
+    """An invoice to pay. Raises InvalidArgument for what only a keysend has."""
+    for field in ("destination", "tlv_records"):
+        if getattr(request, field):
+            raise InvalidArgument(f"{field} is for a keysend, and payment_request for an invoice: leave one of them out")
+    return InvoiceOrder(
+        request.payment_request,
+        request.amount_msat,
+        request.node,
+        request.fee_limit_msat if request.HasField("fee_limit_msat") else None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.api.call import Call
-from streamer.api.convert import hex_bytes, key_order, payment_order, stream_changes, stream_order
+from streamer.api.convert import hex_bytes, invoice_order, key_order, payment_order, stream_changes, stream_order
 from streamer.api.show import event_message, key_message, payment_message, status_message, stream_message
 from streamer.errors import InvalidArgument
 from streamer.service import Service
@@ -76,7 +76,10 @@ class PaymentRpcs:
         self._service = service
 
     async def CreatePayment(self, request: payment_pb2.CreatePaymentRequest, call: Call) -> payment_pb2.Payment:
-        """One keysend; waits for its end as long as the deadline allows."""
+        """One keysend or one invoice; waits for its end as long as the deadline allows."""
+        if request.payment_request:
+            paying = self._service.paying.create(call.caller, invoice_order(request), request.request_id, call.patience_seconds())
+            return payment_message(await paying)
         order = payment_order(request)
         return payment_message(await self._service.payments.create(call.caller, order, request.request_id, call.patience_seconds()))
 

@@ -14,7 +14,9 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
+from streamer._proto.imp.api.lightning import lightning_pb2
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
+from streamer.api.lightning import LightningRpcs
 from streamer.api.rpcs import AdminRpcs, PaymentRpcs, StreamRpcs
 from streamer.service import Service
 
@@ -22,6 +24,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, Callable[[Service], object]], ...] = (
     (stream_pb2.DESCRIPTOR.services_by_name["StreamService"], StreamRpcs),
     (payment_pb2.DESCRIPTOR.services_by_name["PaymentService"], PaymentRpcs),
     (admin_pb2.DESCRIPTOR.services_by_name["AdminService"], AdminRpcs),
+    (lightning_pb2.DESCRIPTOR.services_by_name["Lightning"], LightningRpcs),
 )
 
 

@@ -146,6 +146,7 @@ def payment_message(report: PaymentReport) -> payment_pb2.Payment:
         lost_sight=payment.open and payment.mark is Mark.LOST_SIGHT,
         bought_until=timestamp(report.bought_until_ns),
         preimage=report.preimage.hex(),
+        payment_request=payment.payment_request,
     )
 
 

@@ -16,6 +16,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from streamer._proto.imp.api.lightning import lightning_pb2_grpc
 from streamer._proto.streamer.v1 import admin_pb2_grpc, payment_pb2_grpc, stream_pb2, stream_pb2_grpc
 from streamer.errors import InvalidArgument, StreamerError
 
@@ -57,6 +58,7 @@ class Connection:
         self.streams = stream_pb2_grpc.StreamServiceStub(self._channel)
         self.payments = payment_pb2_grpc.PaymentServiceStub(self._channel)
         self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
+        self.lightning = lightning_pb2_grpc.LightningStub(self._channel)
 
     async def __aenter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ from streamer.config.load import Value, default_data_dir, find_file, read_values
 from streamer.config.options import BY_KEY, NODE_PREFIX, OPTIONS, Option
 from streamer.errors import ConfigError
 from streamer.money import DAY_NS
-from streamer.settings import ApiSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings
+from streamer.settings import ApiSettings, InvoiceSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings
 
 __all__ = ["BY_KEY", "NO_NODE", "OPTIONS", "Config", "Option", "default_data_dir", "load_config"]
 
@@ -37,6 +37,7 @@ class Config:
     nodes: tuple[NodeSettings, ...] = ()
     spend_limit: SpendLimit = field(default_factory=SpendLimit)
     streams: StreamSettings = field(default_factory=StreamSettings)
+    invoices: InvoiceSettings = field(default_factory=InvoiceSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     log: LogSettings = field(default_factory=LogSettings)
     history_keep_ns: int = 400 * DAY_NS
@@ -67,6 +68,7 @@ def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = No
         nodes=tuple(_node(name, group) for name, group in groups.items()),
         spend_limit=SpendLimit(**_part(plain, "spend_limit")),
         streams=StreamSettings(**_part(plain, "streams")),
+        invoices=InvoiceSettings(**_part(plain, "invoices")),
         api=ApiSettings(**_part(plain, "api")),
         log=LogSettings(**_part(plain, "log")),
         history_keep_ns=_whole(plain, "history.keep", 400 * DAY_NS),

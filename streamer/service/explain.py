@@ -8,7 +8,7 @@ from streamer.model import Stream, StreamState
 from streamer.money import SECOND_NS, format_amount, format_duration
 from streamer.reasons import Reason
 
-_WHY = {
+WHY = {
     Reason.NO_ROUTE: "no route to the receiver was found: it is offline, not in the graph, too expensive for the fee limit, or a channel on"
     " the way wants larger payments",
     Reason.NO_LIQUIDITY: "no channel could carry the payment: too little outbound balance, or the peer is offline",
@@ -56,7 +56,7 @@ def _paused(stream: Stream, since: str) -> str:
 
 
 def _stalled(stream: Stream, since: str, now_ns: int) -> str:
-    why = _WHY.get(stream.reason, f"payments fail ({stream.reason})")
+    why = WHY.get(stream.reason, f"payments fail ({stream.reason})")
     wait = stream.account.next_attempt_ns - now_ns
     if stream.reason is Reason.BUDGET_PERIOD:
         return f"waits {since}: {why}; goes on in {_span(wait)}, or raise it with `streamer stream set {stream.id} --budget …`"
@@ -73,7 +73,7 @@ def _active(stream: Stream, book: Book, now_ns: int) -> str:
         return "waits for its receiver, who keeps a payment open without settling it"
     if stream.account.streak:
         wait = stream.account.next_attempt_ns - now_ns
-        why = _WHY.get(_reason_of(stream), stream.last_failure)
+        why = WHY.get(_reason_of(stream), stream.last_failure)
         how = f"next attempt in {_span(wait)}, `streamer stream resume {stream.id}` tries now"
         return f"{stream.account.streak} payments in a row failed: {why}; {how}"
     due_ns = book.due_ns(stream)

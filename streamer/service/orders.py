@@ -50,6 +50,16 @@ class PaymentOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceOrder:
+    """One invoice to pay. amount_msat 0: what it asks for. fee_limit_msat None: by the configuration's rule."""
+
+    payment_request: str
+    amount_msat: int = 0
+    node: str = ""
+    fee_limit_msat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """What a stream will cost at its present terms. runway_end_ns None: no end in sight."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from streamer.core import ends
 from streamer.core.ledger import fee_limit_msat
@@ -15,7 +13,7 @@ from streamer.core.streamtime import origin_ns
 from streamer.engine import Engine
 from streamer.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from streamer.model import Answer, ApiKey, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request, Single
-from streamer.money import MAX_MSAT, format_duration
+from streamer.money import format_duration
 from streamer.nodes.keysend import encode_records
 from streamer.reasons import Halt
 from streamer.service.filters import PaymentFilter, page_size, page_start, parse_payment_filter
@@ -24,13 +22,12 @@ from streamer.service.orders import PaymentOrder, digest
 from streamer.service.permission import owns, request_id_of, request_name, require_affordable, require_may_pay
 from streamer.service.reports import PaymentReport
 from streamer.service.seams import Surroundings, own_pubkey
-from streamer.service.terms import check_amount, check_destination, check_records, check_request_id
+from streamer.service.terms import check_amount, check_destination, check_fee_limit, check_records, check_request_id
+from streamer.service.waiting import Waiting
 
 ID_BYTES = 16
 LEAST_PATIENCE_SECONDS = 0.05
 """Even a call without time left waits so long: a refusal is known by then."""
-
-T = TypeVar("T")
 
 
 class Payments:
@@ -38,8 +35,8 @@ class Payments:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
-        self._creating = Once()
-        self._waiting: set[asyncio.Task[Any]] = set()
+        self.creating = Once()
+        self._waiting = Waiting()
 
     async def create(self, caller: ApiKey, order: PaymentOrder, request_id: str, patience_seconds: float) -> PaymentReport:
         """Send one keysend, once per request_id of a caller; wait for its end no longer than patience.
@@ -50,11 +47,11 @@ class Payments:
             raise InvalidArgument("request_id is missing: without it a retry would pay again")
         check_request_id(request_id)
         asked = Request(request_name(caller, request_id), "", digest(order))
-        async with self._creating.only(asked.request_id):
+        async with self.creating.only(asked.request_id):
             known = await self._around.store.request(asked.request_id)
-            payment = await self._send(caller, order, asked, patience_seconds) if known is None else await self._known(caller, asked, known)
+            payment = await self._send(caller, order, asked, patience_seconds) if known is None else await self.known(caller, asked, known)
         if payment.open and known is not None:
-            await self._wait(self._around.engine_for(payment.node).wait_for(payment), patience_seconds)
+            await self._waiting.wait(self._around.engine_for(payment.node).wait_for(payment), patience_seconds)
             payment = await self._find(caller, known[0])  # what was found may have been the journal's copy, a commit behind
         report = report_payment(self._around, payment)
         if payment.state is PaymentState.SETTLED:
@@ -69,35 +66,22 @@ class Payments:
         fee_limit = order.fee_limit_msat
         if fee_limit is None:
             fee_limit = fee_limit_msat(order.amount_msat, settings.fee_floor_msat, settings.fee_limit_ppm)
-        if not 1 <= fee_limit <= MAX_MSAT:
-            raise InvalidArgument(f"fee_limit_msat is {fee_limit}: at least 1, for lnd reads 0 as free routes only")
+        check_fee_limit(fee_limit)
         require_may_pay(caller, order.destination, self._around.clock.now_ns())
         require_affordable(order.amount_msat, fee_limit, caller, self._around.shared.budgets.spend_limit.limit_msat)
         owner = "pay_" + secrets.token_hex(ID_BYTES)
         facts = Facts(requests=[replace(asked, resource_id=owner)])
         records = encode_records(order.records)
         paying = engine.pay(Single(owner, order.destination, order.amount_msat, fee_limit, records, api_key=caller.number), facts)
-        paid = await self._wait(paying, max(patience_seconds, LEAST_PATIENCE_SECONDS))
+        paid = await self._waiting.wait(paying, max(patience_seconds, LEAST_PATIENCE_SECONDS))
         if paid is not None:
             return paid
         # Commits keep their order: when this one is durable, so is the intent.
         await self._around.store.append(Facts(spends=[self._around.shared.budgets.spend()]))
         return await self._find(caller, owner)
 
-    async def _wait(self, waiting: Coroutine[Any, Any, T], patience_seconds: float) -> T | None:
-        """Its result, or None when patience ends first; what goes on is not cancelled."""
-        task = asyncio.create_task(waiting)
-        self._waiting.add(task)
-        task.add_done_callback(self._forget)
-        done, _ = await asyncio.wait({task}, timeout=patience_seconds)
-        return task.result() if done else None
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._waiting.discard(task)
-        if not task.cancelled():
-            task.exception()
-
-    async def _known(self, caller: ApiKey, asked: Request, known: tuple[str, bytes]) -> Payment:
+    async def known(self, caller: ApiKey, asked: Request, known: tuple[str, bytes]) -> Payment:
+        """The payment that a request_id made before. Raises AlreadyExists if that had other content."""
         if known[1] != asked.digest:
             raise AlreadyExists(
                 f"request_id {request_id_of(asked.request_id)!r} was used for {known[0]}, with other content:"

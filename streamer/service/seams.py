@@ -15,7 +15,7 @@ from streamer.reasons import Halt
 from streamer.service.forecast import payments_per_second
 from streamer.service.keyring import Keyring
 from streamer.service.reports import Events, Totals
-from streamer.settings import StreamSettings
+from streamer.settings import InvoiceSettings, StreamSettings
 
 ASKING = frozenset({StreamState.PENDING, StreamState.ACTIVE, StreamState.STALLED})
 COUNT_AGAIN_NS = SECOND_NS
@@ -43,6 +43,7 @@ class Surroundings:
     replay: Callable[[], None]
     start_time_ns: int
     keys: Keyring
+    invoices: InvoiceSettings = field(default_factory=InvoiceSettings)
     _wanted: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def engine_for(self, node: str) -> Engine:

@@ -60,6 +60,12 @@ def check_amount(name: str, amount_msat: int, least_msat: int = 1) -> None:
         raise InvalidArgument(f"{name} is {amount_msat} msat: more than all bitcoin there is")
 
 
+def check_fee_limit(fee_limit_msat: int) -> None:
+    """Raise InvalidArgument unless 1 msat ≤ fee limit ≤ all bitcoin."""
+    if not 1 <= fee_limit_msat <= MAX_MSAT:
+        raise InvalidArgument(f"fee_limit_msat is {fee_limit_msat}: at least 1, for lnd reads 0 as free routes only")
+
+
 def check_records(records: tuple[Record, ...]) -> None:
     """Raise InvalidArgument unless lnd will take these records beside our own."""
     types = [kind for kind, _ in records]

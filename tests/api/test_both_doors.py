@@ -11,8 +11,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
+from streamer._proto.imp.api.lightning import lightning_pb2
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.api.services import SERVICES, Rpc, served
+from streamer.simulator.invoices import Wanted, add_invoice
 from tests.api.house import KEY, House, in_house
 from tests.api.overhttp import Said, over_grpc, over_http
 
@@ -37,7 +39,16 @@ async def made(house: House) -> stream_pb2.Stream:
 
 async def paid(house: House) -> payment_pb2.Payment:
     request = payment_pb2.CreatePaymentRequest(destination=house.pubkey("receiver"), amount_msat=7_000, request_id="p")
+    invoice = invoice_of(house, "receiver")
+    await house.client.call(house.client.lightning.PayInvoice, lightning_pb2.PayInvoiceRequest(invoice=invoice))
     return await house.client.call(house.client.payments.CreatePayment, request)
+
+
+def invoice_of(house: House, name: str) -> str:
+    """The one invoice of a node: made at the first call."""
+    node = house.network.named[name]
+    made = [invoice.payment_request for invoice in node.invoices.values() if invoice.payment_request]
+    return made[0] if made else add_invoice(house.network, node, Wanted(9_000)).payment_request
 
 
 Make = Callable[[House, str, str], Message]
@@ -67,6 +78,12 @@ ANSWERED: dict[str, list[Make]] = {
     ],
     "PaymentService/GetPayment": [lambda _, __, payment: payment_pb2.GetPaymentRequest(id=payment)],
     "PaymentService/ListPayments": [lambda *_: payment_pb2.ListPaymentsRequest(page_size=5, filter="state=SETTLED")],
+    "Lightning/PayInvoice": [lambda house, *_: lightning_pb2.PayInvoiceRequest(invoice=invoice_of(house, "receiver"))],
+    "Lightning/CheckInvoice": [lambda house, *_: lightning_pb2.CheckInvoiceRequest(invoice=invoice_of(house, "payer"))],
+    "Lightning/GetChannels": [lambda *_: lightning_pb2.GetChannelsRequest()],
+    "Lightning/ListPayments": [lambda *_: lightning_pb2.ListPaymentsRequest()],
+    "Lightning/ListInvoices": [lambda *_: lightning_pb2.ListInvoicesRequest()],
+    "Lightning/Keysend": [lambda house, *_: lightning_pb2.KeysendRequest(destination=house.pubkey("receiver"), amount=7, request_id="p")],
     "AdminService/GetStatus": [lambda *_: admin_pb2.GetStatusRequest()],
     "AdminService/StopSending": [lambda *_: admin_pb2.StopSendingRequest(drain=True)],
     "AdminService/ListKeys": [lambda *_: admin_pb2.ListKeysRequest()],
@@ -99,6 +116,18 @@ REFUSED: dict[str, list[Make]] = {
     "PaymentService/GetPayment": [lambda *_: payment_pb2.GetPaymentRequest(id="pay_" + "0" * 32)],
     "PaymentService/ListPayments": [lambda *_: payment_pb2.ListPaymentsRequest(filter="state=LOST")],
     "PaymentService/WriteOffPayment": [lambda _, __, payment: payment_pb2.WriteOffPaymentRequest(id=payment)],
+    "Lightning/GenerateInvoice": [
+        lambda *_: lightning_pb2.GenerateInvoiceRequest(),
+        lambda *_: lightning_pb2.GenerateInvoiceRequest(amount=1, memo="m" * 700),
+    ],
+    "Lightning/PayInvoice": [
+        lambda *_: lightning_pb2.PayInvoiceRequest(),
+        lambda *_: lightning_pb2.PayInvoiceRequest(invoice="lnbcrt1x"),
+        lambda house, *_: lightning_pb2.PayInvoiceRequest(invoice=invoice_of(house, "other")),
+        lambda house, *_: lightning_pb2.PayInvoiceRequest(invoice=invoice_of(house, "payer")),
+    ],
+    "Lightning/CheckInvoice": [lambda house, *_: lightning_pb2.CheckInvoiceRequest(invoice=invoice_of(house, "receiver"))],
+    "Lightning/Keysend": [lambda house, *_: lightning_pb2.KeysendRequest(destination=house.pubkey("receiver"), amount=7)],
     "AdminService/StartSending": [lambda *_: admin_pb2.StartSendingRequest(accept_node="zz")],
     "AdminService/CreateKey": [
         lambda *_: admin_pb2.CreateKeyRequest(),

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19streamer/v1/payment.proto\x12\x0bstreamer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x04\n\x07Payment\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\tstream_id\x18\x02 \x01(\t\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x0c\n\x04node\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x13\n\x0b\x61mount_msat\x18\x06 \x01(\x03\x12\x10\n\x08\x66\x65\x65_msat\x18\x07 \x01(\x03\x12\x16\n\x0e\x66\x65\x65_limit_msat\x18\x08 \x01(\x03\x12\x14\n\x0cpayment_hash\x18\t \x01(\t\x12)\n\x05state\x18\n \x01(\x0e\x32\x1a.streamer.v1.Payment.State\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0f\n\x07message\x18\x0c \x01(\t\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08in_doubt\x18\x0f \x01(\x08\x12\x0c\n\x04held\x18\x10 \x01(\x08\x12\x0e\n\x06orphan\x18\x11 \x01(\x08\x12\x12\n\nlost_sight\x18\x12 \x01(\x08\x12\x30\n\x0c\x62ought_until\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08preimage\x18\x14 \x01(\t\"U\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0b\n\x07SETTLED\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x12\x0f\n\x0bWRITTEN_OFF\x10\x04\",\n\tTlvRecord\x12\x0c\n\x04type\x18\x01 \x01(\x04\x12\x11\n\tvalue_hex\x18\x02 \x01(\t\"\xbf\x01\n\x14\x43reatePaymentRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x13\n\x0b\x61mount_msat\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x1b\n\x0e\x66\x65\x65_limit_msat\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04node\x18\x05 \x01(\t\x12+\n\x0btlv_records\x18\x06 \x03(\x0b\x32\x16.streamer.v1.TlvRecordB\x11\n\x0f_fee_limit_msat\"\x1f\n\x11GetPaymentRequest\x12\n\n\x02id\x18\x01 \x01(\t\"L\n\x13ListPaymentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"W\n\x14ListPaymentsResponse\x12&\n\x08payments\x18\x01 \x03(\x0b\x32\x14.streamer.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x16WriteOffPaymentRequest\x12\n\n\x02id\x18\x01 \x01(\t2\xb2\x03\n\x0ePaymentService\x12\x61\n\rCreatePayment\x12!.streamer.v1.CreatePaymentRequest\x1a\x14.streamer.v1.Payment\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/payments:\x01*\x12]\n\nGetPayment\x12\x1e.streamer.v1.GetPaymentRequest\x1a\x14.streamer.v1.Payment\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/payments/{id}\x12i\n\x0cListPayments\x12 .streamer.v1.ListPaymentsRequest\x1a!.streamer.v1.ListPaymentsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/payments\x12s\n\x0fWriteOffPayment\x12#.streamer.v1.WriteOffPaymentRequest\x1a\x14.streamer.v1.Payment\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/payments/{id}:writeOff:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19streamer/v1/payment.proto\x12\x0bstreamer.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x04\n\x07Payment\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\tstream_id\x18\x02 \x01(\t\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x0c\n\x04node\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x13\n\x0b\x61mount_msat\x18\x06 \x01(\x03\x12\x10\n\x08\x66\x65\x65_msat\x18\x07 \x01(\x03\x12\x16\n\x0e\x66\x65\x65_limit_msat\x18\x08 \x01(\x03\x12\x14\n\x0cpayment_hash\x18\t \x01(\t\x12)\n\x05state\x18\n \x01(\x0e\x32\x1a.streamer.v1.Payment.State\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0f\n\x07message\x18\x0c \x01(\t\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08in_doubt\x18\x0f \x01(\x08\x12\x0c\n\x04held\x18\x10 \x01(\x08\x12\x0e\n\x06orphan\x18\x11 \x01(\x08\x12\x12\n\nlost_sight\x18\x12 \x01(\x08\x12\x30\n\x0c\x62ought_until\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08preimage\x18\x14 \x01(\t\x12\x17\n\x0fpayment_request\x18\x15 \x01(\t\"U\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0b\n\x07SETTLED\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x12\x0f\n\x0bWRITTEN_OFF\x10\x04\",\n\tTlvRecord\x12\x0c\n\x04type\x18\x01 \x01(\x04\x12\x11\n\tvalue_hex\x18\x02 \x01(\t\"\xd8\x01\n\x14\x43reatePaymentRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x13\n\x0b\x61mount_msat\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x1b\n\x0e\x66\x65\x65_limit_msat\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04node\x18\x05 \x01(\t\x12+\n\x0btlv_records\x18\x06 \x03(\x0b\x32\x16.streamer.v1.TlvRecord\x12\x17\n\x0fpayment_request\x18\x07 \x01(\tB\x11\n\x0f_fee_limit_msat\"\x1f\n\x11GetPaymentRequest\x12\n\n\x02id\x18\x01 \x01(\t\"L\n\x13ListPaymentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"W\n\x14ListPaymentsResponse\x12&\n\x08payments\x18\x01 \x03(\x0b\x32\x14.streamer.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x16WriteOffPaymentRequest\x12\n\n\x02id\x18\x01 \x01(\t2\xb2\x03\n\x0ePaymentService\x12\x61\n\rCreatePayment\x12!.streamer.v1.CreatePaymentRequest\x1a\x14.streamer.v1.Payment\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/payments:\x01*\x12]\n\nGetPayment\x12\x1e.streamer.v1.GetPaymentRequest\x1a\x14.streamer.v1.Payment\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/payments/{id}\x12i\n\x0cListPayments\x12 .streamer.v1.ListPaymentsRequest\x1a!.streamer.v1.ListPaymentsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/payments\x12s\n\x0fWriteOffPayment\x12#.streamer.v1.WriteOffPaymentRequest\x1a\x14.streamer.v1.Payment\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/payments/{id}:writeOff:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,21 +45,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYMENTSERVICE'].methods_by_name['WriteOffPayment']._loaded_options = None
   _globals['_PAYMENTSERVICE'].methods_by_name['WriteOffPayment']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/payments/{id}:writeOff:\001*'
   _globals['_PAYMENT']._serialized_start=139
-  _globals['_PAYMENT']._serialized_end=712
-  _globals['_PAYMENT_STATE']._serialized_start=627
-  _globals['_PAYMENT_STATE']._serialized_end=712
-  _globals['_TLVRECORD']._serialized_start=714
-  _globals['_TLVRECORD']._serialized_end=758
-  _globals['_CREATEPAYMENTREQUEST']._serialized_start=761
-  _globals['_CREATEPAYMENTREQUEST']._serialized_end=952
-  _globals['_GETPAYMENTREQUEST']._serialized_start=954
-  _globals['_GETPAYMENTREQUEST']._serialized_end=985
-  _globals['_LISTPAYMENTSREQUEST']._serialized_start=987
-  _globals['_LISTPAYMENTSREQUEST']._serialized_end=1063
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=1065
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=1152
-  _globals['_WRITEOFFPAYMENTREQUEST']._serialized_start=1154
-  _globals['_WRITEOFFPAYMENTREQUEST']._serialized_end=1190
-  _globals['_PAYMENTSERVICE']._serialized_start=1193
-  _globals['_PAYMENTSERVICE']._serialized_end=1627
+  _globals['_PAYMENT']._serialized_end=737
+  _globals['_PAYMENT_STATE']._serialized_start=652
+  _globals['_PAYMENT_STATE']._serialized_end=737
+  _globals['_TLVRECORD']._serialized_start=739
+  _globals['_TLVRECORD']._serialized_end=783
+  _globals['_CREATEPAYMENTREQUEST']._serialized_start=786
+  _globals['_CREATEPAYMENTREQUEST']._serialized_end=1002
+  _globals['_GETPAYMENTREQUEST']._serialized_start=1004
+  _globals['_GETPAYMENTREQUEST']._serialized_end=1035
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=1037
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=1113
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=1115
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=1202
+  _globals['_WRITEOFFPAYMENTREQUEST']._serialized_start=1204
+  _globals['_WRITEOFFPAYMENTREQUEST']._serialized_end=1240
+  _globals['_PAYMENTSERVICE']._serialized_start=1243
+  _globals['_PAYMENTSERVICE']._serialized_end=1677
 # @@protoc_insertion_point(module_scope)

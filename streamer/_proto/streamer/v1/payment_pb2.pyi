@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Payment(_message.Message):
-    __slots__ = ("id", "stream_id", "seq", "node", "destination", "amount_msat", "fee_msat", "fee_limit_msat", "payment_hash", "state", "reason", "message", "create_time", "end_time", "in_doubt", "held", "orphan", "lost_sight", "bought_until", "preimage")
+    __slots__ = ("id", "stream_id", "seq", "node", "destination", "amount_msat", "fee_msat", "fee_limit_msat", "payment_hash", "state", "reason", "message", "create_time", "end_time", "in_doubt", "held", "orphan", "lost_sight", "bought_until", "preimage", "payment_request")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Payment.State]
@@ -46,6 +46,7 @@ class Payment(_message.Message):
     LOST_SIGHT_FIELD_NUMBER: _ClassVar[int]
     BOUGHT_UNTIL_FIELD_NUMBER: _ClassVar[int]
     PREIMAGE_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     id: str
     stream_id: str
     seq: int
@@ -66,7 +67,8 @@ class Payment(_message.Message):
     lost_sight: bool
     bought_until: _timestamp_pb2.Timestamp
     preimage: str
-    def __init__(self, id: _Optional[str] = ..., stream_id: _Optional[str] = ..., seq: _Optional[int] = ..., node: _Optional[str] = ..., destination: _Optional[str] = ..., amount_msat: _Optional[int] = ..., fee_msat: _Optional[int] = ..., fee_limit_msat: _Optional[int] = ..., payment_hash: _Optional[str] = ..., state: _Optional[_Union[Payment.State, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., in_doubt: _Optional[bool] = ..., held: _Optional[bool] = ..., orphan: _Optional[bool] = ..., lost_sight: _Optional[bool] = ..., bought_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., preimage: _Optional[str] = ...) -> None: ...
+    payment_request: str
+    def __init__(self, id: _Optional[str] = ..., stream_id: _Optional[str] = ..., seq: _Optional[int] = ..., node: _Optional[str] = ..., destination: _Optional[str] = ..., amount_msat: _Optional[int] = ..., fee_msat: _Optional[int] = ..., fee_limit_msat: _Optional[int] = ..., payment_hash: _Optional[str] = ..., state: _Optional[_Union[Payment.State, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., in_doubt: _Optional[bool] = ..., held: _Optional[bool] = ..., orphan: _Optional[bool] = ..., lost_sight: _Optional[bool] = ..., bought_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., preimage: _Optional[str] = ..., payment_request: _Optional[str] = ...) -> None: ...
 
 class TlvRecord(_message.Message):
     __slots__ = ("type", "value_hex")
@@ -77,20 +79,22 @@ class TlvRecord(_message.Message):
     def __init__(self, type: _Optional[int] = ..., value_hex: _Optional[str] = ...) -> None: ...
 
 class CreatePaymentRequest(_message.Message):
-    __slots__ = ("destination", "amount_msat", "request_id", "fee_limit_msat", "node", "tlv_records")
+    __slots__ = ("destination", "amount_msat", "request_id", "fee_limit_msat", "node", "tlv_records", "payment_request")
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MSAT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FEE_LIMIT_MSAT_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     TLV_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     destination: str
     amount_msat: int
     request_id: str
     fee_limit_msat: int
     node: str
     tlv_records: _containers.RepeatedCompositeFieldContainer[TlvRecord]
-    def __init__(self, destination: _Optional[str] = ..., amount_msat: _Optional[int] = ..., request_id: _Optional[str] = ..., fee_limit_msat: _Optional[int] = ..., node: _Optional[str] = ..., tlv_records: _Optional[_Iterable[_Union[TlvRecord, _Mapping]]] = ...) -> None: ...
+    payment_request: str
+    def __init__(self, destination: _Optional[str] = ..., amount_msat: _Optional[int] = ..., request_id: _Optional[str] = ..., fee_limit_msat: _Optional[int] = ..., node: _Optional[str] = ..., tlv_records: _Optional[_Iterable[_Union[TlvRecord, _Mapping]]] = ..., payment_request: _Optional[str] = ...) -> None: ...
 
 class GetPaymentRequest(_message.Message):
     __slots__ = ("id",)

@@ -62,8 +62,9 @@ class PaymentServiceServicer:
     """
 
     def CreatePayment(self, request, context):
-        """One keysend. Waits for its end, but for no longer than the call's deadline: a payment that is
-        still PENDING then goes on, and the same request_id shows its end.
+        """One keysend, or one invoice. Waits for its end, but for no longer than the call's deadline: a
+        payment that is still PENDING then goes on, and the same request_id shows its end. An invoice is
+        paid once, whatever the request_id: who asks again gets the payment that there is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,17 @@
+"""What the channels of our node hold."""
+
+from __future__ import annotations
+
+from streamer.service.seams import Surroundings
+
+
+class Channels:
+    """The use cases about channels; opening and closing them is not streamer's."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    async def local_msat(self) -> int:
+        """Our balance in the active channels of the first node. Raises NodeUnavailable, NodeRejected."""
+        channels = await self._around.engine_for("").node.channels()
+        return sum(channel.local_msat for channel in channels.channels if channel.active)

@@ -1,0 +1,66 @@
+"""Use cases of invoices that our node makes: make one, say whether it is paid, list them."""
+
+from __future__ import annotations
+
+from streamer.errors import InvalidArgument, NotFound
+from streamer.money import SECOND_NS
+from streamer.ports import InvoiceState, NodeInvoice
+from streamer.service.seams import Surroundings
+from streamer.service.terms import check_amount
+
+MAX_INVOICE_CHARS = 7_089
+"""Longest invoice that lnd reads (zpay32): the capacity of a QR code."""
+MAX_MEMO_BYTES = 639
+"""Longest description of an invoice: 1,023 groups of 5 bits (BOLT 11)."""
+MAX_LISTED = 1_000
+LIST_PAGE = 1_000
+LIST_PAGES = 50
+"""Pages that are looked through for invoices: a node that is paid by keysends keeps an entry for each of those."""
+URI = "lightning:"
+
+
+class Invoices:
+    """The use cases of whoever is paid."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    async def create(self, amount_msat: int, memo: str) -> str:
+        """Make an invoice at the first node. Raises InvalidArgument, NodeUnavailable, NodeRejected."""
+        check_amount("amount", amount_msat)
+        if len(memo.encode(errors="surrogatepass")) > MAX_MEMO_BYTES:
+            raise InvalidArgument(
+                f"memo has {len(memo.encode(errors='surrogatepass'))} bytes: at most {MAX_MEMO_BYTES} fit into an invoice"
+            )
+        expiry_seconds = self._around.invoices.expiry_ns // SECOND_NS
+        return await self._around.engine_for("").node.add_invoice(amount_msat, memo, expiry_seconds)
+
+    async def paid(self, invoice: str) -> bool:
+        """Whether an invoice that the first node made is paid. Raises InvalidArgument, NotFound, NodeUnavailable, NodeRejected."""
+        node, text = self._around.engine_for("").node, read_invoice(invoice)
+        found = await node.find_invoice((await node.decode_invoice(text)).payment_hash)
+        if found is None or found.payment_request != text:
+            raise NotFound("this node did not make that invoice: only who made one can say whether it is paid")
+        return found.state is InvoiceState.SETTLED
+
+    async def newest(self) -> list[NodeInvoice]:
+        """The newest invoices of the first node, at most MAX_LISTED."""
+        node, index, newest = self._around.engine_for("").node, 0, list[NodeInvoice]()
+        for _ in range(LIST_PAGES):
+            page, index = await node.invoices_before(index, LIST_PAGE)
+            newest += page
+            if not index or len(newest) >= MAX_LISTED:
+                break
+        return newest[:MAX_LISTED]
+
+
+def read_invoice(text: str) -> str:
+    """An invoice as people copy it, in the one way that it is kept: without "lightning:", in small letters."""
+    text = text.strip()
+    if text[: len(URI)].lower() == URI:
+        text = text[len(URI) :]
+    if not text:
+        raise InvalidArgument("invoice is missing")
+    if len(text) > MAX_INVOICE_CHARS:
+        raise InvalidArgument(f"invoice has {len(text)} characters: at most {MAX_INVOICE_CHARS}")
+    return text.lower() if text.isupper() else text

@@ -1,0 +1,221 @@
+"""Pays an invoice once, however often and by however many it is asked.
+
+What an invoice is paid for is its payment hash. Each attempt is a payment of its own ("pay_…", with
+the intent before the call as for every payment), and at most one of them is not FAILED: a new one
+begins only after the journal, and then the node itself, has said that none is alive or has settled.
+Should lnd be asked twice all the same, it refuses the second: the hash is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import replace
+
+from streamer.core import ends
+from streamer.core.ledger import fee_limit_msat
+from streamer.core.payment import Event
+from streamer.engine import Engine
+from streamer.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
+from streamer.model import Answer, ApiKey, Facts, Kind, Payment, PaymentQuery, PaymentState, Request, Single
+from streamer.money import format_amount
+from streamer.ports import DecodedInvoice
+from streamer.service.invoices import read_invoice
+from streamer.service.once import Once
+from streamer.service.orders import InvoiceOrder, digest
+from streamer.service.outcomes import pending, require_settled
+from streamer.service.payments import ID_BYTES, LEAST_PATIENCE_SECONDS, Payments, report_payment
+from streamer.service.permission import owns, request_name, require_affordable, require_may_pay
+from streamer.service.reports import PaymentReport
+from streamer.service.seams import Surroundings, own_pubkey
+from streamer.service.terms import check_amount, check_fee_limit, check_request_id
+from streamer.service.waiting import Waiting
+
+PAY_SECONDS = 180.0
+"""How long PayInvoice waits for the end, unless its caller has less time."""
+TRACK_SECONDS = 10.0
+RETRY = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
+"""An attempt that ended like this was not paid: another one may begin."""
+
+Found = tuple[Payment, bytes]
+"""The payment of an invoice, and the preimage where only the node knows it (the payment was written off)."""
+
+
+class Paying:
+    """The use cases of whoever pays an invoice."""
+
+    def __init__(self, around: Surroundings, payments: Payments) -> None:
+        self._around = around
+        self._payments = payments
+        self._hashes = Once()
+        self._waiting = Waiting()
+
+    async def preimage(self, caller: ApiKey, invoice: str, patience_seconds: float) -> bytes:
+        """Pay invoice through the first node, and give the proof of it: PayInvoice.
+
+        Raises DeadlineExceeded (PAYMENT_PENDING) if its end is not known in time, FailedPrecondition if it was not paid,
+        and what create raises.
+        """
+        return require_settled(await self.create(caller, InvoiceOrder(invoice), "", patience_seconds)).preimage
+
+    async def create(self, caller: ApiKey, order: InvoiceOrder, request_id: str, patience_seconds: float) -> PaymentReport:
+        """Pay one invoice, once; wait for its end no longer than patience. A request_id shows its first payment again.
+
+        Raises InvalidArgument, AlreadyExists, FailedPrecondition, ResourceExhausted, PermissionDenied (the key may not pay
+        this payee, or another key's payment of it is there), NodeUnavailable, NodeRejected, DeadlineExceeded.
+        """
+        check_request_id(request_id)
+        until = asyncio.get_running_loop().time() + max(patience_seconds, LEAST_PATIENCE_SECONDS)
+        order = replace(order, payment_request=read_invoice(order.payment_request))
+        asked = await self._waiting.wait(self._asked(caller, order, request_id), max(patience_seconds, LEAST_PATIENCE_SECONDS))
+        if asked is None:
+            raise pending("the invoice")
+        payment, told = asked
+        engine = self._around.engines.get(payment.node)
+        if payment.open and engine is not None:
+            await self._waiting.wait(engine.wait_for(payment), max(0.0, until - asyncio.get_running_loop().time()))
+        return replace(report_payment(self._around, payment), preimage=payment.preimage or told)
+
+    async def _asked(self, caller: ApiKey, order: InvoiceOrder, request_id: str) -> Found:
+        if not request_id:
+            return await self._once(caller, order, None)
+        asked = Request(request_name(caller, request_id), "", digest(order))
+        async with self._payments.creating.only(asked.request_id):
+            known = await self._around.store.request(asked.request_id)
+            if known is not None:
+                return await self._now(await self._payments.known(caller, asked, known)), b""
+            return await self._once(caller, order, asked)
+
+    async def _once(self, caller: ApiKey, order: InvoiceOrder, asked: Request | None) -> Found:
+        """The payment of the invoice that there is, or a new attempt."""
+        newest = await self._newest(PaymentQuery(payment_request=order.payment_request, limit=1))
+        if newest is None or newest.state in RETRY:
+            engine = self._around.engine_for(order.node)
+            found = await engine.node.decode_invoice(order.payment_request)
+            async with self._hashes.only(found.payment_hash.hex()):
+                newest = await self._newest(PaymentQuery(payment_hash=found.payment_hash, limit=1))
+                if newest is None or newest.state in RETRY:
+                    return await self._attempt(caller, engine, order, found, newest, asked)
+            _require_same(newest.payment_request, order, found.payment_hash)
+        _require_own(caller, newest)
+        if asked is not None:
+            await self._around.store.append(Facts(requests=[replace(asked, resource_id=newest.owner)]))
+        engine_then = self._around.engines.get(newest.node)
+        if newest.state is PaymentState.WRITTEN_OFF and engine_then is not None:
+            return newest, (await engine_then.node.track(newest.payment_hash, TRACK_SECONDS)).preimage
+        return newest, b""
+
+    async def _attempt(
+        self, caller: ApiKey, engine: Engine, order: InvoiceOrder, found: DecodedInvoice, failed: Payment | None, asked: Request | None
+    ) -> Found:
+        """Begin to pay, unless the node knows of a payment that the journal does not."""
+        require_may_pay(caller, found.destination, self._around.clock.now_ns())
+        answer = await engine.node.track(found.payment_hash, TRACK_SECONDS)
+        if answer.kind is Kind.LOST:
+            raise Unavailable(f"the node did not say whether the invoice is paid already ({answer.message}): call again")
+        if answer.kind is Kind.SETTLED:
+            _require_same(answer.payment_request, order, found.payment_hash)
+            return _require_own(caller, await self._settled(caller, engine, order, found, failed, answer)), b""
+        if answer.kind is Kind.IN_FLIGHT:
+            raise pending(f"a payment with the invoice's hash {found.payment_hash.hex()}, at the node {engine.name} itself,")
+        owner = "pay_" + secrets.token_hex(ID_BYTES)
+        single = self._single(caller, owner, engine, order, found)
+        facts = Facts(requests=[] if asked is None else [replace(asked, resource_id=owner)])
+        return await engine.begin(single, facts), b""
+
+    async def _settled(
+        self, caller: ApiKey, engine: Engine, order: InvoiceOrder, found: DecodedInvoice, failed: Payment | None, answer: Answer
+    ) -> Payment:
+        """The node has paid it: a failed attempt of ours was executed after all, or somebody else has."""
+        if failed is not None and failed.node == engine.name:
+            return await self._late(engine, failed, answer)
+        foreign = Payment(
+            0, "", 0, 0, engine.name, found.destination, found.payment_hash, answer.amount_msat, 0, 0, 0, b"", 0, 0, 0, 0, 0, False, 0, 0
+        )
+        foreign.state, foreign.payment_request, foreign.preimage = PaymentState.SETTLED, order.payment_request, answer.preimage
+        foreign.settled_msat, foreign.fee_msat, foreign.index = answer.amount_msat, answer.fee_msat, answer.index
+        foreign.api_key = caller.number
+        return foreign
+
+    async def _late(self, engine: Engine, failed: Payment, answer: Answer) -> Payment:
+        """Post a failed attempt as settled, unless the watch over failed payments has just done so."""
+        engine.recovery.let_go(failed.payment_hash)
+        payment = await self._after_the_turn(engine, failed)
+
+        def late(now_ns: int, facts: Facts) -> None:
+            ends.resolve(engine.book, payment, Event.SETTLED, answer, now_ns, facts)
+
+        if payment.state in RETRY:
+            engine.defer(late)
+        return await self._after_the_turn(engine, payment)
+
+    async def _after_the_turn(self, engine: Engine, payment: Payment) -> Payment:
+        """The payment as the journal has it once all that was deferred is durable: commits keep their order."""
+        await engine.turn()
+        await self._around.store.append(Facts(spends=[self._around.shared.budgets.spend()]))
+        return await self._around.store.payment(payment.owner, 0) or payment
+
+    def _single(self, caller: ApiKey, owner: str, engine: Engine, order: InvoiceOrder, found: DecodedInvoice) -> Single:
+        """What is to be paid, after every check that needs no node."""
+        if found.destination == own_pubkey(engine):
+            raise InvalidArgument("the invoice is our own node's: a node cannot pay itself")
+        if self._around.clock.now_ns() > found.expire_time_ns:
+            raise FailedPrecondition("the invoice has expired: ask the receiver for a new one", "INVOICE_EXPIRED")
+        amount_msat, settings = _amount_msat(order, found), self._around.invoices
+        fee_limit = order.fee_limit_msat
+        if fee_limit is None:
+            fee_limit = fee_limit_msat(amount_msat, settings.fee_floor_msat, settings.fee_limit_ppm)
+        check_fee_limit(fee_limit)
+        require_may_pay(caller, found.destination, self._around.clock.now_ns())
+        require_affordable(amount_msat, fee_limit, caller, self._around.shared.budgets.spend_limit.limit_msat)
+        return Single(
+            owner,
+            found.destination,
+            amount_msat,
+            fee_limit,
+            payment_hash=found.payment_hash,
+            payment_request=order.payment_request,
+            api_key=caller.number,
+        )
+
+    async def _newest(self, query: PaymentQuery) -> Payment | None:
+        found = await self._around.store.payments(query)
+        return await self._now(found[0]) if found else None
+
+    async def _now(self, payment: Payment) -> Payment:
+        """The payment as memory has it while it is open, else as the journal has it when its end is durable."""
+        engine = self._around.engines.get(payment.node)
+        if not payment.open or engine is None or payment.row in engine.book.payments:
+            return payment if engine is None else engine.book.payments.get(payment.row, payment)
+        return await self._after_the_turn(engine, payment)
+
+
+def _amount_msat(order: InvoiceOrder, found: DecodedInvoice) -> int:
+    if found.amount_msat:
+        if order.amount_msat not in (0, found.amount_msat):
+            asked, said = format_amount(found.amount_msat), format_amount(order.amount_msat)
+            raise InvalidArgument(f"amount_msat is {said}, and the invoice asks for {asked}: leave it out")
+    elif not order.amount_msat:
+        raise InvalidArgument(
+            "the invoice leaves the amount to the payer, and none was given: PayInvoice has no field for it,"
+            " `streamer invoice pay INVOICE --amount 50sat` and CreatePayment (amount_msat) have"
+        )
+    check_amount("amount_msat", found.amount_msat or order.amount_msat)
+    return found.amount_msat or order.amount_msat
+
+
+def _require_own(caller: ApiKey, payment: Payment) -> Payment:
+    """The payment, if the caller may see it: another key's preimage is not given away, nor is the invoice paid again."""
+    if not owns(caller, payment.api_key):
+        raise PermissionDenied("the invoice is paid, or being paid, with another key: only that one is told", "KEY_OTHER")
+    return payment
+
+
+def _require_same(payment_request: str, order: InvoiceOrder, payment_hash: bytes) -> None:
+    """Raise unless what has this hash is this invoice: whoever paid another one has not paid this one."""
+    if payment_request.lower() != order.payment_request:
+        raise FailedPrecondition(
+            f"the payment hash {payment_hash.hex()} was used for another payment, and cannot be paid again: this invoice is not"
+            " paid; ask the receiver for a new one",
+            "HASH_REUSED",
+        )
