@@ -7,8 +7,9 @@ from streamer._proto.routerrpc import router_pb2 as router
 from streamer.money import MSAT_PER_SAT, SECOND_NS
 from streamer.simulator.books import PUBKEY_BYTES, Failure, Order, Refused
 from streamer.simulator.drive import Simulation
+from streamer.simulator.go_texts import from_hex
 from streamer.simulator.graph_messages import edge_message, node_info_message, node_message
-from streamer.simulator.invoices import amount_of, fill_from_invoice, from_hex, hints_of
+from streamer.simulator.invoices import amount_of, fill_from_invoice, hints_of
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.payment_messages import route_message
 from streamer.simulator.routing import MAX_CLTV, find_route
@@ -28,9 +29,9 @@ class GraphService:
 
     def get_node_info(self, request: ln.NodeInfoRequest) -> ln.NodeInfo:
         """What the graph says of a node: nodes without public channels are not in it."""
+        if len(request.pub_key) != 2 * PUBKEY_BYTES:
+            raise Refused("UNKNOWN", f"invalid vertex string length of {len(request.pub_key)}, want {2 * PUBKEY_BYTES}")
         pubkey = from_hex(request.pub_key)
-        if len(pubkey) != PUBKEY_BYTES:
-            raise Refused("UNKNOWN", f"invalid vertex length of {len(pubkey)}, want {PUBKEY_BYTES}")
         node = self._network.nodes.get(pubkey)
         if node is None or not node.public:
             raise Refused("NOT_FOUND", "unable to find node")
@@ -54,13 +55,13 @@ class GraphService:
         for channel in self._network.channels.values():
             if request.chan_id == channel.id or (not request.chan_id and request.chan_point == channel.point):
                 return edge_message(channel)
-        raise Refused("UNKNOWN", "edge not found")
+        raise Refused("NOT_FOUND", "edge not found")
 
     def query_routes(self, request: ln.QueryRoutesRequest) -> ln.QueryRoutesResponse:
         """The route that a payment would try first."""
         destination = from_hex(request.pub_key)
         if len(destination) != PUBKEY_BYTES:
-            raise Refused("UNKNOWN", "invalid key length")
+            raise Refused("UNKNOWN", f"invalid vertex length of {len(destination)}, want {PUBKEY_BYTES}")
         amount = amount_of(request.amt, request.amt_msat)
         if request.cltv_limit > MAX_CLTV:
             raise Refused("UNKNOWN", f"total time lock of {request.cltv_limit} exceeds max allowed {MAX_CLTV}")
@@ -85,10 +86,8 @@ class GraphService:
 
     def estimate_route_fee(self, request: router.RouteFeeRequest) -> router.RouteFeeResponse:
         """What a payment to a node, or of an invoice, would cost and how long its money may be locked."""
-        if not request.dest and not request.payment_request:
-            raise Refused("UNKNOWN", "either dest or payment request must be set")
-        if request.dest and request.payment_request:
-            raise Refused("UNKNOWN", "both dest and payment request cannot be set")
+        if bool(request.dest) is bool(request.payment_request):
+            raise Refused("UNKNOWN", "specify either a destination or an invoice")
         order = self._priced(request)
         found = find_route(self._node, self._network.nodes.get(order.destination), order, self._network.height, self._network.now_ns)
         if isinstance(found, Failure):
@@ -105,7 +104,7 @@ class GraphService:
             order = Order(b"", b"", 0, ANY_FEE_MSAT, payment_request=request.payment_request)
             return fill_from_invoice(order, self._network.chain, self._network.now_ns // SECOND_NS)
         if len(request.dest) != PUBKEY_BYTES:
-            raise Refused("UNKNOWN", f"invalid length destination key: {len(request.dest)}")
+            raise Refused("UNKNOWN", "invalid length destination key")
         if request.amt_sat <= 0:
             raise Refused("UNKNOWN", "amount must be greater than 0")
         return Order(request.dest, b"", request.amt_sat * MSAT_PER_SAT, ANY_FEE_MSAT)

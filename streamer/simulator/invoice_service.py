@@ -9,8 +9,9 @@ from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.money import SECOND_NS
 from streamer.simulator.books import HASH_BYTES, InvoiceRecord, InvoiceState, Refused
 from streamer.simulator.drive import Simulation
+from streamer.simulator.go_texts import from_hex
 from streamer.simulator.invoice_messages import invoice_message, pay_req_message
-from streamer.simulator.invoices import Wanted, add_invoice, amount_of, from_hex, hints_of, read_invoice
+from streamer.simulator.invoices import Wanted, add_invoice, amount_of, hints_of, read_invoice
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.pages import page
 from streamer.simulator.receiving import cancel_invoice, settle_invoice

@@ -17,6 +17,7 @@ from streamer.simulator.addresses import read_address, write_address
 from streamer.simulator.bolt11 import EXPIRY_SECONDS, Bolt11, HopHint, decode, encode
 from streamer.simulator.books import HASH_BYTES, InvoiceRecord, Order, Refused
 from streamer.simulator.channels import Side
+from streamer.simulator.go_texts import float_text, from_hex
 from streamer.simulator.keys import secret_scalar
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.network import Network
@@ -78,16 +79,6 @@ def _hint(hint: ln.HopHint) -> HopHint:
     return HopHint(key, hint.chan_id, hint.fee_base_msat, hint.fee_proportional_millionths, hint.cltv_expiry_delta & 0xFFFF)
 
 
-def from_hex(text: str) -> bytes:
-    """Bytes of hex; raises Refused in the words of Go's encoding/hex."""
-    for letter in text:
-        if letter not in "0123456789abcdefABCDEF":
-            raise Refused("UNKNOWN", f"encoding/hex: invalid byte: U+{ord(letter):04X} '{letter}'")
-    if len(text) % 2:
-        raise Refused("UNKNOWN", "encoding/hex: odd length hex string")
-    return bytes.fromhex(text)
-
-
 def add_invoice(network: Network, node: LightningNode, wanted: Wanted) -> InvoiceRecord:
     """Make an invoice, sign it, tell the subscribers, and let it expire; raises Refused with lnd's texts."""
     _check(wanted)
@@ -129,7 +120,7 @@ def _check(wanted: Wanted) -> None:
     if wanted.value_msat > MAX_VALUE_MSAT:
         raise Refused("UNKNOWN", f"invoice amount {_bitcoin(wanted.value_msat)} is too large, max is {_bitcoin(MAX_VALUE_MSAT)}")
     if wanted.expiry_seconds > MAX_EXPIRY_SECONDS:
-        given, most = _go_float(wanted.expiry_seconds), _go_float(MAX_EXPIRY_SECONDS)
+        given, most = float_text(wanted.expiry_seconds), float_text(MAX_EXPIRY_SECONDS)
         raise Refused("UNKNOWN", f"expiry of {given} seconds greater than max expiry of {most} seconds")
     if wanted.cltv_expiry > MAX_CLTV:
         raise Refused("UNKNOWN", f"CLTV delta of {wanted.cltv_expiry} is too large, max accepted is: {MAX_CLTV}")
@@ -238,10 +229,3 @@ def fill_from_invoice(order: Order, chain: str, now_seconds: int) -> Order:
 def _bitcoin(msat: int) -> str:
     """An amount as btcutil writes it."""
     return f"{msat / 100_000_000_000:.8f}".rstrip("0").rstrip(".") + " BTC"
-
-
-def _go_float(value: int) -> str:
-    """A float as Go's %v writes it from ten million seconds on: shortest digits, exponent."""
-    digits = str(value).rstrip("0")
-    exponent = len(str(value)) - 1
-    return f"{digits[0]}.{digits[1:] or '0'}e+{exponent:02d}"

@@ -25,7 +25,7 @@ from streamer.simulator.books import (
 )
 from streamer.simulator.channels import Channel, Side
 from streamer.simulator.pace import Pace
-from streamer.simulator.routing import Experience
+from streamer.simulator.routing import BLOCK_PADDING, DEFAULT_FINAL_DELTA, Experience
 
 MAX_WAITING_CALLS = 100_000
 """Most calls that may wait at a frozen node; more are cut."""
@@ -158,6 +158,9 @@ class LightningNode:
             raise Refused("UNKNOWN", f"no custom records with types below {MIN_CUSTOM_RECORD} allowed")
         if len(order.payment_hash) != HASH_BYTES:
             raise Refused("UNKNOWN", f"invalid hash length of {len(order.payment_hash)}, want {HASH_BYTES}")
+        least = (order.final_cltv_delta or DEFAULT_FINAL_DELTA) + BLOCK_PADDING
+        if order.cltv_limit and order.cltv_limit <= least:
+            raise Refused("UNKNOWN", f"cltv limit {order.cltv_limit} should be greater than {least}")
         if order.destination == self.pubkey and not order.allow_self_payment:
             raise Refused("UNKNOWN", "self-payments not allowed")
         self._check_duplicate(order.payment_hash)
@@ -193,9 +196,10 @@ class LightningNode:
         """DeletePayment: forgets an ended payment; refused for an open or unknown one."""
         record = self.payments.get(payment_hash)
         if record is None:
-            raise Refused("UNKNOWN", "payment isn't initiated")
+            raise Refused("UNKNOWN", "non bucket element in payments bucket")
         if record.status is Status.IN_FLIGHT:
-            raise Refused("UNKNOWN", "payment is in flight")
+            why = "has inflight HTLCsand therefore cannot be deleted: payment is in transition"
+            raise Refused("UNKNOWN", f"payment '{payment_hash.hex()}' {why}")
         if not failed_htlcs_only:
             del self.payments[payment_hash]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from streamer.money import SECOND_NS
 from streamer.simulator.books import Refused
+from streamer.simulator.go_texts import from_hex
 from streamer.simulator.permissions import REQUIRED, Permission
 
 VERSION = 2
@@ -103,11 +104,7 @@ class Guard:
             raise Refused("UNKNOWN", "permission denied")
 
     def _read(self, text: str) -> Grant:
-        try:
-            binary = bytes.fromhex(text)
-        except ValueError as error:
-            raise Refused("UNKNOWN", "encoding/hex: invalid byte") from error
-        grant = read(self._root_key, binary)
+        grant = read(self._root_key, from_hex(text))
         if len(self._known) >= self.MAX_REMEMBERED:
             self._known.clear()
         self._known[text] = grant

@@ -23,8 +23,9 @@ CSV_DELAY = 1_201
 DUST_LIMIT_SAT = 354
 COMMIT_WEIGHT = 1_116
 LONE_COMMIT_WEIGHT = 772
+HTLC_WEIGHT = 172
 FEE_PER_KW = 253
-"""Of a commitment transaction: the least fee rate, and its weight with two outputs and with one (tried)."""
+"""Of a commitment transaction: its weight with two outputs, with one, of each HTLC; the least fee rate (tried)."""
 
 
 def info_message(network: Network, node: LightningNode) -> ln.GetInfoResponse:
@@ -135,9 +136,14 @@ def _add_htlcs(message: ln.Channel, side: Side) -> None:
 
 
 def _commitment(channel: Channel) -> tuple[int, int]:
-    """Fee and weight of the commitment: a side without money has neither output nor anchor."""
-    both = all(side.balance_msat >= DUST_LIMIT_SAT * MSAT_PER_SAT for side in channel.sides)
-    return (COMMIT_SAT, COMMIT_WEIGHT) if both else (COMMIT_SAT + ANCHORS_SAT // 2, LONE_COMMIT_WEIGHT)
+    """Fee and weight of the commitment transaction: what is dust, and what is less than a sat, goes to the fee."""
+    outputs = [side.balance_msat // MSAT_PER_SAT for side in channel.sides]
+    held = [htlc.amount_msat // MSAT_PER_SAT for side in channel.sides for htlc in side.htlcs.values()]
+    shown = [sat for sat in (*outputs, *held) if sat >= DUST_LIMIT_SAT]
+    anchors = 1 if min(outputs) < DUST_LIMIT_SAT and not held else 2
+    fee = channel.capacity_msat // MSAT_PER_SAT - sum(shown) - anchors * ANCHORS_SAT // 2
+    weight = COMMIT_WEIGHT if anchors == 2 else LONE_COMMIT_WEIGHT
+    return fee, weight + HTLC_WEIGHT * sum(sat >= DUST_LIMIT_SAT for sat in held)
 
 
 def _constraints(side: Side) -> ln.ChannelConstraints:
@@ -191,8 +197,8 @@ def balance_message(node: LightningNode) -> ln.ChannelBalanceResponse:
         unsettled_remote_balance=_amount(coming),
         pending_open_local_balance=_amount(0),
         pending_open_remote_balance=_amount(0),
-        # an empty list of open and one of pending channels with assets
-        custom_channel_data=b"\x04" + bytes(5),
+        # nothing for each open channel, and no pending one: no channel here holds assets
+        custom_channel_data=bytes([len(sides)]) + bytes(len(sides) + 1),
     )
 
 

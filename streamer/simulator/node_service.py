@@ -56,7 +56,7 @@ class NodeService:
         if request.public_only and request.private_only:
             raise Refused("UNKNOWN", "either `public_only` or `private_only` can be set, but not both")
         if request.peer and len(request.peer) != PUBKEY_BYTES:
-            raise Refused("UNKNOWN", "invalid `peer` key")
+            raise Refused("UNKNOWN", f"invalid `peer` key: invalid vertex length of {len(request.peer)}, want {PUBKEY_BYTES}")
         shown = [side for side in self._node.sides if not side.channel.closing and _is_wanted(side, request)]
         alias = request.peer_alias_lookup
         return ln.ListChannelsResponse(channels=[channel_message(self._network, side, with_alias=alias) for side in shown])

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
-from streamer._proto.routerrpc import router_pb2 as router
 from streamer.money import MSAT_PER_SAT, SECOND_NS
 from streamer.simulator.books import HASH_BYTES, FailedAttempt, Order, PaymentRecord, Status
 from streamer.simulator.channels import Hop
-from streamer.simulator.invoices import amount_of, hints_of
 
 ACCOUNTABLE_RECORD = 106_823
 """lnd adds this experimental record to what each payment hands to its first hop (0.21.2-beta)."""
@@ -20,27 +18,7 @@ _NO_PREIMAGE = bytes(HASH_BYTES).hex()
 _STATUS = {status: int(status) for status in Status}
 
 
-def order_of(request: router.SendPaymentRequest) -> Order:
-    """What a SendPaymentV2 request asks for; raises Refused where two of its fields exclude each other."""
-    return Order(
-        request.dest,
-        request.payment_hash,
-        amount_of(request.amt, request.amt_msat),
-        amount_of(request.fee_limit_sat, request.fee_limit_msat),
-        request.cltv_limit,
-        request.final_cltv_delta,
-        dict(request.dest_custom_records),
-        request.payment_request,
-        request.payment_addr,
-        request.allow_self_payment,
-        hints_of(request.route_hints) if request.route_hints else (),
-        frozenset(request.outgoing_chan_ids),
-        request.last_hop_pubkey,
-        dict(request.first_hop_custom_records),
-    )
-
-
-def payment_message(record: PaymentRecord, *, omit_hops: bool = False) -> ln.Payment:
+def payment_message(record: PaymentRecord) -> ln.Payment:
     """lnrpc.Payment with the attempts that lnd would still show."""
     order = record.order
     amount_sat = order.amount_msat // MSAT_PER_SAT
@@ -62,17 +40,17 @@ def payment_message(record: PaymentRecord, *, omit_hops: bool = False) -> ln.Pay
         message.fee_msat = record.fee_msat
         message.fee_sat = message.fee = record.fee_msat // MSAT_PER_SAT
     for failed in record.failed:
-        message.htlcs.append(_failed_attempt(record, failed, omit_hops=omit_hops))
+        message.htlcs.append(_failed_attempt(record, failed))
     if record.route:
-        message.htlcs.append(_attempt(record, omit_hops=omit_hops))
+        message.htlcs.append(_attempt(record))
     return message
 
 
-def _attempt(record: PaymentRecord, *, omit_hops: bool) -> ln.HTLCAttempt:
+def _attempt(record: PaymentRecord) -> ln.HTLCAttempt:
     settled = record.status is Status.SUCCEEDED
     return ln.HTLCAttempt(
         status=ln.HTLCAttempt.SUCCEEDED if settled else ln.HTLCAttempt.IN_FLIGHT,
-        route=route_message(record.route, record.order, omit_hops=omit_hops, sent=True),
+        route=route_message(record.route, record.order, sent=True),
         attempt_time_ns=record.attempt_ns,
         resolve_time_ns=record.ended_ns,
         preimage=record.preimage,
@@ -80,10 +58,10 @@ def _attempt(record: PaymentRecord, *, omit_hops: bool) -> ln.HTLCAttempt:
     )
 
 
-def _failed_attempt(record: PaymentRecord, failed: FailedAttempt, *, omit_hops: bool) -> ln.HTLCAttempt:
+def _failed_attempt(record: PaymentRecord, failed: FailedAttempt) -> ln.HTLCAttempt:
     return ln.HTLCAttempt(
         status=ln.HTLCAttempt.FAILED,
-        route=route_message(failed.route, record.order, omit_hops=omit_hops, sent=True),
+        route=route_message(failed.route, record.order, sent=True),
         attempt_time_ns=failed.started_ns,
         resolve_time_ns=failed.ended_ns,
         failure=ln.Failure(code=failed.code, failure_source_index=failed.source, height=_height_of(failed)),
@@ -96,7 +74,7 @@ def _height_of(failed: FailedAttempt) -> int:
     return failed.height if failed.code == "INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS" else 0
 
 
-def route_message(route: Sequence[Hop], order: Order, *, omit_hops: bool = False, sent: bool = False) -> ln.Route:
+def route_message(route: Sequence[Hop], order: Order, *, sent: bool = False) -> ln.Route:
     """lnrpc.Route; sent: with what only a route that was used says."""
     total = route[0].amount_msat
     fees = total - order.amount_msat
@@ -108,13 +86,11 @@ def route_message(route: Sequence[Hop], order: Order, *, omit_hops: bool = False
         total_amt_msat=total,
         first_hop_amount_msat=total if sent else 0,
     )
-    if not omit_hops:
-        message.hops.extend(_hops(route))
-        last = message.hops[-1]
-        if sent or order.records:
-            last.custom_records.update(order.records)
-        if order.payment_addr:
-            last.mpp_record.payment_addr, last.mpp_record.total_amt_msat = order.payment_addr, order.amount_msat
+    message.hops.extend(_hops(route))
+    last = message.hops[-1]
+    last.custom_records.update(order.records)
+    if order.payment_addr:
+        last.mpp_record.payment_addr, last.mpp_record.total_amt_msat = order.payment_addr, order.amount_msat
     return message
 
 

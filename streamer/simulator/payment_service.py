@@ -18,7 +18,10 @@ class PaymentService:
         self._node = node
 
     def list_payments(self, request: ln.ListPaymentsRequest) -> ln.ListPaymentsResponse:
-        """A page of payments by payment_index; other than settled ones only with include_incomplete."""
+        """A page of payments by payment_index; other than settled ones only with include_incomplete.
+
+        lnd's default database shows the hops whether omit_hops is set or not.
+        """
         check_dates(request.creation_date_start, request.creation_date_end)
         records = self._node.payments.values()
         found = page(
@@ -31,7 +34,7 @@ class PaymentService:
                 (request.include_incomplete or record.status is Status.SUCCEEDED) and is_between(record.created_ns, request)
             ),
         )
-        reply = ln.ListPaymentsResponse(payments=[payment_message(record, omit_hops=request.omit_hops) for record in found])
+        reply = ln.ListPaymentsResponse(payments=[payment_message(record) for record in found])
         if found:
             reply.first_index_offset, reply.last_index_offset = found[0].index, found[-1].index
         if request.count_total_payments:

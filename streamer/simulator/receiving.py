@@ -142,9 +142,10 @@ def _settle(network: Network, flight: Flight, invoice: InvoiceRecord, htlc: Rece
     receiver = flight.receiver
     htlc.state, htlc.settled_ns = HtlcState.SETTLED, network.now_ns
     receiver.received.append(htlc)
+    receiver.settle_index += 1
+    again = invoice.state is InvoiceState.SETTLED
+    invoice.state, invoice.settle_index, invoice.settled_ns = InvoiceState.SETTLED, receiver.settle_index, network.now_ns
     # a hash that is settled already is settled again, and lnd tells no subscriber of it
-    if invoice.state is not InvoiceState.SETTLED:
-        receiver.settle_index += 1
-        invoice.state, invoice.settle_index, invoice.settled_ns = InvoiceState.SETTLED, receiver.settle_index, network.now_ns
+    if not again:
         receiver.tell_of(invoice)
     network.succeed(flight, invoice.preimage)

@@ -133,14 +133,24 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
     if plan.state is not None and plan.state.exists():
         load(network, plan.state)
     async with AsyncExitStack() as stack:
-        simulation = stack.enter_context(Simulation(network, clock))
         if plan.state is not None:
             stack.callback(save, network, plan.state)
-        begin(simulation, plan.troubles)
+        served = await stack.enter_async_context(serve(folder, network, clock, plan.host, plan.port))
+        begin(served.simulation, plan.troubles)
+        yield served
+
+
+@asynccontextmanager
+async def serve(
+    folder: Path, network: Network, clock: Clock | None = None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[ServedNetwork]:
+    """Serve a network of your own making; else as start_network. Raises Unavailable and OSError."""
+    async with AsyncExitStack() as stack:
+        simulation = stack.enter_context(Simulation(network, clock or RealClock()))
         served, credentials = [], {}
         for number, (name, node) in enumerate(network.named.items()):
-            files = make_credentials(folder / name, str(plan.seed), name)
-            server = NodeServer(simulation, node, files, plan.host, plan.port + number if plan.port else 0)
+            files = make_credentials(folder / name, str(network.seed), name)
+            server = NodeServer(simulation, node, files, host, port + number if port else 0)
             await server.start()
             stack.push_async_callback(server.stop)
             credentials[name] = files

@@ -18,9 +18,9 @@ from streamer.money import SECOND_NS
 from streamer.simulator.books import HASH_BYTES, InvoiceRecord, InvoiceState, PaymentRecord, Refused, Status
 from streamer.simulator.drive import Simulation
 from streamer.simulator.invoice_messages import invoice_message
-from streamer.simulator.invoices import fill_from_invoice
 from streamer.simulator.lightning_node import LightningNode
-from streamer.simulator.payment_messages import order_of, payment_message
+from streamer.simulator.orders import order_of
+from streamer.simulator.payment_messages import payment_message
 
 T = TypeVar("T")
 
@@ -109,9 +109,7 @@ class StreamService:
     async def send_payment(self, request: router.SendPaymentRequest) -> AsyncIterator[ln.Payment]:
         """SendPaymentV2."""
         network = self._simulation.network
-        order = order_of(request)
-        if order.payment_request:
-            order = fill_from_invoice(order, network.chain, network.now_ns // SECOND_NS)
+        order = order_of(request, network.chain, network.now_ns // SECOND_NS)
         stream = PaymentStream(quiet=request.no_inflight_updates)
         network.submit(self._node, order, stream)
         # an instant node has its answer by now: one more look saves a turn of the loop
