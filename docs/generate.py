@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from streamer.api.errors import STATUS
+from streamer.api.scopes import SCOPES, allows
+from streamer.apikey import Scope
 from streamer.config import OPTIONS
 from streamer.metrics import Metrics
 from streamer.nodes.permissions import FOR_INVOICES, NEEDED, bake_command
@@ -61,6 +63,13 @@ def errors() -> str:
     return table(("reason", "gRPC status", "what it says"), rows)
 
 
+def scopes() -> str:
+    """Every method × every scope."""
+    words = [scope.value for scope in Scope]
+    rows = [(f"`{method}`", *("✓" if allows(frozenset({Scope(word)}), method) else "" for word in words)) for method in SCOPES]
+    return table(("method", *(f"`{word}`" for word in words)), rows)
+
+
 def source_files() -> list[Path]:
     """All of streamer/ that is written by hand."""
     return [path for path in sorted((ROOT / "streamer").rglob("*.py")) if "_proto" not in path.parts]
@@ -94,6 +103,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "options": options,
     "metrics": metrics,
     "errors": errors,
+    "scopes": scopes,
     "files": files,
     "bake": bake,
     "permissions": permissions,

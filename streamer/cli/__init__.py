@@ -27,6 +27,7 @@ NOUNS = {
     "payment": "List, show and write off payments",
     "keysend": "Send one payment",
     "sending": "Stop and start all payments",
+    "key": "Make, take over, list and revoke keys of the API",
     "config": "Show and check the configuration",
 }
 
