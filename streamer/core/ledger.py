@@ -7,8 +7,6 @@ made and stays there when it ends later; a period never goes backwards with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 PPM = 1_000_000
 
 
@@ -80,15 +78,3 @@ class Budget:
         self.spent_msat += spent_msat
         if self.reserved_msat < 0:
             raise AssertionError(f"budget released {-self.reserved_msat} msat more than was reserved")
-
-
-def room_msat(levels: Iterable[Budget]) -> int:
-    """What every one of the levels has room for."""
-    return min(level.room_msat() for level in levels)
-
-
-def reserve(levels: Sequence[Budget], msat: int) -> list[int]:
-    """Reserve on all levels in one step; the period of each. The caller has checked the room."""
-    if room_msat(levels) < msat:
-        raise AssertionError("reserve beyond the room of a budget")
-    return [level.reserve(msat) for level in levels]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from streamer.core.outages import KEPT_OUTAGES, Outages, union_ns
 from streamer.model import Facts
+from streamer.money import SECOND_NS
 
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda pair: (min(pair), max(pair))), max_size=8)
 
@@ -41,10 +42,11 @@ def test_a_restart_knows_what_ended_and_what_goes_on() -> None:
     before, facts = Outages("node"), Facts()
     before.add("x", 1, 5, facts)
     before.add("nothing", 7, 7, facts)
-    before.begin("NODE_DOWN", 10, facts)
+    assert len(facts.outages) == 1, "what took no time is no outage"
+    before.begin("a cause in words", 10, facts)
     after = Outages("node")
     after.restore([*facts.outages], dict(facts.settings))
-    assert after.overlapping(0, 20) == [(1, 5), (10, 20)] and after.cause == "NODE_DOWN"
+    assert after.overlapping(0, 20) == [(1, 5), (10, 20)] and after.cause == "a cause in words"
     other = Outages("other")
     other.restore([*facts.outages], dict(facts.settings))
     assert other.overlapping(0, 20) == []
@@ -60,3 +62,35 @@ def test_only_so_many_are_kept_and_the_newest() -> None:
         outages.add("x", 2 * start, 2 * start + 1, Facts())
     kept = outages.overlapping(0, 10**9)
     assert len(kept) == KEPT_OUTAGES and kept[-1][0] == 2 * (KEPT_OUTAGES + 4)
+
+
+def test_what_nobody_knows_of_did_not_happen() -> None:
+    outages = Outages()
+    assert (outages.scope, outages.since_ns, outages.cause) == ("", 0, "")
+    outages.restore([], {})
+    assert (outages.since_ns, outages.cause) == (0, "") and outages.overlapping(0, 10**18) == []
+
+
+def test_a_loop_that_was_silent_for_more_than_a_beat_and_five_seconds_was_suspended() -> None:
+    outages, facts = Outages(), Facts()
+    began = 10**18
+    outages.alive(began, facts)
+    outages.alive(began + 6 * SECOND_NS, facts)
+    assert not facts and outages.overlapping(0, 2 * began) == []
+    outages.alive(began + 12 * SECOND_NS + 1, facts)
+    span = (began + 6 * SECOND_NS, began + 12 * SECOND_NS + 1)
+    assert outages.overlapping(0, 2 * began) == [span]
+    assert [(o.node, o.cause, o.start_ns, o.end_ns) for o in facts.outages] == [("", "SUSPENDED", *span)]
+    outages.alive(began + 13 * SECOND_NS, facts)
+    assert len(facts.outages) == 1
+
+
+def test_a_second_cause_neither_begins_anew_nor_is_written() -> None:
+    outages, facts = Outages("node"), Facts()
+    outages.begin("NODE_DOWN", 10, facts)
+    outages.begin("OPERATOR", 15, facts)
+    assert facts.settings == [("outage.node", "10 NODE_DOWN")]
+    outages.end(20, facts)
+    assert facts.settings[1:] == [("outage.node", "")] and (outages.since_ns, outages.cause) == (0, "")
+    outages.end(30, facts)
+    assert len(facts.settings) == 2 and len(facts.outages) == 1

@@ -40,3 +40,22 @@ def test_a_refusal_that_repeats_stalls_and_a_receiver_that_rejects_stalls_at_onc
     assert [after_failure(Reason.NODE_REFUSED, streak, 5, 0).stalled for streak in (1, 2)] == [False, True]
     assert after_failure(Reason.NODE_REFUSED, 1, 1, 0).stalled
     assert after_failure(Reason.RECEIVER_REJECTED, 1, 5, 0).stalled
+
+
+@pytest.mark.parametrize(
+    ("reason", "streak", "jitter", "seconds"),
+    [
+        (Reason.TIMEOUT, 1, 0, 5),
+        (Reason.TIMEOUT, 3, 50, 22),
+        (Reason.TIMEOUT, 1, 99, 5.99),
+        (Reason.NO_ROUTE, 1, 0, 65),
+        (Reason.NO_LIQUIDITY, 2, 0, 20),
+        (Reason.NODE_REFUSED, 1, 0, 30),
+        (Reason.RECEIVER_REJECTED, 1, 0, 600),
+        (Reason.TIMEOUT, 100, 0, 3_600),
+        (Reason.TIMEOUT, 100, 99, 4_312.8),
+    ],
+)
+def test_how_long_a_stream_waits(reason: Reason, streak: int, jitter: int, seconds: float) -> None:
+    wait_ns = after_failure(reason, streak, 5, jitter).wait_ns
+    assert wait_ns == round(seconds * SECOND_NS) and isinstance(wait_ns, int)
