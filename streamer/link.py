@@ -29,7 +29,8 @@ from streamer.recovery import BLOCKED_TEXT, Recovery, cannot_pay
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS = 0.5
-MAX_BACKOFF_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 4.0
+"""A try costs lnd nothing, and the first payment should not wait long for a node that is back."""
 REJECTED_RETRY_SECONDS = 5.0
 """After a rejection (credentials, another node): files are looked at again this often."""
 LOOK_SECONDS = 60.0

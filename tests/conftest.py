@@ -1,4 +1,4 @@
-"""What the folders of tests share: one network of real lnd nodes, started when first asked for."""
+"""What the folders of tests share, each started when first asked for: real lnd nodes, and a thread for simulated ones and proxies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.networks import Networks
 from tests.lnd.binaries import build
 from tests.lnd.network import Network
 
@@ -34,3 +35,10 @@ def lnd_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
             network.open_channels(payer, other, channels)
             network.wait_known(payer, other)
         yield network
+
+
+@pytest.fixture(scope="session")
+def networks() -> Iterator[Networks]:
+    """One thread for all simulated networks and proxies of a run."""
+    with Networks() as running:
+        yield running

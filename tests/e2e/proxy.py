@@ -78,9 +78,13 @@ class Proxy:
         """It springs once; `after` bytes of this way still go through, counted from now over all connections."""
         self._trap = Trap(way, after, fate)
 
+    def clear_trap(self) -> None:
+        """No trap is set any more."""
+        self._trap = None
+
     @property
     def trapped(self) -> bool:
-        """Whether the last trap has sprung."""
+        """Whether no trap is set: the last one has sprung."""
         return self._trap is None
 
     def quiet(self, seconds: float) -> bool:

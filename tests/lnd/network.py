@@ -73,8 +73,16 @@ class Network:
     def wait_coins(self, node: Lnd) -> None:
         until(f"{node.name} has coins", lambda: int(node.cli("walletbalance")["confirmed_balance"]) > 0)
 
-    def connect(self, one: Lnd, other: Lnd) -> None:
-        one.cli("connect", f"{other.pubkey.hex()}@127.0.0.1:{other.peer_port}")
+    def connect(self, one: Lnd, other: Lnd, port: int = 0) -> None:
+        """Make them peers; port: of something that leads to the other."""
+        one.cli("connect", f"{other.pubkey.hex()}@127.0.0.1:{port or other.peer_port}")
+
+    def give_coins(self, one: Lnd, other: Lnd, amount_sat: int) -> None:
+        """Coins from one wallet to the other, confirmed."""
+        one.cli("sendcoins", other.cli("newaddress", "p2wkh")["address"], str(amount_sat))
+        self.btcd.mine()
+        self.wait_synced()
+        self.wait_coins(other)
 
     def open_channels(self, payer: Lnd, receiver: Lnd, count: int = 1, capacity_sat: int = CHANNEL_SAT) -> None:
         """Open channels from payer to receiver, and wait until both call them active."""

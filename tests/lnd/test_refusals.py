@@ -1,0 +1,69 @@
+"""Real lnd refuses the call itself: that ends the payment, unless a call of it may still be alive (MONEY.md 5)."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.e2e.house import House, until
+from tests.e2e.proxy import Fate, Way
+from tests.lnd.books import check_conservation, rows, sent
+from tests.lnd.conftest import Scene
+
+pytestmark = pytest.mark.lnd
+
+AMOUNT_MSAT, INTERVAL_MS = 1_000, 1_000
+TOO_SHORT = ("--node.cltv-limit", "20")
+"""lnd wants more than the final hop's 80 blocks, and says so with the code UNKNOWN."""
+CALL_BYTES = 100
+
+
+def test_a_definite_refusal_stalls_the_stream_with_lnds_words_and_nothing_is_lost(scene: Scene) -> None:
+    town = scene.town
+    with town.daemon(*TOO_SHORT) as daemon:
+        daemon.until_paying()
+        [stream] = town.open_streams(daemon, 1, AMOUNT_MSAT, INTERVAL_MS, scene.receiver)
+        until(lambda: daemon.json("stream", "show", stream)["payments_failed"] == 1, "it is refused")
+        town.try_now(daemon, [stream])
+        until(lambda: daemon.json("stream", "show", stream)["state"] == "STALLED", "twice")
+        shown = daemon.json("stream", "show", stream)
+        assert (shown["reason"], shown["paid_msat"], shown["reserved_msat"]) == ("NODE_REFUSED", 0, 0)
+        assert "cltv limit" in shown["last_failure"]
+        assert daemon.stop() == 0
+    refused = rows(town.home)
+    assert [row.state for row in refused] == ["REFUSED", "REFUSED"]
+    assert not {row.payment_hash for row in refused} & set(sent(town.payer))
+    with town.daemon() as daemon:
+        daemon.until_paying()
+        town.try_now(daemon, [stream])
+        town.until_arrived(3)
+        assert daemon.stop() == 0
+    scene.check()
+    check_conservation(town.home, AMOUNT_MSAT, INTERVAL_MS)
+
+
+def test_a_refusal_ends_nothing_while_a_ghost_of_the_call_may_be_alive(scene: Scene) -> None:
+    town, ghostly = scene.town, (*TOO_SHORT, "--node.ghost-after", "8s")
+    with town.daemon(*ghostly) as daemon:
+        daemon.until_paying()
+        town.trap(Way.UP, 0, Fate.KEEP)
+        town.open_streams(daemon, 1, AMOUNT_MSAT, INTERVAL_MS, scene.receiver)
+        until(lambda: town.kept() > CALL_BYTES, "the call is on its way")
+        daemon.process.send_signal(signal.SIGKILL)
+        daemon.process.wait()
+    with town.daemon(*ghostly) as daemon:
+        daemon.until_paying()
+        until(lambda: "cltv limit" in town.payer.child.log.read_text(), "the same call was made again, and refused")
+        [payment] = payments(daemon)
+        assert payment["state"] == "PENDING"
+        town.deliver()
+        until(lambda: payments(daemon)[-1]["state"] == "FAILED", "its end is believed when the ghost is surely dead")
+        assert daemon.stop() == 0
+    assert rows(town.home)[0].state == "REFUSED"
+    scene.check()
+
+
+def payments(daemon: House) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = daemon.json("payment", "list")["payments"]
+    return found
