@@ -62,11 +62,15 @@ class Channel:
 
 @dataclass(slots=True, frozen=True)
 class Channels:
-    """All channels at one moment, the points of those that are closing, and the block height (0: not asked)."""
+    """All channels at one moment, the points of those that are closing, and the block height (0: not asked).
+
+    running_seconds: for how long the node has run, at least (0: it does not say).
+    """
 
     channels: tuple[Channel, ...]
     closing: frozenset[str]
     block_height: int
+    running_seconds: int = 0
 
 
 @dataclass(slots=True, frozen=True)

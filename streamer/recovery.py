@@ -264,6 +264,7 @@ class Recovery:
             may_resend=self.sender.may_resend(loose.payment),
             witness=witness,
             closing=channels is not None and self._closes(channels),
+            partial=channels is not None and is_partial(channels, loose.payment.planned_ns, now_ns),
             pending=pending,
             down_since_send=loose.down_since_send or up_since_ns > loose.payment.planned_ns,
             steady=steady and channels is not None and all(channel.active for channel in channels.channels),
@@ -323,6 +324,12 @@ class Recovery:
                 ends.resolve(self.book, payment, event, answer, now_ns, facts, blame)
 
         self.sender.defer(action)
+
+
+def is_partial(channels: Channels, planned_ns: int, now_ns: int) -> bool:
+    """True if the node has restarted since planned_ns, for all we know, and one of its channels is not active again."""
+    restarted = now_ns - channels.running_seconds * SECOND_NS >= planned_ns
+    return restarted and not all(channel.active for channel in channels.channels)
 
 
 def cannot_pay(channels: Channels, minimum_msat: int) -> Reason:

@@ -34,9 +34,11 @@ class Circumstances:
     refused: the newest call was answered with an error status before any update. ghost: a call of
     unknown end may be alive. may_resend: switch, stream and pace allow it now.
     witness: the newest payment that the node had accepted is still known to it. closing: a channel
-    went into closing since. pending: the hash is in a channel's pending HTLCs. down_since_send: the
-    node's connection was lost since the payment was sent. steady: the node has been up, its channels
-    active, for a minute. long_open: open for longer than hold_after.
+    went into closing since. partial: the node has restarted since, and a channel of it is not active
+    again: if its history was restored from an old copy, only the peer at the other end may know.
+    pending: the hash is in a channel's pending HTLCs. down_since_send: the node's connection was lost
+    since the payment was sent. steady: the node has been up, its channels active, for a minute.
+    long_open: open for longer than hold_after.
     """
 
     refused: bool
@@ -44,6 +46,7 @@ class Circumstances:
     may_resend: bool
     witness: bool
     closing: bool
+    partial: bool
     pending: bool
     down_since_send: bool
     steady: bool
@@ -64,6 +67,8 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
             return Verdict.LOST_SIGHT
         if payment.accepted or not so.witness or so.closing:
             return Verdict.LOST_SIGHT
+        if so.partial:
+            return Verdict.WAIT
         return _resend_or_wait(so) if so.ghost else Verdict.FAIL
     if answer.kind is Kind.IN_FLIGHT:
         if so.long_open and (so.pending or not so.down_since_send):

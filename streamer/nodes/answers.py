@@ -79,11 +79,16 @@ def identity(info: ln.GetInfoResponse) -> NodeIdentity:
 
 
 def all_channels(listed: ln.ListChannelsResponse, pending: ln.PendingChannelsResponse, block_height: int) -> Channels:
-    """ListChannels and PendingChannels together; closing holds both ways of closing."""
+    """ListChannels and PendingChannels together; closing holds both ways of closing.
+
+    lnd watches all its channels from its start on, and tells for how long: the longest is how long it runs, but
+    for the seconds of the start, or that its first channel is younger.
+    """
     forced = {one.channel.channel_point for one in pending.pending_force_closing_channels}
     waiting = {one.channel.channel_point for one in pending.waiting_close_channels}
     closing = frozenset(forced | waiting)
-    return Channels(tuple(_channel(channel) for channel in listed.channels), closing, block_height)
+    running_seconds = max((channel.lifetime for channel in listed.channels), default=0)
+    return Channels(tuple(_channel(channel) for channel in listed.channels), closing, block_height, running_seconds)
 
 
 def _channel(channel: ln.Channel) -> Channel:

@@ -105,10 +105,10 @@ class LndNode:
             call.cancel()
 
     async def channels(self) -> Channels:
-        """ListChannels, PendingChannels and GetInfo, asked together."""
+        """ListChannels, then PendingChannels and GetInfo: a channel that begins to close meanwhile is in one of them."""
         here = self._required()
-        listed, pending, info = await asyncio.gather(
-            ask(here, here.list_channels, ln.ListChannelsRequest(), permissions.LIST_CHANNELS),
+        listed = await ask(here, here.list_channels, ln.ListChannelsRequest(), permissions.LIST_CHANNELS)
+        pending, info = await asyncio.gather(
             ask(here, here.pending_channels, ln.PendingChannelsRequest(), permissions.PENDING_CHANNELS),
             ask(here, here.get_info, ln.GetInfoRequest(), permissions.GET_INFO),
         )

@@ -192,6 +192,7 @@ class Faults:
         for watcher in list(node.on_listen):
             watcher()
         if node.up:
+            node.up_since_ns = self._network.now_ns
             self._network.resolve_orphans(node)
             self._unstick(node)
 

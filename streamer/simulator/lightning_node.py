@@ -104,6 +104,7 @@ class LightningNode:
     experience: Experience = field(default_factory=Experience)
     # what a person or a test may switch
     up: bool = True
+    up_since_ns: int = 0
     listening: bool = True
     wallet: Wallet = Wallet.SERVER_ACTIVE
     frozen: bool = False

@@ -232,7 +232,9 @@ class SimulatedNode:
                     side.balance_msat,
                 )
             )
-        return Channels(tuple(shown), frozenset(closing), self._simulation.network.height)
+        network = self._simulation.network
+        running_ns = network.now_ns - max(network.start_ns, self._node.up_since_ns)
+        return Channels(tuple(shown), frozenset(closing), network.height, running_ns // SECOND_NS)
 
     async def accepts_keysend(self, destination: bytes) -> bool | None:
         """What the graph says of the destination; None: it has no channel that anybody knows."""

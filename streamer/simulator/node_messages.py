@@ -85,7 +85,7 @@ def peer_message(network: Network, node: LightningNode, peer: LightningNode) -> 
 def channel_message(network: Network, side: Side, *, with_alias: bool = False) -> ln.Channel:
     """lnrpc.Channel as the side's node sees it."""
     other, channel = side.other, side.channel
-    age = (network.now_ns - channel.opened_ns) // SECOND_NS
+    age = (network.now_ns - max(channel.opened_ns, side.node.up_since_ns)) // SECOND_NS
     fee, weight = _commitment(channel)
     message = ln.Channel(
         active=channel.active,

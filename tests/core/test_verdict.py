@@ -66,7 +66,7 @@ def test_a_resend_passes_the_gates_and_has_a_witness(accepted: bool) -> None:
         for so, found in every(kind, accepted):
             if found is Verdict.RESEND:
                 assert so.may_resend and so.ghost
-                assert kind is Kind.FAILED or (so.witness and not so.closing and not accepted)
+                assert kind is Kind.FAILED or (so.witness and not so.closing and not so.partial and not accepted)
 
 
 def test_not_found_without_a_witness_or_with_a_closing_channel_is_lost_sight() -> None:
@@ -79,6 +79,12 @@ def test_not_found_is_sent_again_held_or_final() -> None:
     assert verdict(Kind.NOT_FOUND, ghost=True) is Verdict.RESEND
     assert verdict(Kind.NOT_FOUND, ghost=True, may_resend=False) is Verdict.WAIT
     assert verdict(Kind.NOT_FOUND, may_resend=False) is Verdict.FAIL
+
+
+def test_not_found_waits_for_the_channel_that_may_know_better() -> None:
+    for so, found in every(Kind.NOT_FOUND, False):
+        if so.partial and not so.refused:
+            assert found in {Verdict.WAIT, Verdict.LOST_SIGHT}
 
 
 def test_failed_is_final_unless_haunted() -> None:

@@ -286,6 +286,32 @@ def test_a_channel_that_went_into_closing_may_carry_what_the_node_does_not_know(
     run_virtual(main)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_while_a_channel_is_not_back_after_a_restart_what_the_node_does_not_know_waits(restarted: bool) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK, receivers=2, patience=PATIENCE)
+        async with world.running():
+            stream = await world.open("1sat/1s")
+            await asyncio.sleep(3.5)
+            payment = await one_open(world, stream, CallFate.NEVER, then=die)
+        world.crash()
+        world.faults.disable_channels("payer", "receiver1")
+        if restarted:
+            world.faults.take_down("payer")
+            world.faults.bring_up("payer")
+        async with world.running():
+            await asyncio.sleep(30)
+            assert (payment.payment_hash in {one.payment_hash for one in world.book.payments.values()}) == restarted
+            assert (payment.payment_hash in known_to_node(world)) == (not restarted)
+            world.faults.disable_channels("payer", "receiver1", disabled=False)
+            await asyncio.sleep(61)
+            assert payment.payment_hash not in {one.payment_hash for one in world.book.payments.values()}
+            assert world.ahead_ns(world.book.streams[payment.owner]) > -3 * SECOND_NS
+            received_once(world)
+
+    run_virtual(main)
+
+
 @pytest.mark.parametrize("seen", ["by the call", "by asking"])
 def test_what_the_node_once_accepted_is_never_sent_again(seen: str) -> None:
     async def main(clock: VirtualClock) -> None:
