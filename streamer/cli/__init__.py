@@ -26,6 +26,7 @@ NOUNS = {
     "stream": "Open, show, change and end streams",
     "payment": "List, show and write off payments",
     "keysend": "Send one payment",
+    "invoice": "Make, pay and check invoices",
     "sending": "Stop and start all payments",
     "key": "Make, take over, list and revoke keys of the API",
     "config": "Show and check the configuration",

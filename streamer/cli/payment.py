@@ -108,6 +108,7 @@ def print_payment(connection: Connection, payment: payment_pb2.Payment) -> None:
             ("to", payment.destination),
             ("node", payment.node),
             ("hash", payment.payment_hash),
+            ("invoice", payment.payment_request),
             ("preimage", payment.preimage),
             ("begun", moment(payment.create_time)),
             ("ended", moment(payment.end_time)),

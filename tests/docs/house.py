@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from streamer.nodes.credentials import access
+from streamer.nodes.lnd import LndNode
 from tests.cli.daemon import environment, free_port
 
 PATIENCE_SECONDS = 60
@@ -43,6 +46,7 @@ class House:
         cert, macaroon = (base64.urlsafe_b64encode(raw).decode().rstrip("=") for raw in (der, least.read_bytes()))
         (self.home / "lndconnect.txt").write_text(f"lndconnect://{node['rpcserver']}?cert={cert}&macaroon={macaroon}\n")
         self.lnd = node["rpcserver"]
+        self.environment["THEIRS"] = node["theirs"]
 
     def bash(self, script: str) -> subprocess.CompletedProcess[str]:
         """Run lines as a person would type them; the first that fails ends it."""
@@ -74,11 +78,21 @@ class House:
 
 @contextmanager
 def simulated_lnd(folder: Path) -> Iterator[dict[str, str]]:
-    """A simulated mainnet; its first node, as `streamer simulate --json` tells of it."""
+    """A simulated mainnet; its first node, as `streamer simulate --json` tells of it, and an invoice of the second ("theirs")."""
     command = [sys.executable, "-m", "streamer", "simulate", "--network", "mainnet", "--dir", str(folder), "--json"]
     with subprocess.Popen(command, env=environment(folder), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield json.loads(process.stdout.readline())["nodes"][0]
+            first, second = json.loads(process.stdout.readline())["nodes"][:2]
+            yield {**first, "theirs": asyncio.run(_invoice_of(second))}
         finally:
             process.terminate()
+
+
+async def _invoice_of(node: dict[str, str]) -> str:
+    lnd = LndNode("theirs", access(node["rpcserver"], node["tlscertpath"], node["macaroonpath"]))
+    await lnd.open()
+    try:
+        return await lnd.add_invoice(7_000, "bread", 3_600)
+    finally:
+        await lnd.close()
