@@ -52,6 +52,7 @@ from streamer.service import Keyring, Service, Surroundings
 from streamer.settings import NodeSettings
 from streamer.stores.folder import open_folder, require_writable
 from streamer.stores.sqlite import SqliteStore
+from streamer.webhook.start import make_outbox, start_delivery
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +107,12 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         telling = Telling(metrics, feed, clock)
         adapters = nodes or {node.name: _lnd(node) for node in settings}
         build = _Build(config, store, clock, folder.secret, shared, telling)
+        outbox = make_outbox(config.webhook, store, snapshot, clock, metrics)
         metered = {name: MeteredNode(node, metrics.node_called) for name, node in adapters.items()}
         engines = {node.name: build.engine(node, metered[node.name], snapshot) for node in settings}
         daemon, doors = await _open(stack, config, build, engines, snapshot, metrics, feed, key)
+        if outbox is not None:
+            stack.callback(start_delivery(config.webhook, outbox, daemon.service, engines, store, clock).cancel)
         tasks = [asyncio.ensure_future(build.supervised(engine)) for engine in engines.values()]
         try:
             yield daemon

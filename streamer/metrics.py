@@ -54,8 +54,11 @@ class Metrics:
         self._rpc_errors = shelf.count("streamer_node_rpc_errors_total", "calls to the node that failed", ("node", "method", "code"))
         self._api_requests = shelf.count("streamer_api_requests_total", "calls to the API", ("method", "code"))
         self._api_seconds = shelf.spread("streamer_api_seconds", "calls to the API", SECONDS, ("method",))
-        self._dropped = shelf.count("streamer_events_dropped_total", "events that a slow reader missed", ("sink",))
+        self._dropped = shelf.count("streamer_events_dropped_total", "events that a slow reader missed, or a webhook never took", ("sink",))
         self.recovery_seconds = 0.0
+        self.webhook_waiting: Callable[[], int] = lambda: 0
+        waiting = "events that the webhook has not taken yet"
+        shelf.gauge("streamer_webhook_events_waiting", waiting, (), lambda: [((), self.webhook_waiting())])
         self.loop_lag_seconds = 0.0
         shelf.gauge("streamer_recovery_seconds", "how long the last recovery took", (), lambda: [((), self.recovery_seconds)])
         shelf.gauge("streamer_loop_lag_seconds", "how late the event loop ran last", (), lambda: [((), self.loop_lag_seconds)])

@@ -314,12 +314,22 @@ class Request:
     digest: bytes
 
 
+@dataclass(slots=True, frozen=True)
+class Outgoing:
+    """An event that waits for the webhook: the document as it will be sent. number orders them."""
+
+    number: int
+    time_ns: int
+    document: bytes
+
+
 @dataclass(slots=True)
 class Facts:
     """What one commit makes durable, all or nothing.
 
     intents are inserted, ends update the rows of their payments (state, mark, amounts, accepted),
-    streams are written whole (their account too), accounts only the counters of their stream.
+    streams are written whole (their account too), accounts only the counters of their stream. outgoing
+    are events for the webhook, delivered the numbers of those that arrived.
     """
 
     intents: list[Payment] = field(default_factory=list)
@@ -331,15 +341,20 @@ class Facts:
     requests: list[Request] = field(default_factory=list)
     settings: list[tuple[str, str]] = field(default_factory=list)
     keys: list[ApiKey] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    delivered: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        seldom = self.outages or self.requests or self.settings or self.keys
+        seldom = self.outages or self.requests or self.settings or self.keys or self.outgoing or self.delivered
         return bool(self.intents or self.ends or self.streams or self.accounts or self.spends or seldom)
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """What the journal says at start: all streams that exist, all open payments, and the rest."""
+    """What the journal says at start: all streams that exist, all open payments, and the rest.
+
+    outgoing: how many events wait for the webhook; last_outgoing: the number of the newest.
+    """
 
     streams: list[Stream]
     open_payments: list[Payment]
@@ -350,6 +365,8 @@ class Snapshot:
     last_stream_key: int
     last_index: dict[str, int]
     keys: list[ApiKey] = field(default_factory=list)
+    outgoing: int = 0
+    last_outgoing: int = 0
 
 
 @dataclass(slots=True, frozen=True)

@@ -9,8 +9,8 @@ from streamer.ports import Clock
 from streamer.reasons import Reason
 
 NO_GROUP = ""
-WATCHERS = "watch"
-"""The sink of events that are dropped here, as the metrics call it."""
+WATCHERS, WEBHOOK = "watch", "webhook"
+"""The sinks of events that can be dropped, as the metrics call them."""
 
 
 class Telling:

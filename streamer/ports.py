@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Snapshot, Stream
+from streamer.model import Answer, Facts, Kind, Outgoing, Payment, PaymentQuery, Snapshot, Stream
 
 __all__ = [
     "Answer",
@@ -208,6 +208,9 @@ class Store(Protocol):
 
     async def request(self, request_id: str) -> tuple[str, bytes] | None:
         """(resource id, digest) of a request_id that was used."""
+
+    async def outgoing(self, after: int, limit: int) -> list[Outgoing]:
+        """Events that wait for the webhook, with a higher number than after, in order."""
 
     async def purge(self, before_ns: int, limit: int) -> int:
         """Delete at most limit ended payments planned before before_ns, keeping daily totals."""

@@ -84,6 +84,18 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where events go: to url, those of events (types, or "stream" and "payment"), signed with what secret_file has.
+
+    url empty: nowhere.
+    """
+
+    url: str = ""
+    secret_file: Path | None = None
+    events: tuple[str, ...] = ("stream", "payment")
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """level: debug, info, warning or error. format: auto, text or json."""
 

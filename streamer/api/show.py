@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from streamer import __version__
-from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
+from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2, webhook_pb2
 from streamer.model import OPEN, BudgetTerms, Mark, PaymentState, Record, Terms
 from streamer.money import SECOND_NS, format_duration
 from streamer.service.keys import KeyReport
@@ -84,6 +84,19 @@ def event_message(event: Event, stream: StreamReport | None, payment: PaymentRep
         message.stream.state_time.FromNanoseconds(event.state_time_ns)
     if payment is not None:
         message.payment.CopyFrom(payment_message(payment))
+    return message
+
+
+def webhook_message(
+    event_id: str, kind: str, event: Event, stream: StreamReport | None, payment: PaymentReport | None
+) -> webhook_pb2.WebhookEvent:
+    """The same event as a webhook is sent it."""
+    shown = event_message(event, stream, payment)
+    message = webhook_pb2.WebhookEvent(id=event_id, type=kind, time=shown.time)
+    if shown.HasField("stream"):
+        message.stream.CopyFrom(shown.stream)
+    if shown.HasField("payment"):
+        message.payment.CopyFrom(shown.payment)
     return message
 
 

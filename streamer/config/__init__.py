@@ -15,7 +15,7 @@ from streamer.config.load import Value, default_data_dir, find_file, read_values
 from streamer.config.options import BY_KEY, NODE_PREFIX, OPTIONS, Option
 from streamer.errors import ConfigError
 from streamer.money import DAY_NS
-from streamer.settings import ApiSettings, InvoiceSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings
+from streamer.settings import ApiSettings, InvoiceSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings, WebhookSettings
 
 __all__ = ["BY_KEY", "NO_NODE", "OPTIONS", "Config", "Option", "default_data_dir", "load_config"]
 
@@ -39,6 +39,7 @@ class Config:
     streams: StreamSettings = field(default_factory=StreamSettings)
     invoices: InvoiceSettings = field(default_factory=InvoiceSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
     log: LogSettings = field(default_factory=LogSettings)
     history_keep_ns: int = 400 * DAY_NS
     file: Path | None = None
@@ -70,6 +71,7 @@ def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = No
         streams=StreamSettings(**_part(plain, "streams")),
         invoices=InvoiceSettings(**_part(plain, "invoices")),
         api=ApiSettings(**_part(plain, "api")),
+        webhook=WebhookSettings(**_part(plain, "webhook")),
         log=LogSettings(**_part(plain, "log")),
         history_keep_ns=_whole(plain, "history.keep", 400 * DAY_NS),
         file=values.file,
@@ -119,3 +121,5 @@ def _check(config: Config) -> None:
         )
     if config.api.grpc_listen == config.api.http_listen and not config.api.grpc_listen.endswith(":0"):
         raise ConfigError(f"api.grpc_listen and api.http_listen are the same address ({config.api.grpc_listen})")
+    if config.webhook.url and config.webhook.secret_file is None:
+        raise ConfigError("webhook.url is set, but not webhook.secret_file: without a secret nobody can tell our events from forged ones")

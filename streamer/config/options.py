@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from streamer.money import DAY_NS, MAX_MSAT, SECOND_NS, parse_amount, parse_duration
 from streamer.settings import SHORTEST_INTERVAL_NS
+from streamer.webhook.kinds import KINDS, chosen
 
 ENV_PREFIX = "STREAMER_"
 NODE_PREFIX = "node."
@@ -152,14 +154,16 @@ def _address(value: object, _: Place) -> str:
     return value
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _loopback(value: object, place: Place) -> str:
     address = _address(value, place)
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        inside = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        inside = False
-    if not inside:
+    if not _is_loopback(address.rpartition(":")[0].strip("[]")):
         raise ValueError(f"is {value!r}, which is not loopback: this version listens on 127.0.0.1 or [::1] only")
     return address
 
@@ -173,6 +177,30 @@ def _origins(value: object, _: Place) -> tuple[str, ...]:
     if wrong is not None:
         raise ValueError(f"holds {wrong!r}; an origin is a scheme and a host, without a path and without *: https://example.org")
     return tuple(origins)
+
+
+def _events(value: object, _: Place) -> tuple[str, ...]:
+    """A list in the file; elsewhere a text with commas."""
+    names = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError('must be a list of events, such as ["stream", "payment.failed"]')
+    chosen(names)
+    return tuple(names)
+
+
+def _webhook(value: object, _: Place) -> str:
+    if not isinstance(value, str):
+        raise ValueError('must be an address in quotes, such as "https://example.org/streamer"')
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        raise ValueError("is no address of a web server: write https://host/path") from None
+    if parts.scheme not in ("https", "http") or not host or any(sign.isspace() for sign in value):
+        raise ValueError("is no address of a web server: write https://host/path")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("is not encrypted: https is needed for every host but this machine")
+    return value
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -213,6 +241,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "api.requests_per_second", "number", "200", "requests of one key, in the long run; 10 times as many at once", _whole(1, 1_000_000)
     ),
+    Option("webhook.url", "url", "–", "where events are posted; https, or http on loopback", _webhook),
+    Option("webhook.secret_file", "path", "–", "the secret that signs them: at least 32 characters", _path),
+    Option("webhook.events", "list", "stream, payment", "which events: " + ", ".join(("stream", "payment", *KINDS)), _events),
     Option("history.keep", "duration", "400d", "ended payments are kept for so long, then as daily totals", _duration(DAY_NS)),
     Option("log.level", "text", "info", "debug, info, warning or error", _text("debug", "info", "warning", "error")),
     Option("log.format", "text", "auto", "text, json or auto", _text("auto", "text", "json")),

@@ -22,7 +22,21 @@ PURGED_ROW = "purged_row"
 class Batch:
     """Rows by table, in the order and shape of schema.py. Not thread-safe: one thread at a time."""
 
-    __slots__ = ("accounts", "ends", "figures", "intents", "invoices", "keys", "outages", "requests", "rows", "settings", "streams")
+    __slots__ = (
+        "accounts",
+        "delivered",
+        "ends",
+        "figures",
+        "intents",
+        "invoices",
+        "keys",
+        "outages",
+        "outgoing",
+        "requests",
+        "rows",
+        "settings",
+        "streams",
+    )
 
     def __init__(self) -> None:
         self.intents: list[Row] = []
@@ -35,6 +49,8 @@ class Batch:
         self.requests: dict[str, Row] = {}
         self.settings: dict[str, Row] = {}
         self.keys: dict[int, Row] = {}
+        self.outgoing: list[Row] = []
+        self.delivered: list[Row] = []
         self.rows = 0
 
     def add(self, facts: Facts, last_index: dict[str, int]) -> None:
@@ -54,6 +70,10 @@ class Batch:
         for spend in facts.spends:
             name = SPEND + spend.scope
             self.figures[name] = (name, spend.period_start_ns, spend.spent_msat)
+        if facts.outgoing or facts.delivered:
+            self.rows += len(facts.outgoing) + len(facts.delivered)
+            self.outgoing += [(event.number, event.time_ns, event.document) for event in facts.outgoing]
+            self.delivered += [(number,) for number in facts.delivered]
         if facts.streams or facts.outages or facts.requests or facts.settings or facts.keys:
             self._seldom(facts)
 

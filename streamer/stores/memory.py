@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from streamer.errors import StoreFailed
-from streamer.model import OPEN, Facts, Outage, Payment, PaymentQuery, Snapshot, Spend, Stream
+from streamer.model import OPEN, Facts, Outage, Outgoing, Payment, PaymentQuery, Snapshot, Spend, Stream
 from streamer.money import DAY_NS
 from streamer.stores.batch import INDEX, SPEND, Batch
 from streamer.stores.document import stream_from
@@ -41,6 +41,7 @@ class _Durable:
         self.requests: dict[str, Row] = {}
         self.settings: dict[str, Row] = {}
         self.keys: dict[int, Row] = {}
+        self.outgoing: dict[int, Row] = {}
         self.daily: dict[tuple[int, int], list[int]] = {}
         self.last_row = 0
         self.last_index: dict[str, int] = {}
@@ -85,6 +86,8 @@ class MemoryStore:
             last_stream_key=max(kept.streams, default=0),
             last_index=dict(kept.last_index),
             keys=[key_from(row) for _, row in sorted(kept.keys.items())],
+            outgoing=len(kept.outgoing),
+            last_outgoing=max(kept.outgoing, default=0),
         )
 
     def append(self, facts: Facts) -> asyncio.Future[None]:
@@ -132,6 +135,10 @@ class MemoryStore:
         """(resource id, digest) of a request_id that was used."""
         row = self._durable.requests.get(plain(request_id))
         return None if row is None else (row[1], row[2])
+
+    async def outgoing(self, after: int, limit: int) -> list[Outgoing]:
+        """Events that wait for the webhook, with a higher number than after, in order."""
+        return [Outgoing(*row) for number, row in sorted(self._durable.outgoing.items()) if number > after][:limit]
 
     async def purge(self, before_ns: int, limit: int) -> int:
         """Delete at most limit ended payments planned before before_ns, keeping daily totals; and older outages."""
@@ -210,6 +217,9 @@ class MemoryStore:
         kept.requests = batch.requests | kept.requests if batch.requests else kept.requests
         kept.settings.update(batch.settings)
         kept.keys.update(batch.keys)
+        kept.outgoing.update({row[0]: row for row in batch.outgoing})
+        for row in batch.delivered:
+            kept.outgoing.pop(row[0], None)
         for name, row in batch.figures.items():
             if name.startswith(INDEX):
                 kept.last_index[name[len(INDEX) :]] = row[2]

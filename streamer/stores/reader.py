@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
-from streamer.model import Payment, PaymentQuery
+from streamer.model import Outgoing, Payment, PaymentQuery
 from streamer.stores.rows import payment_from, plain, take_invoice
 from streamer.stores.schema import END_COLUMNS, INTENT_COLUMNS
 
@@ -153,3 +153,9 @@ def one_request(connection: sqlite3.Connection, request_id: str) -> tuple[str, b
     """(resource id, digest) of a request_id that was used."""
     row = connection.execute("SELECT resource_id, digest FROM requests WHERE request_id=?", (plain(request_id),)).fetchone()
     return None if row is None else (row[0], row[1])
+
+
+def some_outgoing(connection: sqlite3.Connection, after: int, limit: int) -> list[Outgoing]:
+    """Events that wait for the webhook, from after on, in order."""
+    rows = connection.execute("SELECT number,time_ns,document FROM outgoing WHERE number>? ORDER BY number LIMIT ?", (after, limit))
+    return [Outgoing(*row) for row in rows]

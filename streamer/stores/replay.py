@@ -51,6 +51,8 @@ def replay(connection: sqlite3.Connection, path: str, size_bytes: int) -> Snapsh
         last_stream_key=_last(connection, "SELECT max(key) FROM streams"),
         last_index={name[len(INDEX) :]: row[1] for name, row in figures.items() if name.startswith(INDEX)},
         keys=keys,
+        outgoing=_last(connection, "SELECT count(*) FROM outgoing"),
+        last_outgoing=_last(connection, "SELECT max(number) FROM outgoing"),
     )
 
 

@@ -102,7 +102,10 @@ _KEYS = (
     "CREATE TABLE api_keys (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL, crc INTEGER NOT NULL)",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES, _KEYS)
+_OUTGOING = ("CREATE TABLE outgoing (number INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, document BLOB NOT NULL)",)
+"""Events that wait for the webhook."""
+
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES, _KEYS, _OUTGOING)
 
 
 def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamer.errors import StoreFailed, StoreRefused
-from streamer.model import Facts, Payment, PaymentQuery, Snapshot
+from streamer.model import Facts, Outgoing, Payment, PaymentQuery, Snapshot
 from streamer.stores import reader
 from streamer.stores.folder import Folder, sync_folder
 from streamer.stores.replay import refused, replay
@@ -45,7 +45,8 @@ def connect(path: str) -> sqlite3.Connection:
 class SqliteStore:
     """The Store port on a data folder. Call load once, then the rest from one event loop.
 
-    observe is called in the loop after every commit with its seconds and the number of appends.
+    observe is called in the loop after every commit with its seconds and the number of appends. also
+    may add to the facts of each append what is to be durable with them.
     """
 
     def __init__(self, folder: Folder, connect: Connect = connect, observe: Observer | None = None) -> None:
@@ -53,6 +54,7 @@ class SqliteStore:
         self._path = str(folder.journal)
         self._connect = connect
         self._observe = observe
+        self.also: Callable[[Facts], None] | None = None
         self._connection: sqlite3.Connection | None = None
         self._writer: Writer | None = None
         self._reader = reader.Reader(lambda: connect(self._path), self._path)
@@ -85,6 +87,8 @@ class SqliteStore:
 
     def append(self, facts: Facts) -> asyncio.Future[None]:
         """Make facts durable; see ports.Store."""
+        if self.also is not None:
+            self.also(facts)
         return self._started().append(facts)
 
     async def payment(self, owner: str, seq: int) -> Payment | None:
@@ -98,6 +102,10 @@ class SqliteStore:
     async def request(self, request_id: str) -> tuple[str, bytes] | None:
         """(resource id, digest) of a request_id that was used."""
         return await self._reader.run(lambda connection: reader.one_request(connection, request_id))
+
+    async def outgoing(self, after: int, limit: int) -> list[Outgoing]:
+        """Events that wait for the webhook, with a higher number than after, in order."""
+        return await self._reader.run(lambda connection: reader.some_outgoing(connection, after, limit))
 
     async def purge(self, before_ns: int, limit: int) -> int:
         """Delete at most limit ended payments planned before before_ns, keeping daily totals; and older outages."""

@@ -62,6 +62,10 @@ def _seldom(connection: sqlite3.Connection, batch: Batch) -> None:
         _write(connection, insert_settings, list(batch.settings.values()))
     if batch.keys:
         connection.executemany(_INSERT_KEY, batch.keys.values())
+    if batch.outgoing:
+        connection.executemany("INSERT INTO outgoing VALUES (?,?,?)", batch.outgoing)
+    if batch.delivered:
+        connection.executemany("DELETE FROM outgoing WHERE number=?", batch.delivered)
 
 
 def _write(connection: sqlite3.Connection, statement: Callable[[int], str], rows: Sequence[Row]) -> int:

@@ -9,9 +9,16 @@ import pytest
 
 from streamer.config import NO_NODE, OPTIONS, load_config
 from streamer.errors import ConfigError
-from streamer.settings import ApiSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings
+from streamer.settings import ApiSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings, WebhookSettings
 
-PARTS = {"node": NodeSettings, "spend_limit": SpendLimit, "streams": StreamSettings, "api": ApiSettings, "log": LogSettings}
+PARTS = {
+    "node": NodeSettings,
+    "spend_limit": SpendLimit,
+    "streams": StreamSettings,
+    "api": ApiSettings,
+    "webhook": WebhookSettings,
+    "log": LogSettings,
+}
 
 
 def load(tmp_path: Path, text: str = "", flags: dict[str, str] | None = None, **environ: str):

@@ -55,7 +55,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, lnd: dict[str, str]) -> Iter
 def test_each_line_is_of_a_kind_that_is_proved(page: Path) -> None:
     for line in lines(page):
         assert line.startswith((*COMPARED, *TALKS)), line
-    assert languages(page) <= {"sh", "toml"}
+    assert languages(page) <= {"sh", "toml", "python"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if spoken_to(page)], ids=lambda page: page.name)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from streamer.errors import StoreFailed
-from streamer.model import OPEN, Facts, Mark, Outage, Payment, PaymentQuery, PaymentState, Request, Spend, Stream, StreamState
+from streamer.model import OPEN, Facts, Mark, Outage, Outgoing, Payment, PaymentQuery, PaymentState, Request, Spend, Stream, StreamState
 from streamer.reasons import Reason
+from streamer.stores.sqlite import SqliteStore
 from tests.store import given as some
 from tests.store.both import Bench
 from tests.store.given import DESTINATION, NOW, a_payment, a_single, a_stream, same
@@ -263,3 +264,27 @@ def test_reasons_and_states_survive(on: Callable[[Story], None]) -> None:
         assert type(found.reason) is Reason and found.terms.destination == DESTINATION
 
     on(story)
+
+
+def test_events_for_the_webhook_wait_in_order_until_they_arrived(on: Callable[[Story], None]) -> None:
+    async def story(bench: Bench) -> None:
+        events = [Outgoing(number, NOW + number, b"\x00%d" % number) for number in (5, 7, 8)]
+        await bench.store.append(Facts(outgoing=events))
+        assert await bench.store.outgoing(0, 10) == events
+        assert await bench.store.outgoing(5, 1) == events[1:2]
+        await bench.store.append(Facts(delivered=[7, 9]))
+        snapshot = await bench.reopened()
+        assert (snapshot.outgoing, snapshot.last_outgoing) == (2, 8)
+        assert await bench.store.outgoing(0, 10) == [events[0], events[2]]
+
+    on(story)
+
+
+def test_what_also_adds_is_durable_with_the_facts_of_the_same_append() -> None:
+    async def story(bench: Bench) -> None:
+        assert isinstance(bench.store, SqliteStore)
+        bench.store.also = lambda facts: facts.settings.append(("also", str(len(facts.settings))))
+        await bench.store.append(Facts(settings=[("a", "b")]))
+        assert (await bench.reopened()).settings == {"a": "b", "also": "1"}
+
+    play("sqlite", story)

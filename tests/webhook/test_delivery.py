@@ -1,0 +1,158 @@
+"""How events are sent, and sent again: on a clock that jumps, against a receiver in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+
+import httpx
+
+from streamer._proto.streamer.v1.webhook_pb2 import WebhookEvent
+from streamer.model import Facts, Outgoing
+from streamer.money import SECOND_NS
+from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.stores.memory import MemoryStore
+from streamer.webhook import delivery
+from streamer.webhook.delivery import Delivery
+from streamer.webhook.outbox import Outbox
+
+URL = "https://example.org/hook"
+
+
+class Desk:
+    """A journal with events, and what became of them. answer gives the status for the nth call of an event."""
+
+    def __init__(self, clock: VirtualClock, answer: Callable[[int, int], int | Exception]) -> None:
+        self.clock, self.answer = clock, answer
+        self.store = MemoryStore()
+        self.store.load()
+        self.outbox = Outbox(frozenset(), clock, 0, 0, ())
+        self.calls: Counter[int] = Counter()
+        self.times: dict[int, list[float]] = {}
+        self.dropped = 0
+        self.open = self.most_open = 0
+        transport = httpx.MockTransport(self._take)
+        self.delivery = Delivery(self.store, self.outbox, clock, URL, b"s" * 32, self._drop, transport)
+
+    def _drop(self) -> None:
+        self.dropped += 1
+
+    async def _take(self, request: httpx.Request) -> httpx.Response:
+        number = int(json.loads(request.content)["type"])
+        self.calls[number] += 1
+        self.times.setdefault(number, []).append(asyncio.get_running_loop().time())
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            await asyncio.sleep(0.1)
+        finally:
+            self.open -= 1
+        answer = self.answer(number, self.calls[number])
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer, headers={"Location": URL} if answer == 302 else {})
+
+    async def put(self, *numbers: int, age_ns: int = 0) -> None:
+        made = [Outgoing(number, self.clock.now_ns() - age_ns, WebhookEvent(type=str(number)).SerializeToString()) for number in numbers]
+        await self.store.append(Facts(outgoing=made))
+        self.outbox.last = numbers[-1]
+        self.outbox.on_news()
+
+    async def left(self) -> list[int]:
+        return [event.number for event in await self.store.outgoing(0, 10_000)]
+
+
+def run(answer: Callable[[int, int], int | Exception], test: Callable[[Desk], Awaitable[None]]) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, answer)
+        running = asyncio.ensure_future(desk.delivery.run())
+        await test(desk)
+        running.cancel()
+
+    run_virtual(main)
+
+
+def test_each_event_is_sent_once_and_then_forgotten() -> None:
+    async def test(desk: Desk) -> None:
+        await desk.put(*range(1, 701))
+        await asyncio.sleep(60)
+        assert set(desk.calls.values()) == {1} and len(desk.calls) == 700
+        assert desk.most_open == delivery.CALLS
+        assert await desk.left() == []
+
+    run(lambda *_: 200, test)
+
+
+def test_failures_of_every_kind_are_tried_again_with_growing_waits_and_jitter() -> None:
+    failures = {1: 500, 2: 404, 3: 302, 4: httpx.ConnectError("refused"), 5: httpx.ReadTimeout("slow"), 6: httpx.RemoteProtocolError("cut")}
+
+    async def test(desk: Desk) -> None:
+        await desk.put(*failures)
+        await asyncio.sleep(600)
+        assert set(desk.calls.values()) == {8}
+        for times in desk.times.values():
+            waits = [after - before for before, after in pairwise(times)]
+            for number, wait in enumerate(waits[:-1]):  # the last may be shortened by the success of another
+                longest = min(delivery.FIRST_WAIT_SECONDS * 2**number, delivery.LONGEST_WAIT_SECONDS)
+                assert longest / 2 <= wait - 0.1 <= longest + 0.2
+        assert len({times[-1] for times in desk.times.values()}) == len(failures)
+        assert await desk.left() == []
+
+    run(lambda number, count: failures[number] if count < 8 else 204, test)
+
+
+def test_one_that_is_refused_for_ever_stops_no_other_and_is_given_up_in_the_end() -> None:
+    async def test(desk: Desk) -> None:
+        await desk.put(1, age_ns=delivery.GIVE_UP_NS - 100 * SECOND_NS)
+        await asyncio.sleep(5)
+        await desk.put(*range(2, 200))
+        await asyncio.sleep(80)
+        assert await desk.left() == [1]
+        await asyncio.sleep(100)
+        assert await desk.left() == []
+        assert desk.dropped == 1
+
+    run(lambda number, _: 400 if number == 1 else 200, test)
+
+
+def test_when_the_receiver_is_back_nothing_waits_for_its_turn() -> None:
+    back = [False]
+
+    async def test(desk: Desk) -> None:
+        await desk.put(*range(1, 101))
+        await asyncio.sleep(600)
+        assert len(await desk.left()) == 100
+        back[0] = True
+        await asyncio.sleep(delivery.LONGEST_WAIT_SECONDS / 4 + 10)
+        assert await desk.left() == []
+
+    run(lambda *_: 200 if back[0] else 503, test)
+
+
+def test_no_more_than_a_bounded_number_is_in_memory() -> None:
+    async def test(desk: Desk) -> None:
+        await desk.put(*range(1, 1_001))
+        await asyncio.sleep(120)
+        assert len(desk.calls) <= delivery.WAITING
+        assert len(await desk.left()) == 1_000
+
+    run(lambda *_: 503, test)
+
+
+def test_a_document_that_cannot_be_read_is_told_of_all_the_same() -> None:
+    assert json.loads(delivery._body(Outgoing(17, 0, b"\xff\xff"))) == {"id": "ev_0000000000000011", "type": "unreadable"}
+
+
+def test_it_ends_with_the_journal() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, lambda *_: 200)
+        running = asyncio.ensure_future(desk.delivery.run())
+        await desk.put(1)
+        await asyncio.sleep(0.01)
+        desk.store.fail()
+        await asyncio.wait_for(running, 60)
+
+    run_virtual(main)
