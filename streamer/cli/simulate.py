@@ -11,9 +11,12 @@ from typing import Any
 
 import click
 
+from streamer.cli.fault import fault
 from streamer.money import parse_duration
 from streamer.nodes.permissions import NEEDED
 from streamer.simulator.channels import Policy
+from streamer.simulator.control import Control
+from streamer.simulator.control_server import ControlServer
 from streamer.simulator.serve import MAX_CHANNELS, MAX_NODES, Plan, ServedNetwork, start_network
 from streamer.simulator.server import Unavailable
 from streamer.simulator.troubles import Troubles
@@ -36,7 +39,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:
 SHARE = click.FloatRange(0, 1)
 
 
-@click.command("simulate")
+@click.group("simulate", invoke_without_command=True)
 @click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), help="Where tls.cert and macaroons go, in DIR/NAME.")
 @click.option("--nodes", type=click.IntRange(2, MAX_NODES), default=2, show_default=True, help="How many nodes.")
 @click.option("--channels", type=click.IntRange(1, MAX_CHANNELS), default=10, show_default=True, help="Channels to each node.")
@@ -58,13 +61,16 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--hold-for", callback=_duration, metavar="DURATION", default="1m", show_default=True, help="How long it holds them.")
 @click.option("--network", type=click.Choice(["regtest", "signet", "testnet", "mainnet"]), default="regtest", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the first node; the others follow. 0: free ones.")
+@click.option("--control-port", type=click.IntRange(0, 65_535), default=0, help="Port of the control API. 0: a free one.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when ready.")
 def command(folder: Path | None, as_json: bool, **options: Any) -> None:
     """Run simulated lnd nodes that speak lnd's gRPC; the first is funded towards the others."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     plan = _plan(options)
     with tempfile.TemporaryDirectory(prefix="streamer-simulate-") as temporary:
         try:
-            asyncio.run(_serve(folder or Path(temporary), plan, as_json=as_json))
+            asyncio.run(_serve(folder or Path(temporary), plan, options["control_port"], as_json=as_json))
         except (Unavailable, OSError, ValueError) as error:
             raise click.ClickException(str(error)) from error
 
@@ -96,7 +102,7 @@ def _plan(options: dict[str, Any]) -> Plan:
     )
 
 
-async def _serve(folder: Path, plan: Plan, *, as_json: bool) -> None:
+async def _serve(folder: Path, plan: Plan, control_port: int, *, as_json: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,15 +110,22 @@ async def _serve(folder: Path, plan: Plan, *, as_json: bool) -> None:
     async with start_network(folder, plan) as served:
         for credentials in served.credentials.values():
             credentials.bake("streamer", LEAST)
-        _show(served, as_json=as_json)
+        control = ControlServer(Control(served.simulation), plan.host, control_port)
+        address = await control.start()
+        _show(served, address, as_json=as_json)
         await stopped.wait()
+        await control.stop()
 
 
-def _show(served: ServedNetwork, *, as_json: bool) -> None:
+def _show(served: ServedNetwork, control: str, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"nodes": [node.as_dict() for node in served.nodes]}))
+        click.echo(json.dumps({"nodes": [node.as_dict() for node in served.nodes], "control": control}))
         return
     for node in served.nodes:
         click.echo(f"{node.name}  {node.pubkey}\n  --rpcserver {node.rpcserver}")
         click.echo(f"  --tlscertpath {node.tlscertpath}\n  --macaroonpath {node.macaroonpath}")
+    click.echo(f"faults: streamer simulate fault --control {control} NODE FAULT")
     click.echo(f"{served.nodes[0].name} is funded towards the others. Ctrl-C ends it.")
+
+
+command.add_command(fault)

@@ -101,6 +101,14 @@ class Faults:
         for side in first.sides_to.get(second.pubkey, ()):
             side.channel.disabled = disabled
 
+    def drain(self, one: str, two: str) -> None:
+        """All that one could send to two belongs to two now: the liquidity is gone."""
+        first, second = self._at(one), self._network.named[two]
+        for side in first.sides_to.get(second.pubkey, ()):
+            moved = max(0, side.balance_msat - side.reserve_msat)
+            side.balance_msat -= moved
+            side.other.balance_msat += moved
+
     def close_channels(self, one: str, two: str) -> None:
         """The channels between two nodes go into closing."""
         first, second = self._at(one), self._network.named[two]
