@@ -32,6 +32,8 @@ MAX_CONNECTIONS = 4_000
 """Twice the gateway's calls: whoever comes when those are full is told so in JSON."""
 BACKLOG = 128
 STOP_SECONDS = 2
+IDLE_SECONDS = 75
+"""A connection without a request is closed then: later than clients do it, who may be about to send one."""
 CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
 CORS_HEADERS = ("Authorization", "Content-Type", "X-API-KEY", "Idempotency-Key", "Grpc-Timeout", "Grpc-Metadata-X-API-KEY")
 CORS_SHOWN = ("Retry-After", "WWW-Authenticate")
@@ -96,6 +98,7 @@ class HttpDoor:
             access_log=False,
             lifespan="off",
             limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
             server_header=False,
         )
