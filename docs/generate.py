@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from streamer.api.answers import HTTP_STATUS
 from streamer.api.errors import STATUS
 from streamer.api.scopes import SCOPES, allows
 from streamer.apikey import Scope
@@ -55,12 +56,12 @@ def metrics() -> str:
 
 
 def errors() -> str:
-    """Every named failure, its reason and its gRPC status."""
+    """Every named failure, its reason and its status by either door."""
     rows = []
     for kind, status in STATUS.items():
         first = (kind.__doc__ or "").strip().splitlines()[0]
-        rows.append((f"`{kind.reason}`", f"`{status.name}`", first))
-    return table(("reason", "gRPC status", "what it says"), rows)
+        rows.append((f"`{kind.reason}`", f"`{status.name}`", str(HTTP_STATUS[status]), first))
+    return table(("reason", "gRPC status", "HTTP", "what it says"), rows)
 
 
 def scopes() -> str:

@@ -50,9 +50,15 @@ def formatter(settings: LogSettings, output: TextIO, environ: Mapping[str, str])
     return JsonLines()
 
 
+def worth_a_line(record: logging.LogRecord) -> bool:
+    """All but gRPC's own error, with a traceback, for each caller who left just before the answer: nothing is wrong then."""
+    return not (record.name == "grpc._cython.cygrpc" and str(record.msg).startswith("ExecuteBatchError raised in core"))
+
+
 def start_log(settings: LogSettings, environ: Mapping[str, str]) -> None:
     """Send the log of the whole process to stderr, as settings say."""
     output = logging.StreamHandler(sys.stderr)
+    output.addFilter(worth_a_line)
     output.setFormatter(formatter(settings, sys.stderr, environ))
     logging.basicConfig(level=settings.level.upper(), handlers=[output], force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

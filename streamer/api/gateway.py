@@ -26,6 +26,7 @@ from streamer.api.jsonwire import shown
 from streamer.api.paths import Route, Routes
 from streamer.api.services import Rpc
 from streamer.errors import DeadlineExceeded, StreamerError
+from streamer.service.reports import WATCHER_LIMIT
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """gRPC's own default; a stream with all its records is a few kilobytes."""
@@ -33,8 +34,8 @@ BODY_SECONDS = 30.0
 """How long a request may take to arrive."""
 REQUEST_SECONDS = 190.0
 """No answer takes longer, streams aside: paying an invoice may take 180 s."""
-MAX_CALLS = 2_000
-"""Calls at once; as many as gRPC's, and watchers."""
+MAX_CALLS = 1_000 + WATCHER_LIMIT
+"""Calls at once, with those that watch; as many as gRPC's."""
 FOREIGN = frozenset(
     [
         "auth",

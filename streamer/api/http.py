@@ -22,14 +22,15 @@ from starlette.types import ASGIApp
 
 from streamer.api.answers import JsonResponse, error_response
 from streamer.api.errors import refusal, refused
+from streamer.api.gateway import MAX_CALLS
 from streamer.api.openapi import description
 from streamer.api.page import POLICY, page
 from streamer.errors import ConfigError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Prometheus' text format."""
-MAX_CONNECTIONS = 4_000
-"""Twice the gateway's calls: whoever comes when those are full is told so in JSON."""
+MAX_CONNECTIONS = 2 * MAX_CALLS
+"""Twice the calls: whoever comes when those are full is told so in JSON."""
 BACKLOG = 128
 STOP_SECONDS = 2
 IDLE_SECONDS = 75

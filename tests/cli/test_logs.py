@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from streamer.logs import Journal, JsonLines, formatter
+from streamer.logs import Journal, JsonLines, formatter, worth_a_line
 from streamer.settings import LogSettings
 
 
@@ -39,3 +39,13 @@ def test_each_line_has_its_level() -> None:
     assert Journal().format(record("a\nb")) == "<4>streamer.x: a\n<4>b"
     line = json.loads(JsonLines().format(record("a\nb", logging.ERROR)))
     assert (line["level"], line["logger"], line["message"]) == ("error", "streamer.x", "a\nb")
+
+
+def test_a_caller_who_left_just_before_the_answer_is_no_error() -> None:
+    def by(name: str, text: str) -> logging.LogRecord:
+        return logging.LogRecord(name, logging.ERROR, "f.py", 1, text, None, None)
+
+    gone = "ExecuteBatchError raised in core by servicer method [/streamer.v1.StreamService/GetStream]"
+    assert not worth_a_line(by("grpc._cython.cygrpc", gone))
+    assert worth_a_line(by("grpc._cython.cygrpc", "Unexpected [KeyError] raised by servicer method [/x]"))
+    assert worth_a_line(by("streamer.x", gone))

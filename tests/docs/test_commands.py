@@ -19,7 +19,7 @@ from tests.docs.pages import DOCS, PAGES, ROOT, blocks, languages
 
 COMPARED = ("make ", "lncli bakemacaroon ", ".venv/bin/pytest ")
 SERVES, SIMULATES = "streamer serve ", "streamer simulate "
-TALKS = ("streamer ", "curl ", "DESTINATION=", "ID=$(streamer ", "INVOICE=$(streamer ")
+TALKS = ("streamer ", "curl ", "DESTINATION=", "KEY=", "ID=$(streamer ", "INVOICE=$(streamer ")
 
 
 def lines(page: Path) -> list[str]:
