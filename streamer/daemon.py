@@ -23,7 +23,9 @@ from streamer.api.calls import Calls
 from streamer.api.gateway import Gateway
 from streamer.api.grpc import GrpcDoor
 from streamer.api.http import HttpDoor, make_app
+from streamer.api.owncert import OwnCertificate
 from streamer.api.services import served
+from streamer.api.tls import Tls
 from streamer.clock import BootClock
 from streamer.config import Config
 from streamer.core.book import Book, Limits, Shared
@@ -170,15 +172,16 @@ async def _open(
     heartbeat = Heartbeat(build.store, build.shared, build.clock, config.history_keep_ns, beats)
     heartbeat.start(snapshot.settings)
     calls, rpcs = Calls(Keys(ring, build.clock, config.api.requests_per_second), metrics.called), served(service)
-    grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen, service.sending.unready)
+    tls = await asyncio.to_thread(_tls, config)
+    grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen, service.sending.unready, tls)
     app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), config.api.cors_origins)
-    http_door = HttpDoor(app, config.api.http_listen)
+    http_door = HttpDoor(app, config.api.http_listen, tls)
     daemon = Daemon(config, service, metrics, engines, build.clock, replay_requested=replay)
     daemon.http_address = await http_door.start()
     stack.push_async_callback(http_door.stop)
     daemon.grpc_address = await grpc_door.start()
     stack.push_async_callback(grpc_door.stop, DOOR_GRACE_SECONDS)
-    for beat in (asyncio.ensure_future(heartbeat.run()), asyncio.ensure_future(_end_expired_keys(service))):
+    for beat in (asyncio.ensure_future(heartbeat.run()), asyncio.ensure_future(_watch_keys(service, tls))):
         stack.callback(beat.cancel)
     return daemon, _Doors(calls, grpc_door)
 
@@ -202,12 +205,24 @@ class _Doors:
             await store.append(Facts(settings=[(LAST_CURSOR, str(cursor))]))
 
 
-async def _end_expired_keys(service: Service) -> None:
-    """Once a second, from the start on; ends with the store, of which the heartbeat tells."""
+async def _watch_keys(service: Service, tls: Tls | None) -> None:
+    """Once a second: which API keys have expired, which certificate is in force. Ends with the store, of which the heartbeat tells."""
     with suppress(StoreFailed):
         while True:
             await service.keys.end_expired()
+            if tls is not None:
+                tls.look()
             await asyncio.sleep(1.0)
+
+
+def _tls(config: Config) -> Tls | None:
+    api = config.api
+    if api.tls_cert is not None and api.tls_key is not None:
+        return Tls(api.tls_cert, api.tls_key)
+    if not api.tls:
+        return None
+    own = OwnCertificate(config.data_dir, (api.grpc_listen, api.http_listen), api.tls_names)
+    return Tls(own.cert, own.key, own)
 
 
 async def _end(engines: Mapping[str, Engine], tasks: Sequence[asyncio.Future[None]]) -> None:

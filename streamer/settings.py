@@ -81,6 +81,15 @@ class ApiSettings:
     http_listen: str = "127.0.0.1:8882"
     cors_origins: tuple[str, ...] = ()
     requests_per_second: int = 200
+    tls: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_names: tuple[str, ...] = ()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the doors speak TLS."""
+        return self.tls or self.tls_cert is not None
 
 
 @dataclass(frozen=True, slots=True)

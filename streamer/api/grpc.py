@@ -22,6 +22,7 @@ from streamer.api.errors import Refusal
 from streamer.api.health import Health
 from streamer.api.reading import Reading
 from streamer.api.services import Rpc
+from streamer.api.tls import Tls
 from streamer.errors import ConfigError
 from streamer.service.reports import WATCHER_LIMIT
 
@@ -41,8 +42,9 @@ class GrpcDoor:
     unready says why no node can pay now, "" if one can.
     """
 
-    def __init__(self, calls: Calls, rpcs: Iterable[Rpc], listen: str, unready: Callable[[], str]) -> None:
+    def __init__(self, calls: Calls, rpcs: Iterable[Rpc], listen: str, unready: Callable[[], str], tls: Tls | None = None) -> None:
         self._listen = listen
+        self._tls = tls
         options = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
@@ -62,7 +64,10 @@ class GrpcDoor:
     async def start(self) -> str:
         """Open the door and give its address (with the real port, if 0 was asked). Raises ConfigError."""
         try:
-            port = self._server.add_insecure_port(self._listen)
+            if self._tls is None:
+                port = self._server.add_insecure_port(self._listen)
+            else:
+                port = self._server.add_secure_port(self._listen, self._tls.grpc_credentials())
         except RuntimeError:
             raise ConfigError(f"{self._listen}: cannot listen there (api.grpc_listen): another program has this port") from None
         await self._server.start()

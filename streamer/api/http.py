@@ -25,6 +25,7 @@ from streamer.api.errors import refusal, refused
 from streamer.api.gateway import MAX_CALLS
 from streamer.api.openapi import description
 from streamer.api.page import POLICY, page
+from streamer.api.tls import Tls
 from streamer.errors import ConfigError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -90,8 +91,9 @@ async def _unforeseen(_: Request, error: Exception) -> Response:
 class HttpDoor:
     """The server; its socket is bound in start, so that a taken port is an error and not a log line."""
 
-    def __init__(self, app: Starlette, listen: str) -> None:
+    def __init__(self, app: Starlette, listen: str, tls: Tls | None = None) -> None:
         self._listen = listen
+        self._tls = tls
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -119,6 +121,7 @@ class HttpDoor:
         # Accepted sockets inherit it; without, the end of an answer waits 40 ms for an acknowledgement.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server.config.load()
+        self._server.config.ssl = None if self._tls is None else self._tls.context
         self._server.lifespan = self._server.config.lifespan_class(self._server.config)
         await self._server.startup(sockets=[bound])
         self._task = asyncio.create_task(self._serve(bound))

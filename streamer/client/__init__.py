@@ -24,13 +24,26 @@ from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer._proto.streamer.v1.admin_pb2 import Status
 from streamer._proto.streamer.v1.payment_pb2 import Payment
 from streamer._proto.streamer.v1.stream_pb2 import Stream, StreamEvent
-from streamer.client.access import find_key, find_server
+from streamer.client.access import Trust, find_key, find_server, find_trust
 from streamer.client.connection import DEFAULT_TIMEOUT_SECONDS, CallFailed, Connection, NotReachable
 from streamer.client.watching import CURSOR_GONE, watch
 from streamer.errors import InvalidArgument
 from streamer.money import parse_duration
 
-__all__ = ["CURSOR_GONE", "CallFailed", "Client", "NotReachable", "Payment", "Status", "Stream", "StreamEvent", "find_key", "find_server"]
+__all__ = [
+    "CURSOR_GONE",
+    "CallFailed",
+    "Client",
+    "NotReachable",
+    "Payment",
+    "Status",
+    "Stream",
+    "StreamEvent",
+    "Trust",
+    "find_key",
+    "find_server",
+    "find_trust",
+]
 
 Reply = TypeVar("Reply")
 
@@ -43,11 +56,13 @@ class Client(Connection):
     """A connection to a daemon; use it as `async with Client() as client`.
 
     Without server and key it looks where the command line looks: $STREAMER_SERVER and
-    $STREAMER_KEY_FILE, ~/.config/streamer/key, the data folder.
+    $STREAMER_KEY_FILE, ~/.config/streamer/key, the data folder. trust: its certificate; beyond
+    loopback always TLS.
     """
 
-    def __init__(self, server: str | None = None, key: str | None = None) -> None:
-        super().__init__(find_server() if server is None else server, find_key() if key is None else key)
+    def __init__(self, server: str | None = None, key: str | None = None, trust: Trust | None = None) -> None:
+        address = find_server() if server is None else server
+        super().__init__(address, find_key() if key is None else key, find_trust(address) if trust is None else trust)
 
     # -- streams --------------------------------------------------------------------------------
 

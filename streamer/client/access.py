@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.config import default_data_dir
 from streamer.errors import ConfigError
+from streamer.net import is_loopback
 
 ADMIN_KEY = "admin.key"
 KEY_ENV = "STREAMER_KEY_FILE"
 SERVER_ENV = "STREAMER_SERVER"
+TLS_CERT_ENV = "STREAMER_TLS_CERT"
+TLS_CERT = "tls.cert"
 DEFAULT_SERVER = "127.0.0.1:8881"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom to believe over TLS: who has this certificate, or one that it signed; None: the authorities that gRPC knows.
+
+    name: what the certificate must be for, if that is not the server's name in its address.
+    """
+
+    tls_cert: Path | None = None
+    name: str = ""
+
+
+def find_trust(server: str, file: str | None = None, data_dir: Path | None = None) -> Trust | None:
+    """The certificate in file, else in $STREAMER_TLS_CERT; beyond loopback also ~/.config/streamer/tls.cert, the data folder's.
+
+    None: no TLS, which only a daemon on this machine is asked without.
+    """
+    named = file or os.environ.get(TLS_CERT_ENV)
+    if named:
+        return Trust(Path(named).expanduser())
+    if is_loopback(server):
+        return None
+    places = (path.with_name(TLS_CERT) for path in usual_keys(data_dir))
+    return Trust(next((path for path in places if os.access(path, os.R_OK)), None))
 
 
 def find_server() -> str:

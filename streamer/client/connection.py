@@ -1,6 +1,6 @@
 """The wire below the client: one channel, the key on every call, and errors in the daemon's words.
 
-It speaks to loopback only, for the key travels in the clear. Every failure is a StreamerError:
+Beyond loopback it speaks TLS only, for the key would travel in the clear. Every failure is a StreamerError:
 NotReachable if nobody answered, CallFailed if the daemon refused, with its own words and reason.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +17,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from streamer._proto.imp.api.lightning import lightning_pb2_grpc
 from streamer._proto.streamer.v1 import admin_pb2_grpc, payment_pb2_grpc, stream_pb2, stream_pb2_grpc
-from streamer.errors import InvalidArgument, StreamerError
+from streamer.client.access import Trust
+from streamer.errors import ConfigError, InvalidArgument, StreamerError
+from streamer.net import is_loopback
 
 DEFAULT_TIMEOUT_SECONDS = 15.0
 """For calls that answer at once; a daemon that takes longer is in trouble."""
@@ -44,9 +45,9 @@ class CallFailed(StreamerError):
 class Connection:
     """A channel to a daemon with the stubs of its services. Made and ended inside one event loop."""
 
-    def __init__(self, server: str, key: str) -> None:
-        _check_loopback(server)
+    def __init__(self, server: str, key: str, trust: Trust | None = None) -> None:
         self.server = server
+        self._trust = _checked(server, trust)
         self._metadata = (("x-api-key", key),)
         options = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -54,7 +55,7 @@ class Connection:
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_MS),
         ]
-        self._channel = grpc.aio.insecure_channel(server, options=options)
+        self._channel = _channel(server, self._trust, options)
         self.streams = stream_pb2_grpc.StreamServiceStub(self._channel)
         self.payments = payment_pb2_grpc.PaymentServiceStub(self._channel)
         self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
@@ -93,6 +94,14 @@ class Connection:
         finally:
             call.cancel()
 
+    def _nobody(self, said: str) -> str:
+        if self._trust is not None and any(word in said.lower() for word in ("handshake", "certificate", "ssl")):
+            whom = f"{self._trust.tls_cert}" if self._trust.tls_cert else "the certificates of this machine's authorities"
+            return f"{self.server} is not the daemon that {whom} vouches for, or speaks no TLS: name its certificate with --tls-cert"
+        return f"no daemon answers at {self.server}: start it with `streamer serve`, or name its address with --server" + (
+            "" if self._trust is not None else " (and its certificate with --tls-cert, if it speaks TLS)"
+        )
+
     def _failure(self, error: grpc.aio.AioRpcError) -> StreamerError:
         reason = _reason(error)
         code = error.code()
@@ -100,7 +109,7 @@ class Connection:
         if reason:
             return CallFailed(message, code.name, reason)
         if code is grpc.StatusCode.UNAVAILABLE:
-            return NotReachable(f"no daemon answers at {self.server}: start it with `streamer serve`, or name its address with --server")
+            return NotReachable(self._nobody(message))
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return NotReachable(f"the daemon at {self.server} did not answer in time")
         return CallFailed(message, code.name, code.name)
@@ -117,13 +126,23 @@ def _reason(error: grpc.aio.AioRpcError) -> str:
     return ""
 
 
-def _check_loopback(server: str) -> None:
-    host, colon, port = server.rpartition(":")
-    try:
-        inside = host == "localhost" or ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        inside = False
+def _checked(server: str, trust: Trust | None) -> Trust | None:
+    """How server is to be trusted; None: in the clear, on this machine only."""
+    _, colon, port = server.rpartition(":")
     if not colon or not port.isdecimal():
         raise InvalidArgument(f"server {server!r} is not understood: write host:port, such as 127.0.0.1:8881")
-    if not inside:
-        raise InvalidArgument(f"server {server} is not on this machine: the key would travel in the clear; use an ssh tunnel to loopback")
+    return trust if trust is not None or is_loopback(server) else Trust()
+
+
+def _channel(server: str, trust: Trust | None, options: list[tuple[str, Any]]) -> grpc.aio.Channel:
+    if trust is None:
+        return grpc.aio.insecure_channel(server, options=options)
+    roots = None
+    if trust.tls_cert is not None:
+        try:
+            roots = trust.tls_cert.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{trust.tls_cert}: the daemon's certificate cannot be read: {error.strerror}") from None
+    if trust.name:
+        options = [*options, ("grpc.ssl_target_name_override", trust.name)]
+    return grpc.aio.secure_channel(server, grpc.ssl_channel_credentials(roots), options=options)

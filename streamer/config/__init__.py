@@ -15,6 +15,7 @@ from streamer.config.load import Value, default_data_dir, find_file, read_values
 from streamer.config.options import BY_KEY, NODE_PREFIX, OPTIONS, Option
 from streamer.errors import ConfigError
 from streamer.money import DAY_NS
+from streamer.net import is_loopback
 from streamer.settings import ApiSettings, InvoiceSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings, WebhookSettings
 
 __all__ = ["BY_KEY", "NO_NODE", "OPTIONS", "Config", "Option", "default_data_dir", "load_config"]
@@ -119,7 +120,21 @@ def _check(config: Config) -> None:
         raise ConfigError(
             f"streams.max_payment_msat ({streams.max_payment_msat}) is below streams.min_payment_msat ({streams.min_payment_msat})"
         )
+    _check_api(config)
     if config.api.grpc_listen == config.api.http_listen and not config.api.grpc_listen.endswith(":0"):
         raise ConfigError(f"api.grpc_listen and api.http_listen are the same address ({config.api.grpc_listen})")
     if config.webhook.url and config.webhook.secret_file is None:
         raise ConfigError("webhook.url is set, but not webhook.secret_file: without a secret nobody can tell our events from forged ones")
+
+
+def _check_api(config: Config) -> None:
+    api = config.api
+    if (api.tls_cert is None) != (api.tls_key is None):
+        raise ConfigError("api.tls_cert and api.tls_key go together: the certificate and its private key")
+    for key, listen in (("api.grpc_listen", api.grpc_listen), ("api.http_listen", api.http_listen)):
+        if not api.encrypted and not is_loopback(listen):
+            where = config.written[key].origin if key in config.written else key
+            raise ConfigError(
+                f"{where}: is {listen!r}, which is not loopback: keys would travel in the clear. Set api.tls = true (the daemon makes a"
+                " certificate), or api.tls_cert and api.tls_key; or listen on 127.0.0.1 or [::1]"
+            )

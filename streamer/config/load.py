@@ -15,7 +15,7 @@ from streamer.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/streamer/streamer.toml")
 CONFIG_ENV = "STREAMER_CONFIG"
-OTHER_ENV = frozenset({CONFIG_ENV, "STREAMER_KEY_FILE", "STREAMER_SERVER"})
+OTHER_ENV = frozenset({CONFIG_ENV, "STREAMER_KEY_FILE", "STREAMER_SERVER", "STREAMER_TLS_CERT"})
 """Names in the environment that are not options: for finding the file, and for the client."""
 
 _NODE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")

@@ -11,11 +11,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from streamer.money import DAY_NS, MAX_MSAT, SECOND_NS, parse_amount, parse_duration
+from streamer.net import is_loopback_host
 from streamer.settings import SHORTEST_INTERVAL_NS
 from streamer.webhook.kinds import KINDS, chosen
 
@@ -154,25 +154,24 @@ def _address(value: object, _: Place) -> str:
     return value
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _list(value: object, what: str, example: str) -> list[str]:
+    """A list in the file; elsewhere a text with commas."""
+    found = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError(f'must be a list of {what}, such as ["{example}"]')
+    return found
 
 
-def _loopback(value: object, place: Place) -> str:
-    address = _address(value, place)
-    if not _is_loopback(address.rpartition(":")[0].strip("[]")):
-        raise ValueError(f"is {value!r}, which is not loopback: this version listens on 127.0.0.1 or [::1] only")
-    return address
+def _hosts(value: object, _: Place) -> tuple[str, ...]:
+    hosts = _list(value, "names and addresses", "pay.example.org")
+    wrong = next((host for host in hosts if not re.fullmatch(r"[0-9A-Za-z.:_-]{1,253}", host)), None)
+    if wrong is not None:
+        raise ValueError(f"holds {wrong!r}, which is no host name or address: write for example pay.example.org or 192.0.2.7")
+    return tuple(hosts)
 
 
 def _origins(value: object, _: Place) -> tuple[str, ...]:
-    """A list in the file; elsewhere a text with commas."""
-    origins = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-    if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
-        raise ValueError('must be a list of origins, such as ["https://example.org"]')
+    origins = _list(value, "origins", "https://example.org")
     wrong = next((origin for origin in origins if not re.fullmatch(r"https?://[^/\s*]+", origin)), None)
     if wrong is not None:
         raise ValueError(f"holds {wrong!r}; an origin is a scheme and a host, without a path and without *: https://example.org")
@@ -198,7 +197,7 @@ def _webhook(value: object, _: Place) -> str:
         raise ValueError("is no address of a web server: write https://host/path") from None
     if parts.scheme not in ("https", "http") or not host or any(sign.isspace() for sign in value):
         raise ValueError("is no address of a web server: write https://host/path")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback_host(host):
         raise ValueError("is not encrypted: https is needed for every host but this machine")
     return value
 
@@ -235,8 +234,24 @@ OPTIONS: tuple[Option, ...] = (
     Option("invoices.fee_floor_msat", "amount", "5000", "fee limit of a small invoice", _amount(1)),
     Option("invoices.fee_limit_ppm", "number", "10000", "fee limit of a large one, in parts per million", _whole(0, 1_000_000)),
     Option("invoices.expiry", "duration", "1d", "how long an invoice that we make can be paid", _duration(SECOND_NS, whole_seconds=True)),
-    Option("api.grpc_listen", "address", "127.0.0.1:8881", "gRPC; loopback only", _loopback),
-    Option("api.http_listen", "address", "127.0.0.1:8882", "HTTP: the API, /metrics, /healthz, /readyz; loopback only", _loopback),
+    Option("api.grpc_listen", "address", "127.0.0.1:8881", "gRPC; beyond loopback only with TLS", _address),
+    Option(
+        "api.http_listen",
+        "address",
+        "127.0.0.1:8882",
+        "HTTP: the API, /metrics, /healthz, /readyz; beyond loopback only with TLS",
+        _address,
+    ),
+    Option(
+        "api.tls",
+        "boolean",
+        "false",
+        "TLS on both, with a certificate of its own (tls.cert in data_dir) unless tls_cert names one",
+        _yes_or_no,
+    ),
+    Option("api.tls_cert", "path", "–", "the operator's certificate, with its chain (PEM); read again when it changes", _path),
+    Option("api.tls_key", "path", "–", "its private key (PEM)", _path),
+    Option("api.tls_names", "list", "–", "further names and addresses that the daemon's own certificate is for", _hosts),
     Option("api.cors_origins", "list", "–", "origins whose pages in a browser may call over HTTP, such as https://example.org", _origins),
     Option(
         "api.requests_per_second", "number", "200", "requests of one key, in the long run; 10 times as many at once", _whole(1, 1_000_000)

@@ -7,23 +7,14 @@ simulator that comes back is the same node to its clients.
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
-
+from streamer.certificate import HERE, key_pem, new_key, self_signed
 from streamer.simulator.keys import derive
 from streamer.simulator.macaroon import bake
 from streamer.simulator.permissions import STANDARD, Permission
-
-VALID = datetime.timedelta(days=14 * 30)
-"""How long a certificate lasts: 14 months, as lnd's."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,37 +48,14 @@ def make_credentials(folder: Path, seed: str, name: str) -> Credentials:
     folder.mkdir(parents=True, exist_ok=True)
     certificate_path, key_path = folder / "tls.cert", folder / "tls.key"
     if not (certificate_path.exists() and key_path.exists()):
-        certificate, key = _self_signed(name)
+        fresh = new_key()
+        certificate, key = self_signed(fresh, "streamer simulator", name, HERE, datetime.datetime.now(datetime.UTC)), key_pem(fresh)
         _write_secret(key_path, key)
         certificate_path.write_bytes(certificate)
     credentials = Credentials(folder, certificate_path.read_bytes(), key_path.read_bytes(), derive(seed, f"root-key/{name}"))
     for macaroon, permissions in STANDARD.items():
         _write_secret(folder / f"{macaroon}.macaroon", bake(credentials.root_key, permissions))
     return credentials
-
-
-def _self_signed(name: str) -> tuple[bytes, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "streamer simulator"), x509.NameAttribute(NameOID.COMMON_NAME, name)]
-    )
-    now = datetime.datetime.now(datetime.UTC)
-    addresses = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
-    names: list[x509.GeneralName] = [x509.DNSName("localhost"), *(x509.IPAddress(address) for address in addresses)]
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + VALID)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    )
-    certificate = builder.sign(key, hashes.SHA256())
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    return certificate.public_bytes(Encoding.PEM), secret
 
 
 def _write_secret(path: Path, content: bytes) -> None:

@@ -23,7 +23,7 @@ from streamer.api.calls import Calls
 from streamer.api.errors import STATUS, UNFORESEEN, Refusal, refusal, status_code
 from streamer.api.http import HttpDoor, make_app
 from streamer.api.services import served
-from streamer.client import CallFailed, Client, NotReachable
+from streamer.client import CallFailed, Client, NotReachable, Trust
 from streamer.errors import ConfigError, InvalidArgument, PermissionDenied, Unauthenticated
 from streamer.service import Keyring
 from streamer.simulator.clock import RealClock
@@ -140,16 +140,24 @@ def test_a_deadline_ends_the_call_and_is_counted() -> None:
     in_house(test)
 
 
-def test_the_client_says_who_did_not_answer_and_speaks_to_loopback_only() -> None:
+def test_the_client_says_who_did_not_answer_and_speaks_in_the_clear_to_loopback_only() -> None:
     async def ask() -> None:
         async with Client("127.0.0.1:1", KEY) as nobody:
             await nobody.call(nobody.admin.GetStatus, admin_pb2.GetStatusRequest())
 
     with pytest.raises(NotReachable, match="start it with `streamer serve`"):
         asyncio.run(ask())
-    for server, says in (("10.0.0.1:8881", "the key would travel in the clear"), ("here", "write host:port")):
-        with pytest.raises(InvalidArgument, match=says):
-            Client(server, KEY)
+    with pytest.raises(InvalidArgument, match="write host:port"):
+        Client("here", KEY)
+
+    async def trusts(server: str) -> Trust | None:
+        async with Client(server, KEY) as client:
+            return client._trust
+
+    for inside in ("127.0.0.1:1", "localhost:1", "[::1]:1"):
+        assert asyncio.run(trusts(inside)) is None
+    for outside in ("10.0.0.1:8881", "[2001:db8::1]:8881", "pay.example.org:8881"):
+        assert asyncio.run(trusts(outside)) is not None
 
 
 def get(url: str) -> tuple[int, str]:

@@ -56,7 +56,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["status", *NOBODY], 3, "no daemon answers at 127.0.0.1:1: start it with `streamer serve`"),
         (["stream", "list", *NOBODY], 3, "no daemon answers"),
         (["stream", "watch", *NOBODY], 3, "no daemon answers"),
-        (["status", "--server", "10.1.2.3:8881"], 2, "the key would travel in the clear"),
+        (["status", "--server", "nowhere"], 2, "write host:port, such as 127.0.0.1:8881"),
         (["status", "--key-file", "/nowhere/key"], 2, "/nowhere/key: the key cannot be read: No such file"),
     ],
 )

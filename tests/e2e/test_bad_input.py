@@ -101,7 +101,8 @@ def test_what_cannot_be_right_is_refused(shop: Shop, words: tuple[str, ...], cod
 def test_no_daemon_and_something_else_in_its_place(shop: Shop, tmp_path: Path) -> None:
     nobody = run(tmp_path, "status", "--server", "127.0.0.1:1")
     assert (nobody.code, nobody.out) == (3, "")
-    assert nobody.err == "streamer: no daemon answers at 127.0.0.1:1: start it with `streamer serve`, or name its address with --server\n"
+    says = "streamer: no daemon answers at 127.0.0.1:1: start it with `streamer serve`, or name its address with --server"
+    assert nobody.err == f"{says} (and its certificate with --tls-cert, if it speaks TLS)\n"
     lnd = run(shop.house.home, "status", "--server", shop.network.payer.rpcserver)
     assert lnd.code == 3, lnd
     assert f"no daemon answers at {shop.network.payer.rpcserver}" in lnd.err
@@ -143,7 +144,7 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, says: 
 def test_a_listener_off_loopback_is_refused_by_flag_too(tmp_path: Path) -> None:
     done = run(tmp_path, "serve", "--simulator", "true", "--api.grpc-listen", "192.168.1.5:8881")
     assert (done.code, done.out) == (2, "")
-    assert "--api.grpc-listen: is '192.168.1.5:8881', which is not loopback: this version listens on 127.0.0.1 or [::1] only" in done.err
+    assert "--api.grpc-listen: is '192.168.1.5:8881', which is not loopback: keys would travel in the clear. Set api.tls = true" in done.err
 
 
 def test_a_port_that_is_taken_is_named(shop: Shop, tmp_path: Path) -> None:
