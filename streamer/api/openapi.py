@@ -10,6 +10,7 @@ from streamer import __version__
 from streamer.api.incoming import REQUEST_ID, WHOLE
 from streamer.api.paths import Route, Routes
 from streamer.api.schemas import PATCH, Schema, Schemas, comments
+from streamer.api.scopes import SCOPES
 from streamer.api.services import SERVICES, methods
 
 SUMMARY = "Streams money over the Lightning Network: exact pay-per-time by keysend."
@@ -33,6 +34,7 @@ KEYS: Schema = {
     "grpcMetadataKey": {"type": "apiKey", "in": "header", "name": "Grpc-Metadata-X-API-KEY"},
 }
 MASKLESS = " Without updateMask, what the body names is changed."
+DONE = "It is done."
 PLAIN = {"/metrics": "The metrics, in Prometheus' text format.", "/healthz": "Answers while the daemon lives."}
 READY = "/readyz"
 _ERROR: Schema = {
@@ -59,7 +61,7 @@ def description() -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "streamer", "version": __version__, "summary": SUMMARY, "license": {"name": "MIT", "identifier": "MIT"}},
         "servers": [{"url": "/"}],
-        "security": [{name: []} for name in KEYS],
+        "security": _needs(),
         "tags": [{"name": service.name, "description": comments().get(service.full_name, "")} for service, _ in SERVICES],
         "paths": dict(sorted(paths.items())) | _plain(),
         "components": {
@@ -87,6 +89,7 @@ def _operation(route: Route, schemas: Schemas) -> Schema:
         "tags": [method.containing_service.name],
         "summary": text.partition(". ")[0].rstrip("."),
         "description": text,
+        "security": _needs(SCOPES[method.full_name]),
         "parameters": list(_parameters(route, schemas)),
         "responses": {"200": _answer(route, schemas)} | {status: _refusal(when) for status, when in ERRORS.items()},
     }
@@ -94,10 +97,15 @@ def _operation(route: Route, schemas: Schemas) -> Schema:
     return operation if body is None else operation | {"requestBody": body}
 
 
+def _needs(*scopes: str) -> list[Schema]:
+    """Any of the ways to send a key, which must have these scopes."""
+    return [{name: [str(scope) for scope in scopes]} for name in KEYS]
+
+
 def _answer(route: Route, schemas: Schemas) -> Schema:
     reply = schemas.reference(route.rpc.method.output_type)
     if not route.rpc.streams:
-        return {"description": "It is done.", "content": _json(reply)}
+        return {"description": DONE, "content": _json(reply)}
     line = {"type": "object", "properties": {"result": reply, "error": {"$ref": "#/components/schemas/Error"}}}
     return {"description": "One JSON object a line: a result, or the error that ends the stream.", "content": _json(line)}
 

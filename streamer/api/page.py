@@ -7,7 +7,7 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from streamer.api.openapi import ERRORS, KEYS, description
+from streamer.api.openapi import DONE, ERRORS, KEYS, description
 from streamer.api.schemas import Schema
 
 STYLE = """
@@ -73,14 +73,17 @@ def _operation(path: str, verb: str, operation: Schema) -> Iterator[str]:
     name = operation["operationId"]
     yield f'<h3 id="{escape(name)}">{escape(name.partition("_")[2])}</h3>'
     yield f'<p><code class="verb">{verb.upper()}</code> <code>{escape(path)}</code></p><p>{escape(operation["description"])}</p>'
+    scopes = next(iter(operation["security"][0].values()))
+    yield f"<p>The key needs the scope <code>{escape(', '.join(scopes))}</code>.</p>"
     rows = [(one["name"], f"{_kind(one['schema'])}, in the {one['in']}", _said(one)) for one in operation["parameters"]]
     yield from _table(rows)
-    if "requestBody" in operation:
-        body = _schema(operation["requestBody"])
+    body = _schema(operation["requestBody"]) if "requestBody" in operation else {}
+    if body.get("properties") or "$ref" in body:
         yield f"<p>Body: {_kind(body)}</p>"
         yield from _fields(body)
     answer = operation["responses"]["200"]
-    yield f"<p>Answer: {_kind(_schema(answer))}. {escape(answer['description'])}</p>"
+    more = "" if answer["description"] == DONE else f". {escape(answer['description'])}"
+    yield f"<p>Answer: {_kind(_schema(answer))}{more}</p>"
     yield from _fields(_schema(answer))
 
 

@@ -49,6 +49,7 @@ def test_the_description_is_valid_and_has_every_method() -> None:
     assert [(one["name"], one["in"]) for one in update["parameters"]] == [("id", "path"), ("updateMask", "query")]
     created = spec["paths"]["/v1/streams"]["post"]
     assert [one["name"] for one in created["parameters"]] == ["requestId", "validateOnly", "Idempotency-Key"]
+    assert created["security"] == [{"key": ["streams:write"]}, {"bearer": ["streams:write"]}, {"grpcMetadataKey": ["streams:write"]}]
     stream = spec["components"]["schemas"]["streamer.v1.Stream"]
     assert stream["required"] == ["destination", "amountMsat", "interval"]
     assert "required" not in spec["components"]["schemas"]["streamer.v1.Stream.patch"]
