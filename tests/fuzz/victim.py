@@ -14,6 +14,7 @@ from pathlib import Path
 from streamer.simulator.serve import Plan
 from tests.e2e.house import House, house, until
 from tests.e2e.networks import Networks
+from tests.e2e.test_invoices import invoice_of
 
 SECONDS = 300 if os.environ.get("STREAMER_PROVE") else 8
 """How long each door is fuzzed; `make prove` sets STREAMER_PROVE."""
@@ -31,6 +32,7 @@ class Victim:
     key: str
     destination: str
     stream: str
+    invoices: list[str]
 
     def memory_bytes(self) -> int:
         """Resident memory."""
@@ -41,7 +43,7 @@ class Victim:
 
     def known(self) -> list[str]:
         """Texts that mean something to it."""
-        return [self.destination, self.stream, f"{self.stream}.1", "simulator"]
+        return [self.destination, self.stream, f"{self.stream}.1", "main", *self.invoices]
 
 
 @contextmanager
@@ -53,7 +55,8 @@ def victim(folder: Path) -> Iterator[Victim]:
             served.until_paying()
             destination = network.receivers[0]
             opened = served.json("stream", "open", destination, "1sat/1s")
-            made = Victim(served, (served.data / "admin.key").read_text().strip(), destination, opened["id"])
+            invoices = [invoice_of(networks, network, 1_000 * number) for number in (0, 7, 7_000_000)]
+            made = Victim(served, (served.data / "admin.key").read_text().strip(), destination, opened["id"], invoices)
             before = made.memory_bytes()
             yield made
             _still_streams(made)
