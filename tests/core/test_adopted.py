@@ -60,3 +60,16 @@ def test_an_adopted_failure_that_settles_late_is_in_the_budget_even_if_the_strea
     house.settle(adopted, fee_msat=80)
     own = house.book.budgets.own(stream, house.now_ns)
     assert own is not None and (own.spent_msat, own.room_msat()) == (5_080, 14_920)
+
+
+def test_what_is_adopted_comes_on_top_of_what_is_open_and_ends_when_it_is_learned() -> None:
+    house = House()
+    stream = house.open(max_open_payments=3)
+    house.pay(0)
+    house.at(1)
+    adopt(house, stream, 2, Kind.IN_FLIGHT)
+    assert (stream.reserved_msat, stream.open_payments, stream.account.owed_msat) == (6_000, 2, -5_000)
+    house.at(2)
+    assert adopt(house, stream, 3, Kind.SETTLED).end_ns == house.now_ns
+    assert adopt(house, stream, 4, Kind.FAILED).end_ns == house.now_ns
+    assert (stream.reserved_msat, stream.account.settled_msat, stream.account.owed_msat) == (6_000, 5_000, -10_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamer.core.book import HOLD_RECHECK_NS
+from streamer.core.shared import Tally
 from streamer.core.slots import Slots
 from streamer.core.streamtime import covered_ns
 from streamer.model import Facts, Mark, Rate, Single, Stream, StreamState
@@ -198,6 +199,16 @@ def test_a_skip_is_told_with_its_price_and_durable_at_once() -> None:
     assert (again.skipped_ns, again.skipped_msat, covered_ns(again)) == (90 * S, 90_000, 12 * S)
 
 
+def test_skips_add_up() -> None:
+    house = House()
+    stream = house.open(catch_up_ns=0)
+    for start in (1, 201):
+        house.settle(house.pay(start - 1))
+        house.node_down(start, start + 100)
+        house.settle(house.pay(start + 100))
+    assert (stream.skipped_ns, stream.skipped_msat) == (200 * S, 200_000)
+
+
 def test_a_probe_counts_no_outage_and_skips_none() -> None:
     house = House(stall_after=1)
     stream = house.open(catch_up_ns=0)
@@ -237,6 +248,7 @@ def test_a_single_payment_is_planned_only_while_sending_and_within_the_spend_lim
     assert exact is not None and facts.intents == [exact]
     assert (exact.owner, exact.seq, exact.stream_key, exact.node, exact.due_ns, exact.planned_ns) == ("pay_1", 0, 0, "node", T0, T0)
     assert (exact.cltv_limit, exact.timeout_seconds, exact.probe, exact.daemon_period_ns) == (288, 30, False, T0)
+    assert (exact.bought_until_ns, exact.skip_ns, exact.skip_msat, exact.period_start_ns) == (0, 0, 0, 0), "it buys no time"
     assert house.book.single(Single("pay_2", PEER, 1, 0), house.now_ns, facts) is None and Halt.SPEND_LIMIT in house.switch.halts
     assert not house.book.may_send(exact)
 
@@ -299,6 +311,15 @@ def test_a_stream_ends_once_and_with_what_closed_it() -> None:
     facts = Facts()
     house.book.settle_closing(stream, house.now_ns, facts)
     assert stream.state_time_ns == T0 + 5 * S and not facts
+
+
+def test_a_tally_is_something_if_anything_happened() -> None:
+    house = House()
+    stream = house.open()
+    payment = house.pay(0)
+    assert not Tally()
+    for tally in (Tally(changed=[stream]), Tally(ended=[payment]), Tally(late=[payment]), Tally(skipped=[(stream, 1)])):
+        assert tally
 
 
 def test_parked_streams_know_their_destination() -> None:

@@ -221,3 +221,38 @@ def test_open_is_durable_and_what_has_not_begun_is_pending() -> None:
     assert [house.again(stream).state for stream in (now, later)] == [StreamState.ACTIVE, StreamState.PENDING]
     house.at(1)
     assert len(house.plan()) == 2
+
+
+@pytest.mark.parametrize("verb", ["paused", "resumed", "changed"])
+def test_whatever_is_done_to_a_stream_its_start_is_durable_if_it_passed_meanwhile(verb: str) -> None:
+    house = House()
+    stream = house.open(start_time_ns=T0 + 5 * S)
+    house.at(7)
+    {"paused": house.pause, "resumed": house.resume, "changed": house.change}[verb](stream)
+    house.crash()
+    again = house.again(stream)
+    assert again.state is (StreamState.PAUSED if verb == "paused" else StreamState.ACTIVE)
+    assert again.state_time_ns == T0 + (7 if verb == "paused" else 5) * S
+
+
+@pytest.mark.parametrize(("second", "state"), [(9, StreamState.PENDING), (10, StreamState.ACTIVE)])
+def test_a_stream_paused_before_its_start_and_resumed(second: int, state: StreamState) -> None:
+    house = House()
+    stream = house.open(start_time_ns=T0 + 10 * S)
+    house.pause(stream)
+    house.at(second)
+    house.resume(stream)
+    assert (stream.state, stream.reason, stream.state_time_ns, stream.paused_at_ns) == (state, Reason.USER, T0 + second * S, 0)
+    assert stream.paused_ns == 0 and house.pay(10).due_ns == T0 + 10 * S
+
+
+def test_a_stream_with_too_many_doubts_is_stalled_again_by_its_resume() -> None:
+    house = House()
+    stream = house.open(max_open_payments=3)
+    payments = [house.pay(number) for number in range(3)]
+    house.pause(stream)
+    house.doubt(*payments)
+    house.at(9)
+    house.resume(stream)
+    assert (stream.state, stream.reason, stream.state_time_ns) == (StreamState.STALLED, Reason.IN_DOUBT, T0 + 9 * S)
+    assert stream.account.next_attempt_ns == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamer.core.book import KEY_RECHECK_NS
 from streamer.model import Facts, Mark, Single, StreamState
 from streamer.money import SECOND_NS
 from streamer.reasons import Halt, Reason
@@ -184,3 +185,20 @@ def test_a_shortage_is_told_in_words() -> None:
         text.startswith("2,000 sat are left of this key's budget of 2,000 sat, and 2,000,001 msat are needed") and "does not renew" in text
     )
     assert "try again when its period is over" in budgets.key_shortage(2, 2_000_001, T0)
+
+
+def test_a_stream_whose_key_is_spent_is_looked_at_again_soon_while_something_may_come_back_and_else_when_it_renews() -> None:
+    house = House()
+    house.add_key(1, 1_200, HOUR)
+    other, waiting = house.open(api_key=1), house.open(api_key=1, start_time_ns=T0 + S)
+    open_one = house.pay(0)
+    house.idle(1)
+    assert (waiting.state, waiting.reason, waiting.state_time_ns) == (StreamState.STALLED, Reason.KEY_BUDGET_SPENT, T0 + S)
+    assert house.book.next_ns() == T0 + S + KEY_RECHECK_NS
+    house.pause(other)
+    house.settle(open_one)
+    house.idle(1 + KEY_RECHECK_NS / S)
+    assert waiting.account.next_attempt_ns == T0 + HOUR == house.book.next_ns(), "nothing is reserved any more"
+    house.crash()
+    assert house.again(waiting).account.next_attempt_ns == T0 + HOUR
+    assert house.pay(3_600).stream_key == waiting.key

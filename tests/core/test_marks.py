@@ -7,7 +7,7 @@ import pytest
 from streamer.core import ends
 from streamer.core.book import MAX_IN_DOUBT
 from streamer.core.payment import Event
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Single, Stream, StreamState
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Rate, Single, Stream, StreamState
 from streamer.reasons import Reason
 from tests.core.house import PEER, T0, House, S
 
@@ -196,6 +196,31 @@ def test_an_end_has_its_moment_reason_and_words() -> None:
     again = house.pay(100)
     house.resolve(again, Event.FAILED, Answer(Kind.FAILED, reason=Reason.TIMEOUT))
     assert stream.last_failure == "TIMEOUT", "the reason where the node has no words"
+
+
+def test_failures_are_counted_back_off_by_their_reason_and_halve_to_whole_msat() -> None:
+    house = House()
+    stream = house.open()
+    house.fail(house.pay(0), Reason.NO_ROUTE)
+    assert (stream.account.failed_count, stream.account.streak, stream.account.next_attempt_ns) == (1, 1, T0 + 65 * S)
+    payment = house.pay(65)
+    assert payment.amount_msat == 1_000
+    house.fail(payment, Reason.TIMEOUT)
+    assert (stream.account.failed_count, stream.account.streak) == (2, 2)
+    house = House()
+    large = house.open(rate=Rate(5_001, S, S))
+    house.fail(house.pay(0), Reason.NO_LIQUIDITY)
+    assert large.account.probe_cap_msat == 2_500 and isinstance(large.account.probe_cap_msat, int)
+
+
+def test_a_closing_stream_ends_when_its_last_payment_comes_into_doubt() -> None:
+    house = House()
+    stream = house.open()
+    payment = house.pay(0)
+    house.cancel(stream)
+    house.at(600)
+    house.doubt(payment)
+    assert (stream.state, stream.state_time_ns) == (StreamState.CANCELLED, T0 + 600 * S)
 
 
 def test_watchers_are_told_of_ends_and_late_ends_apart() -> None:

@@ -86,6 +86,12 @@ def test_a_limit_below_the_floor_is_kept() -> None:
     assert window.size == 1
 
 
+def test_the_burst_is_a_tenth_of_the_rate_and_at_least_one_unless_another_is_given() -> None:
+    bursts = [Bucket(per_second).available(0) for per_second in (1, 19, 20, 109, 110)]
+    assert bursts == [1, 1, 2, 10, 11]
+    assert Bucket(50, burst=7).available(0) == 7
+
+
 # -- the window, round by round -----------------------------------------------------------------
 
 
