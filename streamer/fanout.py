@@ -45,18 +45,23 @@ class Source(Protocol):
     def event(self, cursor: int) -> Event:
         """The event of that number."""
 
+    def cursors_of(self, stream_id: str, after: int) -> list[int]:
+        """The numbers of the kept events of a stream, above after, rising."""
+
 
 class Watcher:
     """One reader. given: the cursor up to which it was given events or had no use for them; read: up to which it took them.
 
-    behind: how far that was from the newest at the last look; one that comes nearer is not too slow.
+    only: the id of the one stream that it wants to hear of, if there is one: it is then not asked about
+    the events of others. behind: how far that was from the newest at the last look; one that comes nearer is not too slow.
     """
 
-    __slots__ = ("behind", "cut", "dropped", "dropped_at", "given", "here", "queue", "read", "told_at", "waiting", "wanted")
+    __slots__ = ("behind", "cut", "dropped", "dropped_at", "given", "only", "queue", "read", "told_at", "waiting", "wanted")
 
-    def __init__(self, position: int, wanted: Wanted, cut: Callable[[], object], now: float) -> None:
+    def __init__(self, position: int, wanted: Wanted, only: str, cut: Callable[[], object], now: float) -> None:
         self.given = self.read = position
         self.wanted = wanted
+        self.only = only
         self.cut = cut
         self.queue: deque[Event] = deque([bookmark(position)])
         self.waiting: asyncio.Future[None] | None = None
@@ -79,6 +84,10 @@ class Fanout:
         self._watchers: set[Watcher] = set()
         self._slow: set[Watcher] = set()
         self._parked: dict[Watcher, None] = {}
+        self._of_one: dict[str, set[Watcher]] = {}
+        self._of_many: dict[Watcher, None] = {}
+        self._fresh: dict[Watcher, int] = {}
+        """Of those that want one stream: who has something to look at, and from which cursor on."""
         self._news = asyncio.Event()
         self._back = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -88,24 +97,43 @@ class Fanout:
         """How many watch; those that were dropped and did not notice yet are not among them."""
         return len(self._watchers)
 
-    def news(self) -> None:
-        """Something was published, or the source stops."""
-        if self._watchers and not self._news.is_set():
+    def news(self, stream_id: str = "") -> None:
+        """Something of that stream was published, or the source stops."""
+        concerned = self._of_one.get(stream_id, ())
+        for watcher in concerned:
+            self._fresh.setdefault(watcher, self._source.cursor)
+        if (concerned or self._of_many or self._source.stopping) and not self._news.is_set():
             self._news.set()
 
     def add(self, watcher: Watcher) -> None:
         """Serve it from now on."""
         self._watchers.add(watcher)
+        if watcher.only:
+            self._of_one.setdefault(watcher.only, set()).add(watcher)
+            if watcher.given != self._source.cursor:
+                self._fresh[watcher] = watcher.given + 1
+        else:
+            self._of_many[watcher] = None
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     def remove(self, watcher: Watcher) -> None:
         """It left."""
-        self._watchers.discard(watcher)
+        self._forget(watcher)
         self._slow.discard(watcher)
         self._parked.pop(watcher, None)
         self._back.set()
         self._news.set()
+
+    def _forget(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
+        self._of_many.pop(watcher, None)
+        self._fresh.pop(watcher, None)
+        others = self._of_one.get(watcher.only)
+        if others is not None:
+            others.discard(watcher)
+            if not others:
+                del self._of_one[watcher.only]
 
     async def next(self, watcher: Watcher) -> Event | None:
         """The next event for watcher; None: it was dropped, or the source stops and all was given."""
@@ -113,10 +141,17 @@ class Fanout:
             if watcher.queue:
                 watcher.told_at = asyncio.get_running_loop().time()
                 return watcher.queue.popleft()
-            if self._source.stopping and watcher.given == self._source.cursor:
+            if self._current(watcher) and self._source.stopping:
                 return None
             await self._park(watcher)
         return None
+
+    def _current(self, watcher: Watcher) -> bool:
+        """Whether it was given everything; then both of its positions are the newest."""
+        if watcher.queue or (watcher in self._fresh if watcher.only else watcher.given != self._source.cursor):
+            return False
+        watcher.given = watcher.read = self._source.cursor
+        return True
 
     async def emptied(self) -> None:
         """Return when nobody watches any more."""
@@ -128,8 +163,7 @@ class Fanout:
         watcher.waiting = asyncio.get_running_loop().create_future()
         self._parked[watcher] = None
         self._back.set()
-        watcher.read = watcher.given
-        if watcher.given != self._source.cursor or self._source.stopping:
+        if not self._current(watcher) or self._source.stopping:
             self._news.set()
         try:
             await watcher.waiting
@@ -151,42 +185,52 @@ class Fanout:
                 looked_at = loop.time()
                 self._look(looked_at)
 
-    def _unserved(self) -> bool:
-        """Whether a watcher that waits can be given something."""
-        cursor, stopping = self._source.cursor, self._source.stopping
-        return any(watcher.given != cursor or stopping for watcher in self._parked)
+    def _unserved(self) -> list[Watcher]:
+        """The watchers that wait and can be given something."""
+        if self._source.stopping:
+            return list(self._parked)
+        cursor, parked = self._source.cursor, self._parked
+        of_one = [watcher for watcher in self._fresh if watcher in parked]
+        return of_one + [watcher for watcher in self._of_many if watcher.given != cursor and watcher in parked]
 
     def _round(self) -> list[Watcher]:
         """Give out what one round may; those who got something."""
-        source, served, left = self._source, [], ROUND_LOOKS
-        for watcher in tuple(self._parked):
+        served, left = [], ROUND_LOOKS
+        for watcher in self._unserved():
             if left <= 0:
                 break
-            before = watcher.given
-            self._fill(watcher, left)
-            left -= watcher.given - before + EVENT_LOOKS * len(watcher.queue)
-            if watcher.queue or (source.stopping and watcher.given == source.cursor):
+            left -= self._fill(watcher, left) + EVENT_LOOKS * len(watcher.queue)
+            if watcher.queue or (self._source.stopping and self._current(watcher)):
                 self._wake(watcher)
                 served.append(watcher)
-            elif watcher in self._parked:
+            if watcher in self._of_many:
                 # behind those who were not looked at yet
-                self._parked[watcher] = self._parked.pop(watcher)
+                self._of_many[watcher] = self._of_many.pop(watcher)
         return served
 
-    def _fill(self, watcher: Watcher, looks: int) -> None:
-        """Queue what is next for watcher; drop it if that is kept no more."""
-        source, wanted, queue = self._source, watcher.wanted, watcher.queue
-        if source.cursor - watcher.given > source.ring_events:
+    def _fill(self, watcher: Watcher, looks: int) -> int:
+        """Queue what is next for watcher, or drop it if that is kept no more; how many events were looked at."""
+        source, fresh = self._source, self._fresh
+        first = fresh.get(watcher, source.cursor + 1) if watcher.only else watcher.given + 1
+        if source.cursor - first >= source.ring_events:
             self._drop(watcher, asyncio.get_running_loop().time())
-            return
-        until = min(source.cursor, watcher.given + looks)
-        while watcher.given < until and len(queue) < BURST_EVENTS:
-            watcher.given += 1
-            event = source.event(watcher.given)
-            if wanted(event):
-                queue.append(event)
-        if not queue:
-            watcher.read = watcher.given
+            return 1
+        numbers = source.cursors_of(watcher.only, first - 1) if watcher.only else range(first, source.cursor + 1)
+        looked = 0
+        for number in numbers:
+            if looked >= looks or len(watcher.queue) >= BURST_EVENTS:
+                break
+            looked += 1
+            watcher.given = number
+            event = source.event(number)
+            if watcher.wanted(event):
+                watcher.queue.append(event)
+        if watcher.only:
+            fresh.pop(watcher, None)
+            if looked < len(numbers):
+                fresh[watcher] = numbers[looked]
+        watcher.read = max(watcher.read, watcher.queue[0].cursor - 1 if watcher.queue else watcher.given)
+        return looked + 1
 
     async def _wait_for(self, served: list[Watcher]) -> None:
         """Until all of them wait again, or a while has passed."""
@@ -209,6 +253,8 @@ class Fanout:
         """Drop who is too slow, cut who was dropped and does not go, remind who hears nothing."""
         source = self._source
         for watcher in tuple(self._watchers):
+            if watcher in self._parked:
+                self._current(watcher)
             behind, watcher.behind = watcher.behind, source.cursor - watcher.read
             if source.lag_limit < watcher.behind >= behind:
                 self._drop(watcher, now)
@@ -222,7 +268,7 @@ class Fanout:
     def _drop(self, watcher: Watcher, now: float) -> None:
         watcher.dropped, watcher.dropped_at = True, now
         watcher.queue.clear()
-        self._watchers.discard(watcher)
+        self._forget(watcher)
         self._slow.add(watcher)
         self._source.on_dropped()
         self._wake(watcher)

@@ -13,7 +13,9 @@ everything goes on as if nothing had happened.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from itertools import takewhile
 
 from streamer.engine import MARK
 from streamer.errors import OutOfRange, ResourceExhausted, Unavailable
@@ -56,14 +58,18 @@ class Feed:
         self.stopping = False
         self._start = start
         self._ring: list[Event | None] = [None] * ring_events
+        self._of_stream: dict[str, deque[int]] = {}
         self._watcher_limit = watcher_limit
         self._fanout = Fanout(self)
 
     def publish(self, time_ns: int, stream: Stream, payment: Payment | None = None) -> None:
         """Keep an event, in the place of the oldest, and let the watchers know."""
         self.cursor = cursor = self.cursor + 1
-        self._ring[cursor % self.ring_events] = Event(cursor, time_ns, stream, payment, stream.state, stream.reason, stream.state_time_ns)
-        self._fanout.news()
+        place = cursor % self.ring_events
+        self._forget(self._ring[place])
+        self._ring[place] = Event(cursor, time_ns, stream, payment, stream.state, stream.reason, stream.state_time_ns)
+        self._of_stream.setdefault(stream.id, deque()).append(cursor)
+        self._fanout.news(stream.id)
 
     def event(self, cursor: int) -> Event:
         """The event of that number; it must be kept still."""
@@ -71,18 +77,32 @@ class Feed:
         assert found is not None and found.cursor == cursor
         return found
 
-    def watch(self, wanted: Wanted = everything, cursor: int = 0, cut: Callable[[], object] = lambda: None) -> AsyncIterator[Event]:
+    def cursors_of(self, stream_id: str, after: int) -> list[int]:
+        """The numbers of the kept events of a stream, above after, rising."""
+        return list(takewhile(lambda cursor: cursor > after, reversed(self._of_stream.get(stream_id, ()))))[::-1]
+
+    def _forget(self, event: Event | None) -> None:
+        if event is not None and event.stream is not None:
+            cursors = self._of_stream[event.stream.id]
+            cursors.popleft()
+            if not cursors:
+                del self._of_stream[event.stream.id]
+
+    def watch(
+        self, wanted: Wanted = everything, cursor: int = 0, cut: Callable[[], object] = lambda: None, only: str = ""
+    ) -> AsyncIterator[Event]:
         """Events after cursor (0: after now) that are wanted; registered at the call, not at the first step.
 
         The first one, and one whenever there was nothing else for a while, is a bookmark: a cursor and
-        nothing else. cut ends the call of a reader that was dropped and does not take its answer. Raises
-        OutOfRange if the cursor is not in the ring, ResourceExhausted when too many watch, or later,
-        when this one is too slow, Unavailable when the daemon ends.
+        nothing else. only is the id of the one stream that can be wanted, if it is known. cut ends the
+        call of a reader that was dropped and does not take its answer. Raises OutOfRange if the cursor is
+        not in the ring, ResourceExhausted when too many watch, or later, when this one is too slow,
+        Unavailable when the daemon ends.
         """
         position = self._position(cursor)
         if self._fanout.count >= self._watcher_limit:
             raise ResourceExhausted(f"{self._watcher_limit:,} watchers are connected already: close one")
-        watcher = Watcher(position, wanted, cut, asyncio.get_running_loop().time())
+        watcher = Watcher(position, wanted, only, cut, asyncio.get_running_loop().time())
         self._fanout.add(watcher)
         return self._events(watcher)
 

@@ -27,6 +27,11 @@ class StreamFilter:
 
     terms: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def stream_id(self) -> str:
+        """The id of the only stream that can match, if one is named."""
+        return next((value for name, value in self.terms if name == "id"), "")
+
     def matches(self, stream: Stream, state: str = "", reason: str | None = None) -> bool:
         """True if every term holds. state and reason: those it had at an event, instead of the present ones."""
         state, reason = state or stream.state, stream.reason if reason is None else reason

@@ -118,5 +118,5 @@ Wanted = Callable[[Event], bool]
 class Events(Protocol):
     """Where watchers get events from; feed.py is the one there is."""
 
-    def watch(self, wanted: Wanted, cursor: int, cut: Callable[[], object]) -> AsyncIterator[Event]:
+    def watch(self, wanted: Wanted, cursor: int, cut: Callable[[], object], only: str) -> AsyncIterator[Event]:
         """Events after cursor (0: from now on) that are wanted; see Feed.watch."""

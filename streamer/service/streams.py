@@ -148,7 +148,7 @@ class Streams:
             stream = event.stream
             return stream is not None and owns(caller, stream.api_key) and wanted.matches(stream, event.state, event.reason)
 
-        return self._watched(caller, self._around.events.watch(matches, cursor, cut))
+        return self._watched(caller, self._around.events.watch(matches, cursor, cut, wanted.stream_id))
 
     async def _watched(self, caller: ApiKey, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         async for event in events:

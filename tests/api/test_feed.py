@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ class Named:
     state, reason, state_time_ns = StreamState.ACTIVE, Reason.NONE, 5
 
     def __init__(self, name: str = "") -> None:
-        self.name = name
+        self.name = self.id = name
 
 
 def named(name: str) -> Stream:
@@ -211,3 +212,95 @@ def test_much_for_one_does_not_keep_the_others_waiting() -> None:
             assert await task == list(range(1, 5_001))
 
     run(test)
+
+
+def test_who_wants_one_stream_is_asked_about_no_other() -> None:
+    async def test() -> None:
+        feed, asked = Feed(ring_events=100), list[int]()
+
+        def wanted(event: Event) -> bool:
+            asked.append(event.cursor)
+            return event.cursor % 2 == 0
+
+        heard: list[int] = []
+
+        async def listen(cursor: int) -> None:
+            async for event in feed.watch(wanted, cursor, only="a"):
+                heard.append(event.cursor)
+
+        publish(feed, 3, "a")
+        listening = asyncio.ensure_future(listen(1))
+        for _ in range(30):
+            await asyncio.sleep(1)
+            publish(feed, 20, "b")
+            publish(feed, 1, "a")
+        await asyncio.sleep(1)
+        mine = [2, 3, *range(24, 634, 21)]
+        assert asked == mine
+        marks = [cursor for cursor in heard if cursor not in mine]
+        assert [cursor for cursor in heard if cursor in mine and cursor % 2 == 0] == [cursor for cursor in mine if cursor % 2 == 0]
+        assert marks and heard == sorted(heard)
+        listening.cancel()
+        await asyncio.sleep(0)
+        assert await took(feed.watch(cursor=620, only="a"), 1) == [633]
+
+    run(test)
+
+
+def test_who_wants_one_stream_and_does_not_read_is_dropped_and_resumes_too() -> None:
+    async def test() -> None:
+        feed = Feed(ring_events=100)
+        events = feed.watch(cursor=0, only="a")
+        await anext(events)
+        publish(feed, 2, "a")
+        assert await took(events, 1) == [1]
+        for _ in range(8):
+            publish(feed, 7, "b")
+            publish(feed, 1, "a")
+            await asyncio.sleep(1)
+        with pytest.raises(ResourceExhausted, match="resume with cursor 1"):
+            await anext(events)
+        assert await took(feed.watch(cursor=1, only="a"), 9) == [2, *range(10, 67, 8)]
+
+    run(test)
+
+
+def test_at_the_end_who_wants_one_stream_is_told_the_newest_cursor() -> None:
+    async def test() -> None:
+        feed = Feed()
+        events = feed.watch(only="a")
+        await anext(events)
+        getting = asyncio.ensure_future(took(events, 2))
+        await asyncio.sleep(1)
+        publish(feed, 1, "a")
+        publish(feed, 5, "b")
+        ended = asyncio.ensure_future(feed.end(5))
+        with pytest.raises(Unavailable, match="streamer is stopping: resume with cursor 6"):
+            await getting
+        assert await ended == 6
+
+    run(test)
+
+
+def test_watchers_have_a_bounded_share_of_the_loop_whatever_they_want() -> None:
+    """On a real clock: forty readers that want far more than there is time for."""
+
+    async def read(events: AsyncIterator[Event]) -> None:
+        async for _ in events:
+            until = time.thread_time() + 0.0005
+            while time.thread_time() < until:
+                pass
+
+    async def test() -> float:
+        feed = Feed(ring_events=100_000)
+        reading = [asyncio.ensure_future(read(feed.watch())) for _ in range(40)]
+        publish(feed, 5_000)
+        await asyncio.sleep(0.2)
+        began, busy = time.perf_counter(), time.thread_time()
+        await asyncio.sleep(1.5)
+        share = (time.thread_time() - busy) / (time.perf_counter() - began)
+        for task in reading:
+            task.cancel()
+        return share
+
+    assert asyncio.run(test()) < 0.35
