@@ -1,0 +1,171 @@
+"""What keys promise (docs/keys.md), each broken in the ways in which it could be. Their rule is 0, or that of budgets: 11."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+BUDGETS = "streamer/core/budgets.py"
+BOOK = "streamer/core/book.py"
+BUYING = "streamer/core/buying.py"
+PERMISSION = "streamer/service/permission.py"
+KEYS = "streamer/service/keys.py"
+STREAMS = "streamer/service/streams.py"
+PAYMENTS = "streamer/service/payments.py"
+AUTH = "streamer/api/auth.py"
+PERIOD_ROLLS = "            budget.roll(now_ns)\n        return budget\n\n    def key_shortage"
+CORE = ("tests/core/test_key_budgets.py", "tests/core/test_machine.py")
+API = ("tests/api/test_keys.py", "tests/api/test_key_orders.py")
+STORE = ("tests/store/test_keys.py",)
+
+KEY_MUTATIONS = (
+    Mutation(
+        11,
+        "key: nothing is reserved",
+        BUDGETS,
+        "        _reserve(self._keys.get(payment.api_key), payment.key_period_ns, msat)\n",
+        "",
+        CORE,
+    ),
+    Mutation(
+        11, "key: nothing is released", BUDGETS, "            key.release(payment.key_period_ns, reserved_msat, spent_msat)\n", "", CORE
+    ),
+    Mutation(11, "key: what was spent is not in the journal", BUDGETS, "            self._moved.add(payment.api_key)\n", "", CORE),
+    Mutation(
+        11, "key: what was spent is forgotten at a start", BUDGETS, "budget.begin(spend.period_start_ns, spend.spent_msat)", "pass", CORE
+    ),
+    Mutation(11, "key: the period of a reserve is not kept", BUDGETS, "key.period_start_ns if key is not None else 0", "0", CORE),
+    Mutation(11, "key: a budget never renews", BUDGETS, PERIOD_ROLLS, PERIOD_ROLLS.replace("budget.roll(now_ns)", "pass"), CORE),
+    Mutation(11, "key: streams do not look at it", BUYING, "    if levels.key is not None:\n", "    if False:\n", CORE),
+    Mutation(
+        11,
+        "key: single payments do not look at it",
+        BOOK,
+        " or self.budgets.key_shortage(order.api_key, amount_msat + fee_limit, now_ns)",
+        "",
+        CORE,
+    ),
+    Mutation(
+        11, "key: a total ends while money may come back", BOOK, "now_ns + KEY_RECHECK_NS if key.reserved_msat else None", "None", CORE
+    ),
+    Mutation(11, "key: streams belong to nobody", "streamer/core/lifecycle.py", "now_ns, api_key=api_key)", "now_ns, api_key=0)", CORE),
+    Mutation(
+        0,
+        "key: any scope allows any method",
+        "streamer/api/scopes.py",
+        "(Scope.ADMIN in scopes or SCOPES[method] in scopes)",
+        "True",
+        ("tests/api/test_scopes.py",),
+    ),
+    Mutation(
+        0,
+        "key: a method without a row is allowed",
+        "streamer/api/scopes.py",
+        "method in SCOPES and (Scope",
+        "method not in SCOPES or (Scope",
+        ("tests/api/test_scopes.py",),
+    ),
+    Mutation(0, "key: a revoked one is let in", AUTH, "        require_live(caller, now_ns)\n", "", API),
+    Mutation(0, "key: nobody counts requests", AUTH, "        bucket.take(1, now_ns)\n", "", API),
+    Mutation(0, "key: others' things are seen", PERMISSION, "return caller.admin or caller.number == api_key", "return True", API),
+    Mutation(
+        0,
+        "key: the admin sees only his own",
+        PERMISSION,
+        "return caller.admin or caller.number == api_key",
+        "return caller.number == api_key",
+        API,
+    ),
+    Mutation(
+        0,
+        "key: request_ids are shared",
+        PERMISSION,
+        'return f"{caller.number}{_OF_KEY}{request_id}" if caller.number else request_id',
+        "return request_id",
+        API,
+    ),
+    Mutation(
+        0,
+        "key: destinations do not bind",
+        PERMISSION,
+        "if caller.destinations and destination not in caller.destinations:",
+        "if False:",
+        API,
+    ),
+    Mutation(
+        0,
+        "key: revoked while it waited, it pays",
+        PERMISSION,
+        "    require_live(caller, now_ns)\n    if caller.destinations",
+        "    if caller.destinations",
+        API,
+    ),
+    Mutation(0, "key: streams are not counted", PERMISSION, "if running >= caller.max_streams:", "if False:", API),
+    Mutation(
+        0, "key: ended streams count", PERMISSION, " and stream.state not in ENDED for stream in streams", " for stream in streams", API
+    ),
+    Mutation(
+        0, "key: a payment above its whole budget is taken", PERMISSION, "amount_msat + fee_msat > owner.budget.amount_msat", "False", API
+    ),
+    Mutation(
+        0,
+        "key: a payment above the whole spend limit is taken",
+        PERMISSION,
+        "    if amount_msat + fee_msat > spend_limit_msat:",
+        "    if False:",
+        API,
+    ),
+    Mutation(0, "key: revoking pauses nothing", KEYS, "if stream.api_key in ended and stream.state in RUNNING:", "if False:", API),
+    Mutation(0, "key: revoking is not durable", KEYS, "facts, ended = Facts(keys=keys), {", "facts, ended = Facts(), {", API),
+    Mutation(0, "key: a new one is not durable", KEYS, "        await around.store.append(Facts(keys=[key]))\n", "", API),
+    Mutation(
+        0,
+        "key: streams of a revoked one are resumed",
+        STREAMS,
+        "            require_not_revoked(self._around.keys.of(stream.api_key), stream)\n",
+        "",
+        API,
+    ),
+    Mutation(0, "key: watchers see all", STREAMS, "stream is not None and owns(caller, stream.api_key) and", "stream is not None and", API),
+    Mutation(
+        0,
+        "key: renewing renews all",
+        STREAMS,
+        "stream.terms.ttl_ns is not None and owns(caller, stream.api_key) and",
+        "stream.terms.ttl_ns is not None and",
+        API,
+    ),
+    Mutation(0, "key: an admin key can be bounded", KEYS, "if Scope.ADMIN in scopes and (", "if False and (", API),
+    Mutation(
+        0,
+        "key: the text is kept",
+        "streamer/service/keyring.py",
+        'return hmac.digest(self._pepper, text.encode("utf-8", "surrogateescape"), "sha256")',
+        'return text.encode("utf-8", "surrogateescape")',
+        API,
+    ),
+    Mutation(
+        0,
+        "key: a payment of a key may lose it",
+        "streamer/stores/rows.py",
+        "if api_key or key_period_ns else crc",
+        "if False else crc",
+        STORE,
+    ),
+    Mutation(0, "key: a key may be gone", "streamer/stores/replay.py", "        if number not in there:", "        if False:", STORE),
+    Mutation(
+        0,
+        "key: the doors listen everywhere in the clear",
+        "streamer/config/__init__.py",
+        "if not api.encrypted and not is_loopback(listen):",
+        "if False:",
+        ("tests/config/test_config.py",),
+    ),
+    Mutation(
+        0,
+        "key: the client speaks in the clear everywhere",
+        "streamer/client/connection.py",
+        "return trust if trust is not None or is_loopback(server) else Trust()",
+        "return trust",
+        ("tests/api/test_door.py",),
+    ),
+)
