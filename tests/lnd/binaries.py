@@ -53,9 +53,14 @@ def _key() -> str:
 
 
 def _compile() -> None:
+    go_build(f"{CACHE / 'bin'}/", *PACKAGES)
+
+
+def go_build(target: str | Path, *packages: str) -> None:
+    """Build packages of the module in tests/lnd/build. RuntimeError says what is missing."""
     if shutil.which("go") is None:
         raise RuntimeError("the tests on real lnd build it with Go, and there is no go command: install Go 1.25 or newer")
-    command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-tags", TAGS, "-o", f"{CACHE / 'bin'}/", *PACKAGES]
+    command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-tags", TAGS, "-o", str(target), *packages]
     done = subprocess.run(
         command, cwd=MODULE, env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
     )
