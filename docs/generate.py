@@ -7,10 +7,13 @@ replaced. Nothing here is written by hand twice.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 from streamer.api.answers import HTTP_STATUS
 from streamer.api.errors import STATUS
@@ -20,6 +23,10 @@ from streamer.config import OPTIONS
 from streamer.metrics import Metrics
 from streamer.nodes.permissions import FOR_INVOICES, NEEDED, bake_command
 from streamer.service.reports import DaemonReport
+from streamer.simulator.control import FAULTS
+from streamer.simulator.drive import Simulation
+from streamer.simulator.lightning_node import LightningNode
+from streamer.simulator.methods import streaming_methods, unary_methods
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -64,6 +71,26 @@ def errors() -> str:
     return table(("reason", "gRPC status", "HTTP", "what it says"), rows)
 
 
+def faults() -> str:
+    """Every fault of the simulator and what it takes."""
+    rows = []
+    for name, fault in FAULTS.items():
+        takes = "; ".join(f"`{key}={json.dumps(default)}` {about}" for key, (_, default, about) in fault.parameters.items())
+        rows.append((f"`{name}`", fault.about, takes or "–"))
+    return table(("fault", "what happens", "what it takes"), rows)
+
+
+def calls() -> str:
+    """Every method that a simulated node answers, by service."""
+    # nobody is asked anything: only the names are read
+    simulation, node = cast(Simulation, SimpleNamespace(network=None)), LightningNode("", b"")
+    found: dict[str, list[str]] = {"lnrpc.State": ["GetState", "SubscribeState"]}
+    for path in (*unary_methods(simulation, node, b""), *streaming_methods(simulation, node)):
+        _, service, name = path.split("/")
+        found.setdefault(service, []).append(name)
+    return table(("service", "methods"), ((f"`{service}`", ", ".join(sorted(names))) for service, names in sorted(found.items())))
+
+
 def scopes() -> str:
     """Every method × every scope."""
     words = [scope.value for scope in Scope]
@@ -105,6 +132,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "errors": errors,
     "scopes": scopes,
+    "faults": faults,
+    "calls": calls,
     "files": files,
     "bake": bake,
     "permissions": permissions,

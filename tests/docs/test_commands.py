@@ -14,11 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.daemon import free_port
 from tests.docs.house import House, simulated_lnd
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, languages
 
 COMPARED = ("make ", "lncli bakemacaroon ", ".venv/bin/pytest ")
-SERVES, SIMULATES = "streamer serve ", "streamer simulate "
+SERVES, SIMULATES, STRIKES = "streamer serve ", "streamer simulate ", "streamer simulate fault "
+CONTROL = "127.0.0.1:9736"
+"""Where the printed simulator is controlled."""
 TALKS = ("streamer ", "curl ", "DESTINATION=", "KEY=", "ID=$(streamer ", "INVOICE=$(streamer ")
 
 
@@ -28,11 +31,12 @@ def lines(page: Path) -> list[str]:
 
 def spoken_to(page: Path) -> list[str]:
     """The lines of a page that need a daemon."""
-    return [line for line in lines(page) if line.startswith(TALKS) and not line.startswith((SERVES, SIMULATES))]
+    return [line for line in lines(page) if line.startswith(TALKS) and not line.startswith((SERVES, SIMULATES)) and CONTROL not in line]
 
 
 SERVED = sorted({line for page in PAGES for line in lines(page) if line.startswith(SERVES)})
-SIMULATED = sorted({line for page in PAGES for line in lines(page) if line.startswith(SIMULATES)})
+SIMULATED = sorted({line for page in PAGES for line in lines(page) if line.startswith(SIMULATES) and not line.startswith(STRIKES)})
+STRUCK = [line for page in PAGES for line in lines(page) if CONTROL in line]
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +89,20 @@ def test_a_printed_simulate_shows_its_nodes(line: str, tmp_path: Path) -> None:
     assert shown.count("--rpcserver ") == int(line.split("--nodes ")[1].split()[0])
 
 
+def test_the_printed_faults_strike(tmp_path: Path) -> None:
+    house, control = House(tmp_path), f"127.0.0.1:{free_port()}"
+    line = next(line for line in SIMULATED if "--control-port" in line).replace("9736", control.rpartition(":")[2])
+    with house.begun(line) as process:
+        assert process.stdout is not None
+        assert any("Ctrl-C ends it" in shown for shown in iter(process.stdout.readline, ""))
+        done = house.bash("\n".join(STRUCK).replace(CONTROL, control))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"holding":true' in done.stdout
+    assert len(STRUCK) >= 4
+
+
 def test_the_pages_have_such_commands() -> None:
-    assert (len(SERVED), len(SIMULATED)) == (4, 1)
+    assert (len(SERVED), len(SIMULATED)) == (4, 2)
     assert "streamer serve --node.lnddir ~/.lnd" in lines(ROOT / "README.md")
 
 

@@ -35,8 +35,13 @@ def program(page: Path, name: str) -> dict[str, Any]:
 
 def test_every_printed_program_is_run_here() -> None:
     found = [(page.name, name) for page in PAGES for name, _ in _PROGRAM.findall(page.read_text(encoding="utf-8"))]
-    assert found == [("client.md", "client"), ("webhooks.md", "webhook")]
+    assert found == [("client.md", "client"), ("simulator.md", "simulator"), ("webhooks.md", "webhook")]
     assert sum(page.read_text(encoding="utf-8").count("```python") for page in PAGES) == len(found)
+
+
+def test_the_simulator_runs_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    program(DOCS / "simulator.md", "simulator")
+    assert "alice/admin.macaroon" in capsys.readouterr().out
 
 
 def test_the_signature_is_checked_as_printed() -> None:
