@@ -64,7 +64,7 @@ def test_a_crash_at_every_point(way: Way) -> None:
 @pytest.mark.timeout(3600 if EVERY_PAIR else 120)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_a_crash_at_a_point_and_again_at_a_point_of_the_recovery(way: Way) -> None:
-    thinned = (5, 11) if way.restart_at else (1, 3)
+    thinned = (4, 9) if way.restart_at else (1, 3)
     assert go_all(way, *((1, 1) if EVERY_PAIR else thinned)) >= LEAST_PAIRS
 
 
