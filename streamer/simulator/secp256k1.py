@@ -6,6 +6,7 @@ For simulated nodes only: plain Python, a few milliseconds each, not constant in
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 P = 2**256 - 2**32 - 977
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -34,6 +35,7 @@ def sign_recoverable(secret: int, digest: bytes) -> bytes:
     return r.to_bytes(32) + s.to_bytes(32) + bytes([parity])
 
 
+@lru_cache(maxsize=1_024)
 def recover(signature: bytes, digest: bytes) -> bytes:
     """The 33-byte public key that made a 65-byte signature; ValueError if there is none."""
     r, s, parity = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64]), signature[64]

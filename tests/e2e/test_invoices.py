@@ -32,6 +32,7 @@ KILLS_SECONDS = 3_600 if PROVE else 120
 LONGEST_LIFE_SECONDS = 0.5
 """Of a daemon after its calls have begun: a payment takes half of it."""
 ANSWER_SECONDS = 60.0
+UNPAID = ""
 LATENCY_NS = (50 * MILLISECOND_NS, 250 * MILLISECOND_NS)
 
 
@@ -47,7 +48,7 @@ def invoice_of(networks: Networks, network: Network, amount_msat: int = 7_000) -
 
 @dataclass
 class Asked:
-    """What the callers have asked for, and the preimages that they were told."""
+    """What the callers have asked for, and the preimages that they were told (UNPAID: that it was not paid, for good)."""
 
     invoices: list[str] = field(default_factory=list)
     keysends: list[str] = field(default_factory=list)
@@ -69,6 +70,11 @@ async def ask(client: Client, network: Network, asked: Asked, name: str) -> None
     except NotReachable:
         return
     except CallFailed as error:
+        if str(error).startswith("not paid: "):
+            # an invoice may be paid in a new attempt; a request_id has made its one payment
+            if name in asked.keysends:
+                asked.told.setdefault(name, set()).add(UNPAID)
+            return
         assert error.code in ("UNAVAILABLE", "CANCELLED") or "cannot pay now" in str(error) or "RECOVERING" in str(error), error
         return
     asked.told.setdefault(name, set()).add(reply.preimage)
@@ -111,10 +117,12 @@ def test_sigkill_during_pay_invoice_and_keysend_pays_nothing_twice_and_who_asks_
         assert daemon.stop() == 0
     nothing_open(home)
     received = network.received()
-    assert settled(home) == received and len(received) == 2 * KILLS
+    unpaid = sum(preimages == {UNPAID} for preimages in asked.told.values())
+    print(f"{KILLS} kills, {opens} payments met open, {len(received)} paid, {unpaid} keysends not paid")
+    assert settled(home) == received and len(received) == 2 * KILLS - unpaid
     for name, preimages in asked.told.items():
         [preimage] = preimages
-        assert received[hashlib.sha256(bytes.fromhex(preimage)).digest()] == (
+        assert preimage == UNPAID or received[hashlib.sha256(bytes.fromhex(preimage)).digest()] == (
             7_000 + asked.invoices.index(name) if name in asked.invoices else 3_000
         )
     with journal(home) as connection:

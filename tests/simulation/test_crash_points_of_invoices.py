@@ -1,0 +1,60 @@
+"""PayInvoice with a crash at the N-th point, and then at the M-th point of the recovery: paid once, and the caller is told.
+
+As test_crash_points.py, whose ways these are; STREAMER_ALL_CRASH_PAIRS=1 (`make crash-points`) takes every pair.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.crashing import MAX_POINTS, WAYS, Way
+from tests.simulation.crashing_invoices import run_invoice
+from tests.simulation.test_crash_points import EVERY_PAIR, LEAST_POINTS
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def go(way: Way, *crash_at: int) -> int:
+    """Go the way; how many crashes there were. A failure names the points."""
+    try:
+        return run_invoice(way, *crash_at).crashes
+    except (AssertionError, TimeoutError) as error:
+        raise AssertionError(f"{way.name}, crash at {crash_at}: {error!r}") from error
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_a_crash_at_every_point_of_pay_invoice(way: Way) -> None:
+    points = 0
+    while go(way, points + 1):
+        points += 1
+    assert points >= LEAST_POINTS
+
+
+@pytest.mark.timeout(3600 if EVERY_PAIR else 120)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_a_crash_at_a_point_of_pay_invoice_and_again_at_a_point_of_its_recovery(way: Way) -> None:
+    first_step, second_step = (1, 1) if EVERY_PAIR else (7, 13) if way.restart_at else (3, 7)
+    pairs = 0
+    for first in range(1, MAX_POINTS, first_step):
+        for second in range(1 + first % second_step, MAX_POINTS, second_step):
+            crashes = go(way, first, second)
+            pairs += crashes == 2
+            if crashes < 2:
+                break
+        if crashes == 0:
+            break
+    assert pairs >= LEAST_POINTS
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.orphans], ids=lambda way: way.name)
+def test_a_process_that_dies_at_the_same_point_again_and_again_pays_once(way: Way) -> None:
+    for point in range(1, 40, 1 if EVERY_PAIR else 4):
+        go(way, *([point] * 5))
