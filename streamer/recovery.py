@@ -34,6 +34,8 @@ PARALLEL_ASKS = 16
 TRACK_PATIENCE_SECONDS = 10.0
 STEADY_NS = 60 * SECOND_NS
 """How long a node must be up before a payment without HTLC counts as an orphan (MONEY.md 2)."""
+STEADY_WITHOUT_ALL_NS = 600 * SECOND_NS
+"""The same with a channel whose peer stays away: an orphan is counted as paid in the end, so a wrong guess costs no money."""
 SLOTS_PER_CHANNEL = 483
 """HTLCs that a channel carries in one direction (BOLT 2)."""
 RESEND_PAUSE_NS = SECOND_NS
@@ -256,19 +258,19 @@ class Recovery:
 
     def _circumstances(self, loose: Loose, channels: Channels | None, witness: bool, now_ns: int) -> Circumstances:
         pending = channels is not None and any(loose.payment.payment_hash in channel.pending for channel in channels.channels)
-        up_since_ns = self.sender.up_since_ns
-        steady = up_since_ns > 0 and now_ns - up_since_ns >= STEADY_NS
+        up_since_ns, planned_ns = self.sender.up_since_ns, loose.payment.planned_ns
+        restarted = channels is None or has_restarted(channels, planned_ns, now_ns)
         return Circumstances(
             refused=loose.refusal is not None,
             ghost=self.haunted(loose.payment, now_ns),
             may_resend=self.sender.may_resend(loose.payment),
             witness=witness,
             closing=channels is not None and self._closes(channels),
-            partial=channels is not None and is_partial(channels, loose.payment.planned_ns, now_ns),
+            partial=channels is not None and restarted and not all_active(channels),
             pending=pending,
-            down_since_send=loose.down_since_send or up_since_ns > loose.payment.planned_ns,
-            steady=steady and channels is not None and all(channel.active for channel in channels.channels),
-            long_open=now_ns - loose.payment.planned_ns >= self.patience.hold_after_ns,
+            down_since_send=restarted and (loose.down_since_send or up_since_ns > planned_ns),
+            steady=up_since_ns > 0 and channels is not None and is_steady(channels, now_ns - up_since_ns),
+            long_open=now_ns - planned_ns >= self.patience.hold_after_ns,
         )
 
     def _closes(self, channels: Channels) -> bool:
@@ -326,10 +328,19 @@ class Recovery:
         self.sender.defer(action)
 
 
-def is_partial(channels: Channels, planned_ns: int, now_ns: int) -> bool:
-    """True if the node has restarted since planned_ns, for all we know, and one of its channels is not active again."""
-    restarted = now_ns - channels.running_seconds * SECOND_NS >= planned_ns
-    return restarted and not all(channel.active for channel in channels.channels)
+def has_restarted(channels: Channels, planned_ns: int, now_ns: int) -> bool:
+    """True unless the node says that it has run since before planned_ns."""
+    return now_ns - channels.running_seconds * SECOND_NS >= planned_ns
+
+
+def all_active(channels: Channels) -> bool:
+    """True if no channel waits for its peer."""
+    return all(channel.active for channel in channels.channels)
+
+
+def is_steady(channels: Channels, up_ns: int) -> bool:
+    """True if what has no HTLC by now will have none: the node is up for long enough, with all its channels or without."""
+    return up_ns >= (STEADY_NS if all_active(channels) else STEADY_WITHOUT_ALL_NS)
 
 
 def cannot_pay(channels: Channels, minimum_msat: int) -> Reason:

@@ -1,9 +1,9 @@
 """What a stream does after a failure: when to try again, and when it counts as stalled.
 
 Back-offs double with each failure in a row, up to an hour, with jitter so that streams that failed
-together do not return together. The first back-off after a missing route is longer than the minute
-for which lnd's mission control avoids a channel that just failed (MONEY.md 21), or a retry would only
-find the penalty.
+together do not return together. lnd's mission control avoids a channel further away that just failed
+for three minutes (measured on lnd 0.21.2: 182 to 185 s), and a retry before finds only that penalty:
+the first two back-offs after a missing route are longer together, long before the stream is stalled.
 """
 
 from __future__ import annotations

@@ -36,8 +36,9 @@ class Circumstances:
     witness: the newest payment that the node had accepted is still known to it. closing: a channel
     went into closing since. partial: the node has restarted since, and a channel of it is not active
     again: if its history was restored from an old copy, only the peer at the other end may know.
-    pending: the hash is in a channel's pending HTLCs. down_since_send: the node's connection was lost
-    since the payment was sent. steady: the node has been up, its channels active, for a minute.
+    pending: the hash is in a channel's pending HTLCs. down_since_send: the connection was lost since
+    the payment was sent, and the node may have restarted. steady: the node has been up, its channels
+    active, for a minute.
     long_open: open for longer than hold_after.
     """
 

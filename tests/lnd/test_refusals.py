@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from tests.e2e.house import House, until
 from tests.e2e.proxy import Fate, Way
 from tests.lnd.books import check_conservation, rows, sent
 from tests.lnd.conftest import Scene
+from tests.lnd.ghost import CALL_BYTES, kill
 
 pytestmark = pytest.mark.lnd
 
 AMOUNT_MSAT, INTERVAL_MS = 1_000, 1_000
 TOO_SHORT = ("--node.cltv-limit", "20")
 """lnd wants more than the final hop's 80 blocks, and says so with the code UNKNOWN."""
-CALL_BYTES = 100
 
 
 def test_a_definite_refusal_stalls_the_stream_with_lnds_words_and_nothing_is_lost(scene: Scene) -> None:
@@ -50,8 +48,7 @@ def test_a_refusal_ends_nothing_while_a_ghost_of_the_call_may_be_alive(scene: Sc
         town.trap(Way.UP, 0, Fate.KEEP)
         town.open_streams(daemon, 1, AMOUNT_MSAT, INTERVAL_MS, scene.receiver)
         until(lambda: town.kept() > CALL_BYTES, "the call is on its way")
-        daemon.process.send_signal(signal.SIGKILL)
-        daemon.process.wait()
+        kill(daemon)
     with town.daemon(*ghostly) as daemon:
         daemon.until_paying()
         until(lambda: "cltv limit" in town.payer.child.log.read_text(), "the same call was made again, and refused")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.e2e.networks import Networks
 from tests.e2e.proxy import Fate, Way
 from tests.lnd.binaries import build
 from tests.lnd.books import Row, arrived, rows, sent
+from tests.lnd.ghost import kill
 from tests.lnd.relay import Relay, start_relay
 from tests.lnd.town import HUB_SAT, Town, alone
 
@@ -92,8 +92,7 @@ def pay_unseen(town: Town) -> Row:
         town.trap(Way.DOWN, 0, Fate.KEEP)
         town.open_streams(daemon, 1, AMOUNT_MSAT, HOUR_MS, town.receivers[0])
         until(lambda: len(arrived(town.receivers)) > had, "it has settled")
-        daemon.process.send_signal(signal.SIGKILL)
-        daemon.process.wait()
+        kill(daemon)
     town.drop()
     [lost] = [row for row in rows(town.home) if row.open]
     return lost

@@ -161,18 +161,19 @@ class Town:
         self._networks.wait(self.proxy.deliver())
 
 
-def star(binaries: Binaries, folder: Path, networks: Networks, receivers: int, channels: int) -> Town:
+def star(binaries: Binaries, folder: Path, networks: Networks, receivers: int, channels: int, payer_options: Sequence[str] = ()) -> Town:
     """The payer has so many channels to each receiver, all funds at its side."""
-    town = alone(binaries, folder, networks, receivers)
+    town = alone(binaries, folder, networks, receivers, payer_options)
     for receiver in town.receivers:
         town.connect(town.payer, receiver, channels)
     return town
 
 
-def alone(binaries: Binaries, folder: Path, networks: Networks, receivers: int) -> Town:
+def alone(binaries: Binaries, folder: Path, networks: Networks, receivers: int, payer_options: Sequence[str] = ()) -> Town:
     """A payer with coins, and receivers, all running; no channels yet."""
     network = Network(binaries, folder / "network")
-    payer, *others = (network.add(name) for name in ("payer", *(f"receiver{number}" for number in range(receivers))))
+    payer = network.add("payer", options=payer_options)
+    others = [network.add(f"receiver{number}") for number in range(receivers)]
     network.fund(payer)
     network.start(payer, *others)
     network.wait_coins(payer)

@@ -195,6 +195,15 @@ MUTATIONS = (
         VERDICT,
     ),
     Mutation(5, "NOT_FOUND is sent again with a channel closing", JUDGE, "not so.witness or so.closing:", "not so.witness:", VERDICT),
+    Mutation(5, "NOT_FOUND is sent again while a channel is away", JUDGE, "if so.partial:", "if False:", VERDICT + RULES),
+    Mutation(
+        5,
+        "a restart of the node is not seen",
+        RECOVERY,
+        "running_seconds * SECOND_NS >= planned_ns",
+        "running_seconds * SECOND_NS < 0",
+        RULES,
+    ),
     Mutation(5, "nobody looks for the witness", RECOVERY, "return answer.kind is not Kind.NOT_FOUND", "return True", RULES),
     Mutation(
         5,
