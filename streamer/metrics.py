@@ -167,6 +167,8 @@ class Metrics:
         gauge("streamer_streams_stalled", "stalled streams by reason", ("reason",), lambda: _pairs(self._seen.stalled_by_reason))
         stopped = "1 while this reason stops sending; node empty: the daemon"
         gauge("streamer_sending_stopped", stopped, ("node", "reason"), lambda: _stops(self._seen))
+        left = "share of a budget that is neither spent nor reserved: of the daemon, and of the 50 keys (by id) with least"
+        gauge("streamer_budget_remaining_ratio", left, ("key",), lambda: _pairs(self._seen.budgets_left))
         gauge("streamer_store_bytes", "bytes of the journal", (), lambda: [((), self._seen.store_bytes)])
         gauge("streamer_store_free_bytes", "bytes free beside it", (), lambda: [((), self._seen.store_free_bytes)])
         self._of_nodes("streamer_node_up", "1 while the node can be used", lambda node: node.up)
@@ -192,7 +194,7 @@ def _column(figures: Figures, name: str) -> Callable[[], Iterable[Row]]:
     return lambda: [((node,), had[name]) for node, had in figures().items()]
 
 
-def _pairs(counts: Mapping[str, int]) -> Iterable[Row]:
+def _pairs(counts: Mapping[str, float]) -> Iterable[Row]:
     return [((name,), count) for name, count in counts.items()]
 
 

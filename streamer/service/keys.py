@@ -25,6 +25,8 @@ ID_BYTES = 8
 SECRET_BYTES = 32
 MAX_KEYS = 10_000
 """Keys that are good at once."""
+MAX_SHOWN = 50
+"""Keys whose budgets the metrics show."""
 MAX_NAME_CHARS = 64
 MAX_DESTINATIONS = 1_000
 SHORTEST_IMPORT_CHARS = 16
@@ -163,6 +165,18 @@ class Keys:
         if budget is None:
             return KeyReport(key, streams=streams)
         return KeyReport(key, budget.spent_msat, budget.reserved_msat, budget.period_start_ns, streams)
+
+
+def budgets_left(around: Surroundings, now_ns: int) -> dict[str, float]:
+    """What share is left of the daemon's spend limit ("daemon") and of those keys' budgets that have least left, by id."""
+    budgets = around.shared.budgets
+    found = []
+    for key in around.keys.all():
+        budget = None if key.revoke_time_ns else budgets.of_key(key.number, now_ns)
+        if budget is not None:
+            found.append((max(0.0, budget.room_msat() / budget.limit_msat), key.id))
+    limit = budgets.spend_limit
+    return {"daemon": max(0.0, limit.room_msat() / limit.limit_msat)} | {key_id: left for left, key_id in sorted(found)[:MAX_SHOWN]}
 
 
 def _scopes(names: Iterable[str]) -> frozenset[Scope]:

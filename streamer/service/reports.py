@@ -88,6 +88,8 @@ class DaemonReport:
     store_free_bytes: int = 0
     start_time_ns: int = 0
     totals: Totals = field(default_factory=Totals)
+    budgets_left: dict[str, float] = field(default_factory=dict)
+    """What is left of the budgets of "daemon" and of keys, by id: 1 untouched, 0 spent or reserved."""
 
 
 @dataclass(slots=True, eq=False)

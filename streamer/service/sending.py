@@ -10,6 +10,7 @@ from streamer.errors import FailedPrecondition, InvalidArgument
 from streamer.model import ENDED, Facts, Payment, StreamState
 from streamer.money import SECOND_NS, format_duration
 from streamer.reasons import Halt
+from streamer.service.keys import budgets_left
 from streamer.service.reports import DaemonReport, NodeReport
 from streamer.service.seams import Surroundings, problem_of
 
@@ -111,6 +112,7 @@ class Sending:
             store_free_bytes=free,
             start_time_ns=around.start_time_ns,
             totals=around.totals(),
+            budgets_left=budgets_left(around, now_ns),
         )
 
     def unready(self) -> str:

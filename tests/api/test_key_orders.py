@@ -13,7 +13,7 @@ from streamer.errors import ResourceExhausted
 from streamer.service import Keyring
 from streamer.simulator.clock import RealClock
 from tests.api.house import KEY, House, in_house
-from tests.api.test_keys import ALL, opened, order, refused
+from tests.api.test_keys import ALL, opened, order, pay, refused
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,19 @@ def test_a_key_that_calls_too_often_is_told_when_to_come_back_and_others_are_ser
         assert (await house.http.get("/v1/streams")).status_code == 200
 
     in_house(test)
+
+
+def test_the_metrics_show_what_is_left_of_budgets() -> None:
+    async def test(house: House) -> None:
+        key, text = await house.key(*ALL, budget=stream_pb2.Budget(amount_msat=14_000, period="total"))
+        gone, _ = await house.key(*ALL, budget=stream_pb2.Budget(amount_msat=14_000, period="total"))
+        await house.key(*ALL)
+        await house.client.call(house.client.admin.RevokeKey, admin_pb2.RevokeKeyRequest(id=gone.id))
+        async with house.as_key(text) as mine:
+            await pay(mine, house.pubkey("receiver"), 7_000)
+        house.metrics.watch(house.service.sending.report, dict)
+        told = [line for line in house.metrics.render().decode().splitlines() if line.startswith("streamer_budget_remaining_ratio{")]
+        assert f'streamer_budget_remaining_ratio{{key="{key.id}"}} 0.5' in told and len(told) == 2
+        assert any('key="daemon"' in line for line in told)
+
+    in_house(test, limit_msat=14_000)
