@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.house import STREAMER, environment, until
 
-END_SECONDS = 2.0
+END_SECONDS = 10.0
 CTRL_C = b"\x03"
 OWN_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 """What a shell does before it runs a command: Ctrl-C in this terminal is for this session."""
