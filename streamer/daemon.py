@@ -34,7 +34,7 @@ from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
 from streamer.core.switch import Switch
 from streamer.engine import Engine, Pace
-from streamer.errors import StoreFailed
+from streamer.errors import ConfigError, StoreFailed
 from streamer.feed import LAST_CURSOR, Feed, start_cursor
 from streamer.heartbeat import Beats, Heartbeat
 from streamer.keysends import stamp_with
@@ -50,6 +50,7 @@ from streamer.observer import Telling
 from streamer.ports import Clock, Node, Store
 from streamer.reasons import Halt
 from streamer.recovery import Patience
+from streamer.reload import Reload
 from streamer.service import Keyring, Service, Surroundings
 from streamer.settings import NodeSettings
 from streamer.stores.folder import open_folder, require_writable
@@ -101,7 +102,8 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         store = SqliteStore(folder, observe=lambda seconds, _: metrics.committed(seconds))
         snapshot = store.load()
         stack.push_async_callback(store.close)
-        store.append(Facts(settings=[(LAST_CURSOR, "")]))
+        # nobody waits for it: a journal that fails is noticed by the heartbeat
+        store.append(Facts(settings=[(LAST_CURSOR, "")])).add_done_callback(lambda done: done.cancelled() or done.exception())
         key = load_admin_key(config.data_dir)
         clock = BootClock()
         feed = Feed(start_cursor(snapshot.settings, clock.now_ns()))
@@ -124,18 +126,40 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
             await doors.end(feed, store)
 
 
-async def serve(config: Config, stop: asyncio.Event, ready: Callable[[Daemon], None]) -> None:
-    """Run until stop is set; build the house anew from the journal whenever that is asked for.
+async def serve(config: Config, stop: asyncio.Event, ready: Callable[[Daemon], None], reload: Reload) -> None:
+    """Run until stop is set; build the house anew from the journal whenever that is asked for, or the configuration is another.
 
-    ready is called with each daemon when its doors are open. Raises what running raises.
+    ready is called with each daemon when its doors are open. Raises what running raises, but goes back
+    to the configuration before if a new one turns out to be wrong.
     """
+    good = None
     while not stop.is_set():
-        async with running(config) as daemon:
-            ready(daemon)
-            waits = [asyncio.ensure_future(event.wait()) for event in (stop, daemon.replay_requested)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+        try:
+            async with running(config) as daemon:
+                listens = replace(config.api, grpc_listen=daemon.grpc_address, http_listen=daemon.http_address)
+                good = config = replace(config, api=listens)
+                ready(daemon)
+                config = await _until_another(config, daemon, stop, reload)
+        except ConfigError as error:
+            if good is None or config is good:
+                raise
+            reload.refuse(error)
+            config = good
+
+
+async def _until_another(config: Config, daemon: Daemon, stop: asyncio.Event, reload: Reload) -> Config:
+    """Wait until the house is to end, or to be built anew; with which configuration."""
+    while True:
+        daemon.metrics.config_reload_success = reload.success
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, daemon.replay_requested, reload.asked)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if stop.is_set() or daemon.replay_requested.is_set():
+            return config
+        new = reload.next(config)
+        if new is not config:
+            return new
 
 
 async def _open(

@@ -56,6 +56,9 @@ class Metrics:
         self._api_seconds = shelf.spread("streamer_api_seconds", "calls to the API", SECONDS, ("method",))
         self._dropped = shelf.count("streamer_events_dropped_total", "events that a slow reader missed, or a webhook never took", ("sink",))
         self.recovery_seconds = 0.0
+        self.config_reload_success = True
+        reloaded = "0 if the configuration that SIGHUP asked for was wrong, and the old one is used"
+        shelf.gauge("streamer_config_reload_success", reloaded, (), lambda: [((), self.config_reload_success)])
         self.webhook_waiting: Callable[[], int] = lambda: 0
         waiting = "events that the webhook has not taken yet"
         shelf.gauge("streamer_webhook_events_waiting", waiting, (), lambda: [((), self.webhook_waiting())])

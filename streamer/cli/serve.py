@@ -38,19 +38,23 @@ def _name(key: str) -> str:
 def command(file: str | None, **options: str | None) -> None:
     """Run the daemon: pay what is due, until SIGTERM or Ctrl-C. Each option can also be in the file or the environment."""
     flags = {key: value for key in BY_KEY if (value := options[_name(key)]) is not None}
-    config = load_config(os.environ, flags, file)
+
+    def load() -> Config:
+        return load_config(os.environ, flags, file)
+
+    config = load()
     config.require_node()
-    run_serve(config)
+    run_serve(config, load)
 
 
-def run_serve(config: Config) -> None:
-    """Serve until a signal ends it. The first one drains; a second one does not wait."""
+def run_serve(config: Config, load: Callable[[], Config]) -> None:
+    """Serve until a signal ends it. The first one drains; a second one does not wait. load reads the configuration anew."""
     from streamer.logs import start_log
 
     _make_default_home(config)
     start_log(config.log, os.environ)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        runner.run(_serve(config))
+        runner.run(_serve(config, load))
 
 
 def _make_default_home(config: Config) -> None:
@@ -73,8 +77,9 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, load: Callable[[], Config]) -> None:
     from streamer.daemon import serve
+    from streamer.reload import Reload
 
     stop = asyncio.Event()
     main = asyncio.current_task()
@@ -88,16 +93,21 @@ async def _serve(config: Config) -> None:
         log.info("%s: planning nothing new, waiting for what is in flight", name)
         stop.set()
 
+    reload = Reload(load)
+    loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, number.name)
     try:
-        await serve(config, stop, _ready)
+        await serve(config, stop, _ready, reload)
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
 
 
 def _ready(daemon: Daemon) -> None:
+    from streamer.logs import start_log
+
+    start_log(daemon.config.log, os.environ)
     nodes = ", ".join(daemon.engines)
     log.info(
         "streamer %s: gRPC on %s, HTTP on %s, data in %s", __version__, daemon.grpc_address, daemon.http_address, daemon.config.data_dir

@@ -1,0 +1,56 @@
+"""SIGHUP: the configuration is read anew, and the daemon begins again with it if it is good.
+
+What a running daemon cannot change is kept as it is: the data folder, the simulator, and where it
+listens. A configuration that is wrong changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from streamer.config import Config
+from streamer.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+class Reload:
+    """Whether somebody asked for it, and how the last one went. load reads all sources again; it raises ConfigError."""
+
+    def __init__(self, load: Callable[[], Config]) -> None:
+        self.asked = asyncio.Event()
+        self.success = True
+        self._load = load
+
+    def next(self, present: Config) -> Config:
+        """The configuration to go on with: the new one, or the present one if nothing changed or the new one is wrong."""
+        self.asked.clear()
+        try:
+            read = self._load()
+            read.require_node()
+        except ConfigError as error:
+            self.refuse(error)
+            return present
+        self.success = True
+        listens = replace(read.api, grpc_listen=present.api.grpc_listen, http_listen=present.api.http_listen)
+        for name, kept, wanted in (
+            ("data_dir", present.data_dir, read.data_dir),
+            ("simulator", present.simulator, read.simulator),
+            ("where the API listens", listens, read.api),
+        ):
+            if kept != wanted:
+                log.warning("%s stays as it is until streamer is started anew", name)
+        new = replace(read, data_dir=present.data_dir, simulator=present.simulator, api=listens)
+        if replace(new, written=present.written) == present:
+            log.info("the configuration was read anew: nothing changed")
+            return present
+        log.info("the configuration was read anew: beginning again with it, when what is in flight has ended")
+        return new
+
+    def refuse(self, error: ConfigError) -> None:
+        """Say that a new configuration is wrong, and that the old one goes on."""
+        self.success = False
+        log.error("the new configuration is not used, the old one stays: %s", error)
