@@ -323,3 +323,19 @@ def test_watchers_have_a_bounded_share_of_the_loop_whatever_they_want(monkeypatc
     monkeypatch.setattr(asyncio, "sleep", rest)
     assert asyncio.run(test()) > 2
     assert fanout.REST == 3
+
+
+def test_many_events_of_one_stream_come_in_bursts_and_the_old_ones_are_forgotten() -> None:
+    async def test() -> None:
+        feed = Feed(ring_events=200)
+        events = feed.watch(only="a")
+        for _ in range(5):
+            getting = asyncio.ensure_future(took(events, 100))
+            await asyncio.sleep(1)
+            publish(feed, 100, "a")
+            found = await getting
+            assert found == list(range(found[0], found[0] + 100))
+        publish(feed, 200, "b")
+        assert {name: len(cursors) for name, cursors in feed._of_stream.items()} == {"b": 200}
+
+    run(test)
