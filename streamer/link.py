@@ -180,7 +180,6 @@ class Link:
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
         self.problem = ""
         await self._look_at_channels()
-        await self._make_witness()
         adopted = await adopt_unknown(self.node, self.book, self.engine.defer, self.engine.find, self.terms.secret, self.last_index)
         if adopted:
             text = f"the node has {len(adopted)} payments of ours that the journal lacks: our data is older; they are taken in"
@@ -190,6 +189,7 @@ class Link:
         for payment in adopted:
             if payment.open:
                 self.recovery.replay(payment)
+        await self._make_witness()  # not before: its index is higher than those that had to be read
         await self.recovery.catch_up()
         self.switch.lift(Halt.RESTORED)
         self.switch.lift(Halt.RECOVERING)

@@ -121,6 +121,29 @@ def test_an_old_copy_of_the_journal_takes_in_what_the_node_paid_since(stranger: 
     run_virtual(main)
 
 
+def test_a_witness_that_is_made_anew_hides_nothing_that_the_node_paid_since() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with world.running():
+            stream = await world.open("1sat/1s")
+            await asyncio.sleep(5.5)
+            old = copy.deepcopy(world.store._durable)
+            old.settings.pop("witness.payer")
+            await asyncio.sleep(10)
+            paid = stream.account.settled_count
+        world.crash()
+        world.store._durable = old
+        world.crash()
+        async with world.running():
+            await asyncio.sleep(2)
+            stream = world.book.streams[stream.id]
+            assert stream.account.settled_count >= paid
+            await asyncio.sleep(20)
+            equal_books(world, stream)
+
+    run_virtual(main)
+
+
 # -- 10: halt rather than guess -----------------------------------------------------------------
 
 
