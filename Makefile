@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := streamer tests bench proto docs
 
-.PHONY: install run test test-lnd check crash-points mutate simulate format proto docs picture bench clean
+.PHONY: install run test test-lnd check crash-points prove mutate simulate format proto docs picture bench clean
 
 install: .venv/dev
 
@@ -38,11 +38,14 @@ check: .venv/dev
 crash-points: .venv/dev
 	STREAMER_ALL_CRASH_PAIRS=1 $(BIN)/pytest tests/simulation/test_crash_points.py
 
+prove: .venv/dev
+	$(BIN)/python -m tests.prove
+
 mutate: .venv/dev
 	$(BIN)/python -m tests.mutations
 
 simulate: .venv/dev
-	$(BIN)/python -m tests.simulation.simulate --seed $(or $(SEED),1) --days $(or $(DAYS),1) --runs $(or $(RUNS),1)
+	$(BIN)/python -m tests.simulation.simulate --seed $(or $(SEED),1) $(if $(DAYS),--days $(DAYS)) --runs $(or $(RUNS),1)
 
 format: .venv/dev
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -1,14 +1,14 @@
 """The network between daemon and node loses, delays or keeps bytes anywhere: every payment still arrives once.
 
-`make prove` sets STREAMER_PROVE and cuts behind every byte; otherwise a sample is taken.
+`make prove` cuts behind every byte; otherwise a sample is taken.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +21,16 @@ from tests.e2e.house import House, house, settled, until
 from tests.e2e.networks import Network, Networks
 from tests.e2e.proxy import Fate, Proxy, Way, start_proxy
 from tests.e2e.test_kill import check_books, nothing_open
+from tests.prove.volumes import FULL, tried
 
-PROVE = bool(os.environ.get("STREAMER_PROVE"))
-SAMPLE = 20
-"""Cuts of each way in the default run."""
-START_SAMPLE = 5
+SAMPLE = 1 << 20 if FULL else 20
+"""Cuts of each way: in the whole proof more than there are bytes, so behind every one of them."""
+START_SAMPLE = 1_000 if FULL else 5
+"""Cuts of a connection that is checked: eight thousand bytes, most of them credentials."""
+ROADS = 8 if FULL else 2
+"""Daemons that are cut at the same time, each at its own part of the bytes: they wait more than they compute."""
+RECOVERY_BYTES = 300
+"""More than a connection with a payment to ask for takes beyond one without."""
 QUIET_SECONDS = 0.05
 """Bytes of one exchange follow each other faster than this, and payments slower."""
 ARRIVES_SECONDS = 20.0
@@ -105,42 +110,60 @@ def road(tmp_path: Path, networks: Networks) -> Road:
 
 
 def some(length: int, count: int) -> list[int]:
-    """Byte numbers from 0 to length: all, or a spread that is another one in each run."""
-    if PROVE:
+    """So many byte numbers from 0 to length, a spread that is another one in each run; all, if there are fewer."""
+    if length < count:
         return list(range(length + 1))
     step = (length + 1) / count
     return [int(number * step + random.SystemRandom().random() * step) for number in range(count)]
 
 
-@pytest.mark.timeout(3600 if PROVE else 120)
+def on_roads(folder: Path, networks: Networks, work: Callable[[Road, int], int]) -> int:
+    """work on each road beside the others, with the road's number; the sum of what they return."""
+    roads = [Road(networks, folder / str(number), 60 + number) for number in range(ROADS)]
+    with ThreadPoolExecutor(ROADS) as pool:
+        return sum(pool.map(work, roads, range(ROADS)))
+
+
+@pytest.mark.timeout(3600 if FULL else 120)
 @pytest.mark.parametrize("way", Way)
-def test_an_exchange_cut_behind_any_byte_pays_once(road: Road, way: Way) -> None:
-    with road.daemon() as daemon:
-        road.open_stream(daemon)
-        cuts = some(road.exchange()[way], SAMPLE)
-        print("cut behind", cuts)
-        for after in cuts:
-            road.until_quiet()
-            road.trap(way, after)
-            road.until_trapped()
-            road.until_paid()
-    road.check()
-    assert road.proxy.connections > len(cuts)
+def test_an_exchange_cut_behind_any_byte_pays_once(tmp_path: Path, networks: Networks, way: Way) -> None:
+    def work(road: Road, number: int) -> int:
+        with road.daemon() as daemon:
+            road.open_stream(daemon)
+            cuts = some(road.exchange()[way], SAMPLE)[number::ROADS]
+            print("cut behind", cuts)
+            for after in cuts:
+                road.until_quiet()
+                road.trap(way, after)
+                road.until_trapped()
+                road.until_paid()
+        road.check()
+        assert road.proxy.connections > len(cuts)
+        return len(cuts)
+
+    tried("cuts", on_roads(tmp_path, networks, work))
 
 
-@pytest.mark.timeout(3600 if PROVE else 120)
-def test_a_connection_cut_while_it_is_checked_and_recovers_pays_once(road: Road) -> None:
-    with road.daemon() as daemon:
-        road.open_stream(daemon)
-        length = road.proxy.passed[Way.UP]
-        for after in some(length, START_SAMPLE):
-            road.until_quiet()
-            road.trap(Way.UP, 1)
-            road.until_trapped()
-            road.trap(Way.UP, after)
-            road.until_trapped()
-            road.until_paid()
-    road.check()
+@pytest.mark.timeout(3600 if FULL else 120)
+def test_a_connection_cut_while_it_is_checked_and_recovers_pays_once(tmp_path: Path, networks: Networks) -> None:
+    def work(road: Road, number: int) -> int:
+        with road.daemon() as daemon:
+            daemon.until_paying()
+            length = road.proxy.passed[Way.UP] + RECOVERY_BYTES
+            road.open_stream(daemon)
+            cuts = some(length, START_SAMPLE)[number::ROADS]
+            print("cut behind", cuts)
+            for after in cuts:
+                road.until_quiet()
+                road.trap(Way.UP, 1)
+                road.until_trapped()
+                road.trap(Way.UP, after)
+                road.until_trapped()
+                road.until_paid()
+        road.check()
+        return len(cuts)
+
+    tried("cuts", on_roads(tmp_path, networks, work))
 
 
 @pytest.mark.parametrize("lost", [False, True])

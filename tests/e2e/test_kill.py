@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -17,12 +16,11 @@ from streamer.money import MILLISECOND_NS
 from streamer.simulator.serve import Plan
 from tests.e2e.house import DOORS, LOOK_SECONDS, STREAMER, House, environment, house, journal, settled, states, until
 from tests.e2e.networks import Network, Networks
+from tests.prove.volumes import FULL, tried
 
-PROVE = bool(os.environ.get("STREAMER_PROVE"))
 STREAMS, RECEIVERS = 20, 4
-KILLS, KILLS_AT_START = (300, 200) if PROVE else (10, 5)
-"""`make prove` sets STREAMER_PROVE."""
-KILLS_SECONDS = 3_600 if PROVE else 120
+KILLS, KILLS_AT_START = (300, 200) if FULL else (30, 20)
+KILLS_SECONDS = 3_600 if FULL else 300
 LONGEST_START_SECONDS = 2.0
 LATENCY_NS = (50 * MILLISECOND_NS, 250 * MILLISECOND_NS)
 QUICK = ("--node.ghost-after", "1s")
@@ -102,6 +100,7 @@ def test_sigkill_at_random_moments_loses_nothing_and_pays_nothing_twice(tmp_path
         assert daemon.stop() == 0
     nothing_open(home)
     check_books(home, network)
+    tried("SIGKILLs", KILLS)
 
 
 @pytest.mark.timeout(KILLS_SECONDS)
@@ -126,6 +125,7 @@ def test_sigkill_while_it_starts_and_recovers_loses_nothing_and_pays_nothing_twi
         assert daemon.stop() == 0
     nothing_open(home)
     check_books(home, network)
+    tried("SIGKILLs", KILLS_AT_START + 1)
 
 
 def test_sigterm_while_paying_drains_and_the_next_start_has_nothing_open(tmp_path: Path, networks: Networks) -> None:

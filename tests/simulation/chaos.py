@@ -1,7 +1,7 @@
 """One seed, one world: streams, people and mishaps over days of virtual time, and what must be true all along.
 
 After the mishaps the world is healed and left alone for so long that everything that can end has
-ended; then our books are compared with the receivers', payment by payment.
+ended; then sending is stopped, and our books are compared with the receivers', payment by payment.
 """
 
 from __future__ import annotations
@@ -11,26 +11,54 @@ import heapq
 import itertools
 import logging
 import random
-from collections.abc import Callable
-from contextlib import suppress
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
 
+import streamer.core.outages
+import streamer.engine
+import streamer.heartbeat
+import streamer.link
+import streamer.recovery
+import streamer.simulator.channels
 from streamer.errors import StoreFailed
 from streamer.money import DAY_NS, SECOND_NS
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.simulator.faults import History
 from streamer.simulator.lightning_node import Wallet
-from tests.simulation.mishaps import MISHAPS, act, closed, open_stream
-from tests.simulation.troubled import Troubled, TroubledStore
+from streamer.stores.memory import _Durable
+from tests.simulation.mishaps import MISHAPS, closed
+from tests.simulation.people import ACTS, TEMPI, Tempo, act, open_stream, tokens
+from tests.simulation.troubled import PLENTY_BYTES, SETTLED_LIMIT_MSAT, Troubled, TroubledStore
 from tests.simulation.truth import Truth, check_books, check_current, check_step
 
 RECEIVERS = 3
-STREAMS_AT_FIRST = 4
-STREAMS_AT_MOST = 10
-STEP_SECONDS = (30.0, 120.0, 400.0)
-"""The mean time between two things that somebody or something does; the seed says which."""
-QUIET_SECONDS = 3 * 3600
-"""Longer than any back-off, and than what a write-off waits for here."""
+STREAMS_AT_FIRST = 3
+QUIET_NS = 4 * 3600 * SECOND_NS
+"""Longer than any back-off, than what a write-off waits for here, and than a clock put right takes."""
+LOOK_SECONDS = 600
+DRAIN_SECONDS = 60
 DOWN_SECONDS = (0.0, 0.0, 1.0, 60.0, 3_600.0)
+IDLE_SECONDS = 120
+"""How often idle loops look at the time here; daemons do so each second, of which nothing would be seen but the cost."""
+
+SLOTS = 24
+"""Of a channel; few enough that they are all taken now and then."""
+QUICKER = (
+    (streamer.engine, "WAKE_AT_LEAST_NS", IDLE_SECONDS * SECOND_NS),
+    (streamer.heartbeat, "BEAT_SECONDS", IDLE_SECONDS),
+    (streamer.core.outages, "BEAT_NS", IDLE_SECONDS * SECOND_NS),
+    (streamer.recovery, "LOOK_AT_LEAST_SECONDS", 10.0),
+    (streamer.recovery, "IDLE_SECONDS", 2.0 * IDLE_SECONDS),
+    (streamer.link, "LOOK_SECONDS", 2.0 * IDLE_SECONDS),
+    (streamer.link, "BLOCKED_LOOK_SECONDS", 30.0),
+    (streamer.recovery, "SLOTS_PER_CHANNEL", SLOTS),
+    (streamer.simulator.channels, "MAX_HTLCS", SLOTS),
+)
+"""(module, constant, value): what a seed would spend most of its time on, and show nothing by."""
 
 
 @dataclass(slots=True)
@@ -48,20 +76,27 @@ class Outcome:
 class Chaos:
     """A run: `through` raises AssertionError when a rule is broken."""
 
-    def __init__(self, clock: VirtualClock, seed: int, days: float) -> None:
+    def __init__(self, clock: VirtualClock, rng: random.Random, tempo: Tempo, outcome: Outcome) -> None:
         self.clock = clock
-        self.rng = random.Random(seed)
-        self.receivers = RECEIVERS
-        self._step_seconds = self.rng.choice(STEP_SECONDS)
+        self.rng = rng
+        self.tempo = tempo
+        self._step_seconds = rng.choice(tempo.step_seconds)
         self.crashed = asyncio.Event()
         self.truth = Truth()
-        self.outcome = Outcome(seed, days)
-        self.world = Troubled(clock, RECEIVERS, self.rng, self._committing)
+        self.outcome = outcome
+        self.world = Troubled(clock, RECEIVERS, rng.choice((1, 2)), rng, self._committing)
+        self.snapshots: dict[str, tuple[History, dict[int, tuple[int, int]]]] = {}
+        self.backup: _Durable | None = None
+        self.old_journal = self.indexes_again = False
+        self.requests: dict[str, tuple[str, object]] = {}
         self.story: list[str] = []
+        self.broken: BaseException | None = None
+        self._calls: set[asyncio.Task[None]] = set()
         self._commits_left = self._turns_left = -1
-        self._ends: list[tuple[int, int, Callable[[], None]]] = []
+        self._ends: list[tuple[int, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
-        self._until_ns = clock.now_ns() + int(days * DAY_NS)
+        self._quiet_from_ns = 0
+        self._until_ns = clock.now_ns() + int(outcome.days * DAY_NS)
 
     @property
     def store(self) -> TroubledStore:
@@ -71,6 +106,13 @@ class Chaos:
     def receiver(self) -> str:
         return f"receiver{self.rng.randrange(RECEIVERS)}"
 
+    def payer(self) -> str:
+        return self.rng.choice(self.world.payers)
+
+    def again(self, kind: str) -> tuple[str, object] | None:
+        """The last request of this kind, now and then: a client that saw no answer asks again."""
+        return self.requests.get(kind) if self.rng.random() < 0.3 else None
+
     def crash_after(self, commits: int, turns: int) -> None:
         """Die so many turns of the loop after the commits-th commit from now has begun."""
         self._commits_left, self._turns_left = commits, turns
@@ -79,37 +121,54 @@ class Chaos:
         while self.clock.now_ns() < self._until_ns:
             await self._life(self._troubles)
             self._restart()
-            await asyncio.sleep(self.rng.choice(DOWN_SECONDS) * self.rng.random())
+            await asyncio.sleep(1.0 * self.store.full + self.rng.choice(DOWN_SECONDS) * self.rng.random())
         self._heal()
-        await self._life(self._quiet)
+        self._quiet_from_ns = self.clock.now_ns()
+        while not self.outcome.payments:
+            self.world.crash()
+            await self._life(self._quiet)
         self.outcome.received = len(self.truth.received)
         return self.outcome
 
     # -- one process --------------------------------------------------------------------------
 
-    async def _life(self, live: Callable[[], object]) -> None:
-        """One process: from its start until live returns, or the engine is dead."""
-        engine = asyncio.ensure_future(self.world.engine.run())
-        life = asyncio.ensure_future(live())  # type: ignore[arg-type]
+    async def _life(self, live: Callable[[], Awaitable[None]]) -> None:
+        """One process: from its start until live returns, or an engine is dead."""
+        running = [asyncio.ensure_future(engine.run()) for engine in self.world.engines.values()]
+        running += [asyncio.ensure_future(self.world.beat()), asyncio.ensure_future(live())]
         try:
-            await asyncio.wait((engine, life), return_when=asyncio.FIRST_COMPLETED)
-            if engine.done():
-                engine.result()
-            with suppress(StoreFailed):
-                await life
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in running if task.done()]:
+                with suppress(StoreFailed):
+                    task.result()
         finally:
-            for task in (life, engine):
+            for task in (*running, *self._calls):
                 task.cancel()
-            await asyncio.gather(engine, life, return_exceptions=True)
+            await asyncio.gather(*running, *self._calls, return_exceptions=True)
 
     def _restart(self) -> None:
         self._tell("crash")
+        before = tokens(self)
         self.store.fail_rate = 0.0
         self._commits_left = self._turns_left = -1
         self.crashed.clear()
         self.world.failures = []
+        if self.old_journal and self.backup is not None:
+            self._tell("an old journal")
+            self.store.revert(self.backup)
+            self.requests.clear()
+            self.world.excuses.lost_singles = True
+        self.old_journal, self.backup = False, self.backup if not self.old_journal else None
         self.world.crash()
+        self.world.excuses.lost_streams |= before - tokens(self)
         self.outcome.crashes += 1
+
+    def unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A task died and nobody asked why: only a failed store may do that."""
+        error = context.get("exception")
+        if error is not None and not isinstance(error, StoreFailed):
+            self.broken = error
+            self.crashed.set()
 
     def _committing(self) -> None:
         if self._commits_left > 0:
@@ -126,33 +185,40 @@ class Chaos:
     # -- what happens ---------------------------------------------------------------------------
 
     async def _troubles(self) -> None:
-        while len(self.world.book.streams) < STREAMS_AT_FIRST:
-            await open_stream(self)
+        while len(self.world.streams) < STREAMS_AT_FIRST:
+            await act(self, open_stream)
+            if await self._crashed_within(1.0):
+                return
         while self.clock.now_ns() < self._until_ns and not self.world.failures:
             if await self._crashed_within(self.rng.expovariate(1 / self._step_seconds)):
                 return
             self.truth.look(self.world)
             check_step(self.world)
             self.outcome.steps += 1
-            await self._happen()
+            self._happen()
 
-    async def _happen(self) -> None:
-        chance = self.rng.random()
-        if chance < 0.1 and self._open_streams() < STREAMS_AT_MOST:
-            self._tell("open")
-            await open_stream(self)
-        elif chance < 0.4:
-            self._tell("act")
-            await act(self)
-        else:
-            mishap = self.rng.choice(MISHAPS)
-            self._tell(mishap.__name__)
-            end = mishap(self)
-            if end is not None:
-                heapq.heappush(self._ends, (self.clock.now_ns() + end[0], next(self._numbers), end[1]))
+    def _happen(self) -> None:
+        if self.rng.random() < 0.4:
+            what = self.rng.choice(ACTS)
+            self._tell(what.__name__)
+            call = asyncio.ensure_future(act(self, what))
+            self._calls.add(call)
+            call.add_done_callback(self._called)
+            return
+        mishap = self.rng.choice(MISHAPS)
+        self._tell(mishap.__name__)
+        end = mishap(self)
+        if end is not None:
+            heapq.heappush(self._ends, (self.clock.now_ns() + end[0], next(self._numbers), end[1]))
 
-    def _open_streams(self) -> int:
-        return sum(stream.ends_as is None for stream in self.world.book.streams.values())
+    def _called(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled() and call.exception() is not None:
+            self.broken = call.exception()
+            self.crashed.set()
+
+    def _dying(self) -> bool:
+        return self.crashed.is_set() or self.world.replay_asked.is_set()
 
     async def _crashed_within(self, seconds: float) -> bool:
         """Wait, ending mishaps whose time has come; True if the process is to die."""
@@ -161,53 +227,85 @@ class Chaos:
             now_ns = self.clock.now_ns()
             while self._ends and self._ends[0][0] <= now_ns:
                 heapq.heappop(self._ends)[2]()
-            if now_ns >= until_ns or self.crashed.is_set():
-                return self.crashed.is_set()
+            if self.broken is not None:
+                raise self.broken  # what a task of the daemon died of
+            if now_ns >= until_ns or self._dying():
+                return self._dying()
             moment = min(until_ns, self._ends[0][0]) if self._ends else until_ns
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.crashed.wait(), (moment - now_ns) / SECOND_NS)
+                await asyncio.wait_for(self._death(), (moment - now_ns) / SECOND_NS)
+
+    async def _death(self) -> None:
+        """Until the process is to end: killed, or asked to read its journal anew."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.crashed, self.world.replay_asked)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def _heal(self) -> None:
-        """All is well from now on."""
+        """All is well from now on, and the operator has put right what he can."""
         self._tell("heal")
         while self._ends:
             heapq.heappop(self._ends)[2]()
-        self.store.slow, self.store.fail_rate = False, 0.0
+        self.store.slow, self.store.full, self.store.free_bytes = False, False, PLENTY_BYTES
+        self.world.late_rate = 0.0
+        self.clock.step_wall(self.clock.now_ns() - self.clock.wall_ns())
         faults, named = self.world.faults, self.world.network.named
-        named["payer"].call_fault = None
+        for name in self.world.payers:
+            named[name].call_fault = None
         for name, node in named.items():
             if not node.up:
                 faults.bring_up(name, Wallet.SERVER_ACTIVE)
-            if any(side.channel.closing for side in node.sides):
-                # closed by an HTLC that was held beyond its expiry
-                for receiver in [one for one in named if one != "payer"]:
-                    closed(self, receiver)
+        for payer, receiver in itertools.product(self.world.payers, [name for name in named if name not in self.world.payers]):
+            # some were closed by an HTLC that was held beyond its expiry
+            closed(self, payer, receiver)
+        self.world.options["spend_limit_msat"] = SETTLED_LIMIT_MSAT
 
     async def _quiet(self) -> None:
-        for _ in range(30):
-            await asyncio.sleep(QUIET_SECONDS / 30)
+        """Nothing happens but time, and a person who starts what can be started; then all is compared."""
+        await asyncio.sleep(1)
+        await self.world.service.sending.start(b"")
+        while self.clock.now_ns() < self._quiet_from_ns + QUIET_NS:
+            await asyncio.sleep(LOOK_SECONDS)
             self.truth.look(self.world)
             check_step(self.world)
             assert not self.world.failures, self.world.failures
+            if self.world.replay_asked.is_set():
+                return
+        assert self.world.switch.sending, self.world.switch.halts
+        for name, engine in self.world.engines.items():
+            assert engine.up, f"{name}: {engine.problem}"
         check_current(self.world)
+        await self.world.service.sending.stop(drain=True, patience_seconds=DRAIN_SECONDS)
+        await asyncio.sleep(DRAIN_SECONDS)
         self.outcome.payments = await check_books(self.world, self.truth)
 
     def _tell(self, what: str) -> None:
         self.story.append(f"{(self.clock.now_ns() - self.world.network.start_ns) / SECOND_NS:.3f} {what}")
 
 
-def run(seed: int, days: float) -> Outcome:
-    """One run; AssertionError carries the seed, and a story of what happened before."""
+def run(seed: int, days: float | None = None, given: Tempo | None = None) -> Outcome:
+    """One run: tempo and days are the seed's own choice, or given. AssertionError carries the seed and a story."""
+    rng = random.Random(seed)
+    tempo = rng.choice(TEMPI)
+    tempo = given or tempo
 
     async def main(clock: VirtualClock) -> Outcome:
-        chaos = Chaos(clock, seed, days)
+        chaos = Chaos(clock, rng, tempo, Outcome(seed, tempo.days if days is None else days))
+        asyncio.get_running_loop().set_exception_handler(chaos.unhandled)
         try:
             return await chaos.through()
         except Exception as error:
             story = "\n".join(chaos.story[-25:])
-            raise AssertionError(f"seed {seed} days {days}: {error!r}\n{story}") from error
+            raise AssertionError(f"seed {seed} days {chaos.outcome.days} ({tempo.name}): {error!r}\n{story}") from error
         finally:
             chaos.world.simulation.stop()
 
-    logging.getLogger("streamer").setLevel(logging.ERROR)
-    return run_virtual(main, seed=seed)
+    logging.getLogger("streamer").setLevel(logging.CRITICAL)
+    with ExitStack() as patches:
+        for module, name, value in QUICKER:
+            patches.enter_context(mock.patch.object(module, name, value))
+        patches.enter_context(mock.patch.object(secrets, "token_hex", lambda count: rng.randbytes(count).hex()))
+        return run_virtual(main, seed=seed)

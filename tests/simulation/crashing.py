@@ -144,7 +144,7 @@ class CrashingWorld(World):
         self.failures = []
         super()._build()
 
-    def make_node(self) -> MortalNode:
+    def make_node(self, name: str) -> MortalNode:
         self.node = MortalNode(self)
         return self.node
 

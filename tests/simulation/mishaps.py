@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from streamer.core import lifecycle
-from streamer.errors import FailedPrecondition
-from streamer.model import BudgetTerms, Rate, Stream
+from streamer.heartbeat import LEAST_FREE_BYTES
 from streamer.money import SECOND_NS
-from streamer.simulator.books import Failure
-from streamer.simulator.lightning_node import CallFate
+from streamer.simulator import channels
+from streamer.simulator.books import Failure, Status
+from streamer.simulator.lightning_node import CallFate, LightningNode
+from tests.simulation.people import HOUR_NS, MINUTE_NS
+from tests.simulation.troubled import PLENTY_BYTES
 
 if TYPE_CHECKING:
     from tests.simulation.chaos import Chaos
 
-MINUTE_NS = 60 * SECOND_NS
-HOUR_NS = 60 * MINUTE_NS
 GHOST_AT_MOST_NS = 100 * SECOND_NS
 """A ghost must be executed within ghost_after (2 min): that is what the operator promises."""
+STEPS_NS = 30 * MINUTE_NS
+"""How far the wall clock is put wrong at most."""
 
 End = tuple[int, Callable[[], None]]
 """(after so many ns, what ends the mishap)."""
@@ -28,11 +28,16 @@ End = tuple[int, Callable[[], None]]
 
 def lose_calls(chaos: Chaos) -> None:
     fate = chaos.rng.choice(list(CallFate))
-    chaos.world.faults.lose_calls("payer", chaos.rng.randint(1, 5), fate, chaos.rng.randint(SECOND_NS, GHOST_AT_MOST_NS))
+    chaos.world.faults.lose_calls(chaos.payer(), chaos.rng.randint(1, 5), fate, chaos.rng.randint(SECOND_NS, GHOST_AT_MOST_NS))
+
+
+def late_answers(chaos: Chaos) -> End:
+    chaos.world.late_rate = chaos.rng.random()
+    return chaos.rng.randint(MINUTE_NS, HOUR_NS), lambda: setattr(chaos.world, "late_rate", 0.0)
 
 
 def restart(chaos: Chaos) -> None:
-    chaos.world.faults.restart("payer", chaos.rng.choice((0.0, 0.33, 1.0)))
+    chaos.world.faults.restart(chaos.payer(), chaos.rng.choice((0.0, 0.33, 1.0)))
 
 
 def restart_receiver(chaos: Chaos) -> None:
@@ -40,27 +45,29 @@ def restart_receiver(chaos: Chaos) -> None:
 
 
 def offline(chaos: Chaos) -> None:
-    chaos.world.faults.offline_for(chaos.rng.choice(("payer", chaos.receiver())), chaos.rng.randint(SECOND_NS, HOUR_NS))
+    chaos.world.faults.offline_for(chaos.rng.choice((chaos.payer(), chaos.receiver())), chaos.rng.randint(SECOND_NS, HOUR_NS))
 
 
 def freeze(chaos: Chaos) -> End:
-    name = chaos.rng.choice(("payer", chaos.receiver()))
+    name = chaos.rng.choice((chaos.payer(), chaos.receiver()))
     chaos.world.faults.freeze(name)
     return chaos.rng.randint(SECOND_NS, 10 * MINUTE_NS), lambda: chaos.world.faults.thaw(name)
 
 
 def cut(chaos: Chaos) -> None:
-    chaos.world.faults.cut_connections("payer")
+    chaos.world.faults.cut_connections(chaos.payer())
 
 
 def refuse(chaos: Chaos) -> End:
-    chaos.world.faults.refuse("payer", "no custom records with types below 65536 allowed")
-    return chaos.rng.randint(SECOND_NS, MINUTE_NS), lambda: chaos.world.faults.refuse("payer", "")
+    name = chaos.payer()
+    chaos.world.faults.refuse(name, "no custom records with types below 65536 allowed")
+    return chaos.rng.randint(SECOND_NS, MINUTE_NS), lambda: chaos.world.faults.refuse(name, "")
 
 
 def reject(chaos: Chaos) -> End:
-    chaos.world.faults.reject_credentials("payer")
-    return chaos.rng.randint(SECOND_NS, 5 * MINUTE_NS), lambda: chaos.world.faults.reject_credentials("payer", "")
+    name = chaos.payer()
+    chaos.world.faults.reject_credentials(name)
+    return chaos.rng.randint(SECOND_NS, 5 * MINUTE_NS), lambda: chaos.world.faults.reject_credentials(name, "")
 
 
 def hold(chaos: Chaos) -> End:
@@ -77,44 +84,121 @@ def no_keysend(chaos: Chaos) -> End:
 
 def fail_randomly(chaos: Chaos) -> End:
     kinds = (Failure.TIMEOUT, Failure.ERROR, Failure.NO_ROUTE, Failure.INSUFFICIENT_BALANCE, Failure.INCORRECT_PAYMENT_DETAILS)
-    chaos.world.faults.fail_randomly("payer", chaos.rng.random(), *chaos.rng.sample(kinds, chaos.rng.randint(1, 3)))
-    return chaos.rng.randint(SECOND_NS, HOUR_NS), lambda: chaos.world.faults.fail_randomly("payer", 0.0)
+    name = chaos.payer()
+    chaos.world.faults.fail_randomly(name, chaos.rng.random(), *chaos.rng.sample(kinds, chaos.rng.randint(1, 3)))
+    return chaos.rng.randint(SECOND_NS, HOUR_NS), lambda: chaos.world.faults.fail_randomly(name, 0.0)
 
 
 def disable(chaos: Chaos) -> End:
-    name = chaos.receiver()
-    chaos.world.faults.disable_channels("payer", name)
-    return chaos.rng.randint(SECOND_NS, HOUR_NS), lambda: chaos.world.faults.disable_channels("payer", name, disabled=False)
+    payer, receiver = chaos.payer(), chaos.receiver()
+    chaos.world.faults.disable_channels(payer, receiver)
+    return chaos.rng.randint(SECOND_NS, HOUR_NS), lambda: chaos.world.faults.disable_channels(payer, receiver, disabled=False)
+
+
+def fill_slots(chaos: Chaos) -> End:
+    """Others' HTLCs take every slot of a node's channels, or of some."""
+    sides = [side for side in chaos.world.network.named[chaos.payer()].sides if chaos.rng.random() < 0.8]
+    taken = {-1 - number: channels.Htlc(bytes(32), 1_000, 10**6) for number in range(channels.MAX_HTLCS)}
+    for side in sides:
+        side.htlcs.update(taken)
+
+    def free() -> None:
+        for side in sides:
+            for number in taken:
+                side.htlcs.pop(number, None)
+
+    return chaos.rng.randint(SECOND_NS, HOUR_NS), free
+
+
+# -- channels that close, histories that go ---------------------------------------------------
 
 
 def close_channels(chaos: Chaos) -> End:
     """The channels go, in the end for good, and the operator opens another one."""
-    name = chaos.receiver()
-    chaos.world.faults.close_channels("payer", name)
-    return chaos.rng.randint(SECOND_NS, HOUR_NS), lambda: closed(chaos, name)
+    payer, receiver = chaos.payer(), chaos.receiver()
+    chaos.world.faults.close_channels(payer, receiver)
+    return chaos.rng.randint(SECOND_NS, HOUR_NS), lambda: closed(chaos, payer, receiver)
 
 
-def closed(chaos: Chaos, name: str) -> None:
+def closed(chaos: Chaos, payer_name: str, receiver_name: str) -> None:
     """What was closing is closed, gone from the node's lists, and its HTLCs have come back."""
     chaos.world.simulation.sync()
-    payer, receiver = chaos.world.network.named["payer"], chaos.world.network.named[name]
-    for flight in [flight for flight in payer.flights.values() if flight.record.route[0].side.channel.closing]:
-        chaos.world.network.fail(flight, Failure.TIMEOUT)
-    for side in [side for node in (payer, receiver) for side in node.sides if side.channel.closing]:
+    network = chaos.world.network
+    payer, receiver = network.named[payer_name], network.named[receiver_name]
+    gone = [side.channel for side in payer.sides_to[receiver.pubkey] if side.channel.closing]
+    for flight in [flight for flight in payer.flights.values() if flight.record.route[0].side.channel in gone]:
+        network.fail(flight, Failure.TIMEOUT)
+    for side in [side for channel in gone for side in channel.sides]:
         side.node.sides.remove(side)
         side.node.sides_to[side.peer.pubkey].remove(side)
-    chaos.world.network.open_channel(payer, receiver, 100_000_000)
+    if not payer.sides_to[receiver.pubkey]:
+        network.open_channel(payer, receiver, 100_000_000)
 
 
 def forget(chaos: Chaos) -> None:
     """Not while a ghost waits: a settled payment that is deleted before its own ghost comes is paid again by the node."""
-    network = chaos.world.network
-    payer = network.named["payer"]
-    if payer.inbox or any(isinstance(action, partial) and action.func == network._deliver for _, _, action in network._events):
+    name = chaos.payer()
+    payer = chaos.world.network.named[name]
+    if ghosts(chaos, payer):
         return
     before = set(payer.payments)
-    chaos.world.faults.forget("payer")
-    chaos.world.forgotten |= before - set(payer.payments)
+    chaos.world.faults.forget(name)
+    chaos.world.excuses.forgotten |= before - set(payer.payments)
+    chaos.backup = None
+
+
+def ghosts(chaos: Chaos, payer: LightningNode) -> bool:
+    """Whether a call waits somewhere that its client has given up."""
+    network = chaos.world.network
+    return bool(payer.inbox) or any(isinstance(action, partial) and action.func == network._deliver for _, _, action in network._events)
+
+
+def snapshot_node(chaos: Chaos) -> None:
+    """Somebody copies the database of a node."""
+    name = chaos.payer()
+    node = chaos.world.network.named[name]
+    chaos.world.simulation.sync()
+    moved = {side.channel.id: (side.channel.updates, len(side.htlcs)) for side in node.sides}
+    chaos.snapshots[name] = (chaos.world.faults.history(name), moved)
+
+
+def restore_node(chaos: Chaos) -> End | None:
+    """The node gets that copy back. Its peers close each channel that has moved since, for its state is an old one."""
+    name = chaos.payer()
+    node, world = chaos.world.network.named[name], chaos.world
+    if name not in chaos.snapshots or ghosts(chaos, node):
+        return None
+    history, before = chaos.snapshots.pop(name)
+    world.faults.take_down(name)
+    now = dict(node.payments)
+    world.faults.restore(name, history)
+    for payment_hash in now.keys() | node.payments.keys():
+        old, new = node.payments.get(payment_hash), now.get(payment_hash)
+        if old is None or new is None or old.status is not new.status or old.status is Status.IN_FLIGHT:
+            world.excuses.overtaken.add(payment_hash)
+    node.orphans.clear()
+    for side in node.sides:
+        if before.get(side.channel.id) != (side.channel.updates, len(side.htlcs)):
+            side.channel.closing = True
+    world.faults.bring_up(name)
+    chaos.indexes_again, chaos.backup = True, None
+    peers = {side.peer.name for side in node.sides if side.channel.closing}
+    return chaos.rng.randint(MINUTE_NS, HOUR_NS), lambda: [closed(chaos, name, peer) for peer in peers] and None
+
+
+def back_up_journal(chaos: Chaos) -> None:
+    """Not of a node whose indexes come again: what it paid under them since cannot be found in its list (docs/exactly-once.md)."""
+    if not chaos.indexes_again:
+        chaos.backup = chaos.store.backup()
+
+
+def restore_journal(chaos: Chaos) -> None:
+    """The next process finds the data folder as it was at the backup."""
+    chaos.old_journal = chaos.backup is not None
+    chaos.crashed.set()
+
+
+# -- disk, process, clock -----------------------------------------------------------------------
 
 
 def slow_disk(chaos: Chaos) -> End:
@@ -125,6 +209,15 @@ def slow_disk(chaos: Chaos) -> End:
 def bad_disk(chaos: Chaos) -> None:
     """Until a commit fails; that ends the process, and the next one has a good disk."""
     chaos.store.fail_rate = 0.3
+
+
+def full_disk(chaos: Chaos) -> End:
+    """Of a sudden, or so slowly that the heartbeat sees it coming."""
+    if chaos.rng.random() < 0.5:
+        chaos.store.full = True
+        return chaos.rng.randint(SECOND_NS, 5 * MINUTE_NS), lambda: setattr(chaos.store, "full", False)
+    chaos.store.free_bytes = LEAST_FREE_BYTES - 1
+    return chaos.rng.randint(MINUTE_NS, HOUR_NS), lambda: setattr(chaos.store, "free_bytes", PLENTY_BYTES)
 
 
 def crash(chaos: Chaos) -> None:
@@ -140,60 +233,12 @@ def suspend(chaos: Chaos) -> None:
 
 
 def step_clock(chaos: Chaos) -> None:
-    chaos.clock.step_wall(chaos.rng.randint(-HOUR_NS, HOUR_NS))
+    wrong_by = chaos.clock.wall_ns() - chaos.clock.now_ns()
+    chaos.clock.step_wall(chaos.rng.choice((0, chaos.rng.randint(-STEPS_NS, STEPS_NS))) - wrong_by)
 
 
 MISHAPS: tuple[Callable[[Chaos], End | None], ...] = (
-    lose_calls, lose_calls, restart, restart_receiver, offline, freeze, cut, refuse, reject, hold, no_keysend, fail_randomly,
-    disable, close_channels, forget, slow_disk, bad_disk, crash, crash_soon, crash_soon, crash_soon, suspend, step_clock,
+    lose_calls, lose_calls, late_answers, restart, restart_receiver, offline, freeze, cut, refuse, reject, hold, hold, no_keysend,
+    fail_randomly, disable, fill_slots, close_channels, forget, snapshot_node, restore_node, back_up_journal, restore_journal,
+    slow_disk, bad_disk, full_disk, crash, crash_soon, crash_soon, crash_soon, suspend, step_clock,
 )  # fmt: skip
-
-
-# -- users ------------------------------------------------------------------------------------
-
-
-async def open_stream(chaos: Chaos) -> None:
-    rng, now_ns = chaos.rng, chaos.clock.now_ns()
-    seconds = rng.choice((1, 10, 30, 60, 600))
-    budget = BudgetTerms(rng.randint(10_000, 10_000_000), rng.choice((None, HOUR_NS, 24 * HOUR_NS))) if rng.random() < 0.4 else None
-    await chaos.world.open(
-        f"{rng.randint(1, 5_000 * seconds)}msat/{seconds}s",
-        rng.randrange(chaos.receivers),
-        start_time_ns=now_ns + rng.choice((0, 0, rng.randint(0, HOUR_NS))),
-        end_time_ns=now_ns + rng.randint(2 * HOUR_NS, 24 * HOUR_NS) if rng.random() < 0.3 else None,
-        budget=budget,
-        catch_up_ns=rng.choice((None, 0, 5 * MINUTE_NS, HOUR_NS)),
-        ttl_ns=rng.choice((None, None, rng.randint(MINUTE_NS, 4 * HOUR_NS))),
-        max_open_payments=rng.choice((1, 1, 2, 4)),
-        max_payment_msat=rng.choice((None, None, 10_000_000)),
-        min_payment_interval_ns=rng.choice((SECOND_NS, 30 * SECOND_NS, 300 * SECOND_NS)),
-    )
-
-
-async def act(chaos: Chaos) -> None:
-    """Somebody does something to some stream."""
-    streams = list(chaos.world.book.streams.values())
-    stream, rng = chaos.rng.choice(streams), chaos.rng
-    actions = (lifecycle.pause, lifecycle.resume, lifecycle.resume, lifecycle.renew, lifecycle.renew, change_rate, change_budget)
-    action = lifecycle.cancel if rng.random() < 0.05 else rng.choice(actions)
-    try:
-        if action in (change_rate, change_budget):
-            await chaos.world.do(lifecycle.change, stream, action(chaos, stream))
-        else:
-            await chaos.world.do(action, stream)
-    except FailedPrecondition:
-        return
-
-
-def change_rate(chaos: Chaos, stream: Stream) -> object:
-    amount, rate = chaos.rng.randint(1, 5_000), stream.terms.rate
-    interval = max(rate.interval_ns, SECOND_NS)
-    return replace(stream.terms, rate=Rate(amount * interval // SECOND_NS, interval, rate.payment_interval_ns))
-
-
-def change_budget(chaos: Chaos, stream: Stream) -> object:
-    """More or less or none; who lowers it below what is spent is over it by his own will."""
-    if stream.terms.budget is None:
-        return stream.terms
-    chaos.world.excused.add(stream.key)
-    return replace(stream.terms, budget=BudgetTerms(chaos.rng.randint(10_000, 10_000_000), stream.terms.budget.period_ns))

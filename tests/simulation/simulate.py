@@ -1,38 +1,73 @@
-"""Replays runs of the simulation: python -m tests.simulation.simulate --seed 7 --days 2 [--runs 100] [--verbose]."""
+"""Replays runs of the simulation: python -m tests.simulation.simulate --seed 7 [--days 2] [--runs 100] [--verbose]."""
 
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 
+from tests.prove.volumes import tried
 from tests.simulation.chaos import run
+
+MOST_BYTES = 4 << 30
+
+
+@dataclass(slots=True)
+class Sums:
+    """What many runs saw. failed: the texts of those in which a rule was broken; each begins with its seed."""
+
+    seeds: int = 0
+    days: float = 0.0
+    crashes: int = 0
+    payments: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+
+def bound_memory() -> None:
+    """A world that spins must not take the machine with it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+
+
+def run_many(first: int, runs: int, days: float | None = None, stop_at_failure: bool = False) -> Sums:
+    """The runs of so many seeds, one after the other."""
+    sums = Sums()
+    for seed in range(first, first + runs):
+        try:
+            outcome = run(seed, days)
+        except AssertionError as problem:
+            if stop_at_failure:
+                raise
+            sums.failed.append(str(problem))
+            continue
+        sums.seeds += 1
+        sums.days += outcome.days
+        sums.crashes += outcome.crashes
+        sums.payments.update(outcome.payments)
+    tried("seeds", sums.seeds)
+    tried("simulated days", sums.days)
+    tried("simulated payments", sums.payments.total())
+    return sums
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.simulate", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--days", type=float, default=1.0)
+    parser.add_argument("--days", type=float, help="default: what makes sense for the tempo of the seed")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--verbose", action="store_true", help="the whole traceback of a failure")
     asked = parser.parse_args()
-    payments: Counter[str] = Counter()
-    crashes, failed, began = 0, [], time.monotonic()
-    for seed in range(asked.seed, asked.seed + asked.runs):
-        try:
-            outcome = run(seed, asked.days)
-        except AssertionError as problem:
-            if asked.verbose:
-                raise
-            failed.append(seed)
-            print(problem)
-        else:
-            payments.update(outcome.payments)
-            crashes += outcome.crashes
+    bound_memory()
+    began = time.monotonic()
+    sums = run_many(asked.seed, asked.runs, asked.days, stop_at_failure=asked.verbose)
+    for problem in sums.failed:
+        print(problem)
     seconds = time.monotonic() - began
-    print(f"{asked.runs} seeds of {asked.days} days in {seconds:.1f} s: {dict(payments)}, {crashes} crashes, failed: {failed}")
-    return bool(failed)
+    print(f"{sums.seeds} seeds, {sums.days:.1f} days in {seconds:.1f} s: {dict(sums.payments)}, {sums.crashes} crashes")
+    print(f"failed: {[problem.split(' ')[1] for problem in sums.failed]}")
+    return bool(sums.failed)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 What must be so after each pair is in crashing.py: everything ends, no hash is paid twice, the
 receiver's books are the ledger, the stream is current, and a resend has the parameters of its intent.
-STREAMER_ALL_CRASH_PAIRS=1 (`make crash-points`) takes every pair of every way; without it every first
+`make prove` takes every pair of every way (`make crash-points` alone, too); otherwise every first
 point comes with every third second one, and the ways on which lnd restarts, which take long, with
 fewer.
 """
@@ -15,9 +15,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.prove.volumes import FULL, tried
 from tests.simulation.crashing import MAX_POINTS, WAYS, Way, run_way
 
-EVERY_PAIR = bool(os.environ.get("STREAMER_ALL_CRASH_PAIRS"))
+EVERY_PAIR = FULL or bool(os.environ.get("STREAMER_ALL_CRASH_PAIRS"))
 LEAST_POINTS = 10
 """A payment's way has at least these: the connection, intent, send, and end; fewer, and nothing was tried."""
 LEAST_PAIRS = 30
@@ -65,7 +66,9 @@ def test_a_crash_at_every_point(way: Way) -> None:
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_a_crash_at_a_point_and_again_at_a_point_of_the_recovery(way: Way) -> None:
     thinned = (4, 9) if way.restart_at else (1, 3)
-    assert go_all(way, *((1, 1) if EVERY_PAIR else thinned)) >= LEAST_PAIRS
+    pairs = go_all(way, *((1, 1) if EVERY_PAIR else thinned))
+    assert pairs >= LEAST_PAIRS
+    tried("crash-point pairs", pairs)
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.orphans], ids=lambda way: way.name)

@@ -1,24 +1,53 @@
-"""A world whose disk is slow and sometimes fails, before a commit took effect or after it."""
+"""A daemon in trouble: its disk is slow, full or fails, its clock steps, its nodes answer late; doors open as the daemon's."""
 
 from __future__ import annotations
 
 import asyncio
+import copy
+import itertools
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from streamer.core.book import Book
 from streamer.errors import StoreFailed
-from streamer.model import Facts
-from streamer.money import MILLISECOND_NS, SECOND_NS
+from streamer.feed import Feed
+from streamer.heartbeat import Beats, Heartbeat
+from streamer.model import Answer, Facts, Kind, Payment, Stream
+from streamer.money import DAY_NS, MILLISECOND_NS, SECOND_NS
+from streamer.nodes.keysend import derive_preimage
+from streamer.ports import Node
+from streamer.reasons import Halt
 from streamer.recovery import Patience
+from streamer.service import Keyring, Service, Surroundings
+from streamer.service.reports import Totals
+from streamer.settings import StreamSettings
 from streamer.simulator.clock import VirtualClock
+from streamer.simulator.node import SimulatedNode
 from streamer.simulator.pace import Pace
-from streamer.stores.memory import MemoryStore
-from tests.simulation.world import World
+from streamer.stores.memory import MemoryStore, _Durable
+from tests.simulation.world import SECRET, World
 
 PACE = Pace(latency_ns=(20 * MILLISECOND_NS, 2_000 * MILLISECOND_NS))
 WRITE_OFF_NS = 3600 * SECOND_NS
-
 SLOW_NS = (MILLISECOND_NS, 300 * MILLISECOND_NS)
+PLENTY_BYTES = 1 << 50
+SETTLED_LIMIT_MSAT = 10**15
+"""A spend limit that nothing reaches."""
+
+
+class Anchored:
+    """A daemon's clock: it takes the wall clock at its start, and does not follow its steps."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.offset_ns = clock.wall_ns() - clock.now_ns()
+
+    def now_ns(self) -> int:
+        return self.clock.now_ns() + self.offset_ns
+
+    def wall_ns(self) -> int:
+        return self.clock.wall_ns()
 
 
 class TroubledStore(MemoryStore):
@@ -28,23 +57,51 @@ class TroubledStore(MemoryStore):
         super().__init__()
         self.rng = rng
         self.on_commit = on_commit
-        self.slow = False
+        self.slow = self.full = False
+        self.free_bytes = PLENTY_BYTES
         self.fail_rate = 0.0
-        self.commit = self._disk
+        self._under_way = 0
 
     def reopen(self) -> TroubledStore:
         other = TroubledStore(self.rng, self.on_commit)
-        other.slow, other._durable = self.slow, super().reopen()._durable
+        other.slow, other.full, other.free_bytes = self.slow, self.full, self.free_bytes
+        other._durable = super().reopen()._durable
         return other
+
+    def backup(self) -> _Durable:
+        """A copy of what is durable now: rows are never changed, only replaced."""
+        kept = copy.copy(self._durable)
+        for name, value in vars(kept).items():
+            if isinstance(value, (dict, set)):
+                setattr(kept, name, value.copy())
+        return kept
+
+    def revert(self, kept: _Durable) -> None:
+        """The disk holds that copy."""
+        self._durable = kept
+
+    def space(self) -> tuple[int, int]:
+        return 0, self.free_bytes
 
     def append(self, facts: Facts) -> asyncio.Future[None]:
         self.on_commit()
+        troubled = self.slow or self.full or self.fail_rate or self._under_way
+        # a good disk needs no task for each commit
+        self.commit = self._disk if troubled else None
         commit = super().append(facts)
-        if self.rng.random() >= self.fail_rate:
+        if troubled:
+            self._under_way += 1
+            commit.add_done_callback(self._done)
+        if not self.fail_rate or self.rng.random() >= self.fail_rate:
             return commit
         return asyncio.ensure_future(self._fail_after(commit))
 
+    def _done(self, commit: asyncio.Future[None]) -> None:
+        self._under_way -= 1
+
     async def _disk(self) -> None:
+        if self.full:
+            raise StoreFailed("database or disk is full")
         if self.rng.random() < self.fail_rate:
             raise StoreFailed("input/output error, and nothing was written")
         if self.slow:
@@ -57,21 +114,119 @@ class TroubledStore(MemoryStore):
         raise self.failure
 
 
-class Troubled(World):
-    """A world on such a disk. excused: streams (by key) whose user lowered a budget below what was spent.
+class LateNode(SimulatedNode):
+    """Of its answers some come late, and the news of an acceptance twice."""
 
-    forgotten: payments that the node's operator deleted after they had ended. orphaned: payments that a restart of the
-    node orphaned; a closed channel and another restart may have ended them since.
+    def __init__(self, world: Troubled, name: str) -> None:
+        super().__init__(world.simulation, name)
+        self.world = world
+
+    async def send(self, payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
+        answer = await super().send(payment, preimage, patience_seconds)
+        if await self._late() and answer.accepted:
+            self.accepted(payment.payment_hash, answer.index)
+        return self._if_connected(answer)
+
+    async def track(self, payment_hash: bytes, patience_seconds: float) -> Answer:
+        answer = await super().track(payment_hash, patience_seconds)
+        await self._late()
+        return self._if_connected(answer)
+
+    async def _late(self) -> bool:
+        late = self.world.late_rate and self.world.rng.random() < self.world.late_rate
+        if late:
+            await asyncio.sleep(self.world.rng.random() * 5)
+        return bool(late)
+
+    def _if_connected(self, answer: Answer) -> Answer:
+        if self._connected or answer.kind is Kind.LOST:
+            return answer
+        return Answer(Kind.LOST, answer.accepted, answer.accepted, message="connection lost", index=answer.index)
+
+
+@dataclass(slots=True)
+class Excuses:
+    """What may be so because of what people did, by the key of a stream or the hash of a payment.
+
+    budget: its user lowered the budget below what was spent. forgotten: the node's operator deleted it after it had ended.
+    orphaned: a restart of the node orphaned it; a closed channel and another restart may have ended it since. written_off: by a
+    person. overtaken: the node got an old database back that did not have it as it was. lost_streams: tokens of streams that an
+    old copy of the journal lacks. lost_singles: single payments may be missing as well.
     """
 
-    def __init__(self, clock: VirtualClock, receivers: int, rng: random.Random, on_commit: Callable[[], None]) -> None:
-        self.excused: set[int] = set()
-        self.forgotten: set[bytes] = set()
-        self.orphaned: set[bytes] = set()
+    budget: set[int]
+    forgotten: set[bytes]
+    orphaned: set[bytes]
+    written_off: set[bytes]
+    overtaken: set[bytes]
+    lost_streams: set[bytes]
+    lost_singles: bool = False
+
+
+class Troubled(World):
+    """A world on such a disk, with such nodes, whose people use the service behind the doors."""
+
+    def __init__(self, clock: VirtualClock, receivers: int, payers: int, rng: random.Random, on_commit: Callable[[], None]) -> None:
+        self.rng = rng
+        self.late_rate = 0.0
+        self.excuses = Excuses(set(), set(), set(), set(), set(), set())
+        self.replay_asked = asyncio.Event()
         self._disk = TroubledStore(rng, on_commit)
-        super().__init__(clock, PACE, receivers, patience=Patience(orphan_write_off_after_ns=WRITE_OFF_NS))
+        self._keys_given = itertools.count(1)
+        self.settings = StreamSettings(min_payment_interval_ns=rng.choice((1, 1, 30, 300)) * SECOND_NS)
+        options = {
+            "patience": Patience(orphan_write_off_after_ns=WRITE_OFF_NS),
+            "max_in_flight": rng.choice((2, 8, 30)),
+            "per_destination": rng.choice((1, 5, 10)),
+            "spend_limit_msat": rng.choice((SETTLED_LIMIT_MSAT, SETTLED_LIMIT_MSAT, rng.randint(1_000_000, 50_000_000))),
+        }
+        super().__init__(clock, PACE, receivers, payers, **options)
 
     def _build(self) -> None:
         if not isinstance(self.store, TroubledStore):
             self.store = self._disk
         super()._build()
+        self.replay_asked.clear()
+        self.service = Service(
+            Surroundings(
+                self.engines, self.store, self.engine._clock, self.shared, self.settings, Feed(), self._keys_given,
+                lambda owner: derive_preimage(SECRET, owner, 0), Totals, self.replay_asked.set, self.clock.now_ns(),
+                Keyring(SECRET, "the admin key", self.snapshot.keys),
+            )
+        )  # fmt: skip
+
+    def make_node(self, name: str) -> Node:
+        return LateNode(self, name)
+
+    def daemon_clock(self) -> Anchored:
+        return Anchored(self.clock)
+
+    def now_ns(self) -> int:
+        """As the daemon sees it."""
+        return self.engine._clock.now_ns()
+
+    async def beat(self) -> None:
+        """The daemon's heartbeat, for ever."""
+        beats = Beats(self._halt, lambda _: None, self.replay_asked.set)
+        heart = Heartbeat(self.store, self.shared, self.engine._clock, 400 * DAY_NS, beats)
+        heart.start(self.snapshot.settings)
+        await heart.run()
+
+    def _halt(self, halt: Halt, text: str) -> None:
+        self.switch.stop(halt, text)
+
+    @property
+    def books(self) -> list[Book]:
+        return [engine.book for engine in self.engines.values()]
+
+    @property
+    def streams(self) -> list[Stream]:
+        """All there are, of all nodes, the oldest first."""
+        return sorted((stream for book in self.books for stream in book.streams.values()), key=lambda stream: stream.key)
+
+    @property
+    def open_payments(self) -> list[Payment]:
+        return [payment for book in self.books for payment in book.payments.values()]
+
+    def book_of(self, stream: Stream) -> Book:
+        return self.engines[stream.terms.node].book

@@ -22,7 +22,7 @@ from streamer.keysends import stamp_with
 from streamer.link import LinkTerms
 from streamer.model import Facts, Payment, Rate, Stream, Terms
 from streamer.money import SECOND_NS, parse_duration, parse_rate
-from streamer.ports import Node
+from streamer.ports import Clock, Node
 from streamer.recovery import Patience
 from streamer.simulator.clock import VirtualClock
 from streamer.simulator.drive import Simulation
@@ -59,16 +59,18 @@ class Counting:
 
 
 class World:
-    """One paying node with channels to receivers, one engine on it, and its streams by name."""
+    """Paying nodes with channels to receivers, and an engine on each; book and engine are the first one's."""
 
-    def __init__(self, clock: VirtualClock, pace: Pace | None = None, receivers: int = 1, **options: object) -> None:
+    def __init__(self, clock: VirtualClock, pace: Pace | None = None, receivers: int = 1, payers: int = 1, **options: object) -> None:
         self.clock = clock
         self.options = options
         self.network = Network(seed=clock.random.randrange(1 << 30), start_ns=clock.now_ns())
-        payer = self.network.add_node("payer", pace)
+        self.payers = ["payer", *(f"payer{number}" for number in range(2, payers + 1))]
+        paying = [self.network.add_node(name, pace) for name in self.payers]
         for number in range(receivers):
             receiver = self.network.add_node(f"receiver{number}")
-            self.network.open_channel(payer, receiver, 100_000_000)
+            for payer in paying:
+                self.network.open_channel(payer, receiver, 100_000_000)
         self.simulation = Simulation(self.network, clock)
         self.faults = Faults(self.network, self.simulation.sync)
         self.store = MemoryStore()
@@ -79,9 +81,11 @@ class World:
 
     def _build(self) -> None:
         snapshot = self.store.load()
-        limit = Budget(10**15, 3600 * SECOND_NS, aligned=False)
+        self.snapshot = snapshot
+        limit = Budget(int(str(self.options.get("spend_limit_msat", 10**15))), 3600 * SECOND_NS, aligned=False)
         spent = next((spend for spend in snapshot.spends if spend.scope == "daemon"), None)
-        limit.begin(spent.period_start_ns if spent else self.clock.now_ns(), spent.spent_msat if spent else 0)
+        clock = self.daemon_clock()
+        limit.begin(spent.period_start_ns if spent else clock.now_ns(), spent.spent_msat if spent else 0)
         rows = itertools.count(snapshot.last_row + 1)
         self.daemon_outages = Outages()
         self.switch = Switch()
@@ -89,14 +93,20 @@ class World:
         self.daemon_outages.restore(snapshot.outages, snapshot.settings)
         budgets = Budgets(limit)
         budgets.restore(snapshot.keys, snapshot.spends)
-        shared = Shared(budgets, self.switch, self.daemon_outages, rows, lambda: self.clock.random.randrange(100))
+        self.shared = Shared(budgets, self.switch, self.daemon_outages, rows, lambda: self.clock.random.randrange(100))
+        self.engines = {name: self._engine(name, clock) for name in self.payers}
+        self.engine = self.engines["payer"]
+        self.book = self.engine.book
+        for engine in self.engines.values():
+            engine.replay(snapshot, clock.now_ns())
+
+    def _engine(self, name: str, clock: Clock) -> Engine:
         limits = Limits(max_in_flight_per_destination=int(str(self.options.get("per_destination", 10))))
-        self.book = Book("payer", limits, shared, stamp_with(SECRET))
-        self.engine = Engine(
-            self.make_node(),
-            self.book,
+        return Engine(
+            self.make_node(name),
+            Book(name, limits, self.shared, stamp_with(SECRET)),
             self.store,
-            self.clock,
+            clock,
             SECRET,
             self.observer,
             EnginePace(max_in_flight=int(str(self.options.get("max_in_flight", 100)))),
@@ -104,11 +114,14 @@ class World:
             LinkTerms(SECRET),
             self.failures.append,
         )
-        self.engine.replay(snapshot, self.clock.now_ns())
 
-    def make_node(self) -> Node:
-        """The engine's way to the paying node; each process has its own."""
-        return SimulatedNode(self.simulation, "payer")
+    def make_node(self, name: str) -> Node:
+        """The engine's way to a paying node; each process has its own."""
+        return SimulatedNode(self.simulation, name)
+
+    def daemon_clock(self) -> Clock:
+        """The clock of the process that starts now."""
+        return self.clock
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[World]:

@@ -1,0 +1,41 @@
+"""How much was tried: each part of the proof writes lines "what number" into a file, and the sums must be enough.
+
+STREAMER_PROVE names the file; where it is not set, the tests take samples and nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+VARIABLE = "STREAMER_PROVE"
+FULL = bool(os.environ.get(VARIABLE))
+"""Whether this is the whole proof and not the default run."""
+
+REQUIRED = {
+    "seeds": 1_000,
+    "simulated days": 2_000,
+    "simulated payments": 1_000_000,
+    "crash-point pairs": 5_000,
+    "SIGKILLs": 500,
+    "cuts": 2_000,
+}
+"""What `make prove` refuses to pass without. Pairs and cuts are all that there are: these are the least it must have found."""
+
+
+def tried(what: str, number: float) -> None:
+    """So much of it was tried, and went well."""
+    assert what in REQUIRED
+    if FULL:
+        with Path(os.environ[VARIABLE]).open("a") as file:
+            file.write(f"{number} {what}\n")
+
+
+def read(path: Path) -> Counter[str]:
+    """The sums of all that was written."""
+    sums: Counter[str] = Counter()
+    for line in path.read_text().splitlines():
+        number, _, what = line.partition(" ")
+        sums[what] += float(number)  # type: ignore[assignment]
+    return sums
