@@ -15,6 +15,12 @@ TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 SYSLOG = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
 """Levels as journald reads them at the start of a line (sd-daemon(3))."""
 
+EXPECTED = {
+    "grpc._cython.cygrpc": ("ExecuteBatchError raised in core",),
+    "uvicorn.error": ("Cancel %s running task",),
+}
+"""Logger → how lines begin that only say that a caller left just before the answer, or was still sending at our end."""
+
 
 class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the exception if there is one."""
@@ -51,8 +57,8 @@ def formatter(settings: LogSettings, output: TextIO, environ: Mapping[str, str])
 
 
 def worth_a_line(record: logging.LogRecord) -> bool:
-    """All but gRPC's own error, with a traceback, for each caller who left just before the answer: nothing is wrong then."""
-    return not (record.name == "grpc._cython.cygrpc" and str(record.msg).startswith("ExecuteBatchError raised in core"))
+    """All but what libraries call an error and is none (EXPECTED)."""
+    return not str(record.msg).startswith(EXPECTED.get(record.name, ("\0",)))
 
 
 def start_log(settings: LogSettings, environ: Mapping[str, str]) -> None:

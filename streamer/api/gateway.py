@@ -14,6 +14,7 @@ from contextlib import aclosing
 import grpc
 from google.protobuf.message import Message
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
 from streamer.api.answers import JSON_TYPE, TOO_LARGE, JsonResponse, error_line, error_response, result_line
@@ -25,7 +26,7 @@ from streamer.api.incoming import Incoming, request_of
 from streamer.api.jsonwire import shown
 from streamer.api.paths import Route, Routes
 from streamer.api.services import Rpc
-from streamer.errors import DeadlineExceeded, StreamerError
+from streamer.errors import DeadlineExceeded, StreamerError, Unavailable
 from streamer.service.reports import WATCHER_LIMIT
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -76,8 +77,19 @@ class Gateway:
             await send({"type": "websocket.close", "code": 1000, "reason": "not part of streamer"})
             return
         self._open += 1
+        begun = False
+
+        async def tell(event: Event) -> None:
+            nonlocal begun
+            begun = True
+            await send(event)
+
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, receive, tell)
+        except asyncio.CancelledError:  # the server does that only at its end, to what does not end by itself
+            if not begun:
+                stopping = Unavailable("streamer is stopping: call again when it is back", "STOPPING")
+                await error_response(refusal(stopping))(scope, receive, send)
         except Refusal as told:
             await error_response(told)(scope, receive, send)
         except StreamerError as error:

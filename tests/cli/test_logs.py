@@ -49,3 +49,5 @@ def test_a_caller_who_left_just_before_the_answer_is_no_error() -> None:
     assert not worth_a_line(by("grpc._cython.cygrpc", gone))
     assert worth_a_line(by("grpc._cython.cygrpc", "Unexpected [KeyError] raised by servicer method [/x]"))
     assert worth_a_line(by("streamer.x", gone))
+    assert not worth_a_line(by("uvicorn.error", "Cancel %s running task(s), timeout graceful shutdown exceeded"))
+    assert worth_a_line(by("uvicorn.error", "Exception in ASGI application"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Coroutine
@@ -19,7 +20,7 @@ from streamer.client import CURSOR_GONE, CallFailed, Client
 from streamer.client.watching import SILENCE_SECONDS
 from streamer.simulator.serve import Plan
 from tests.cli.daemon import free_port
-from tests.e2e.house import STREAMER, House, data_of, environment, house, until
+from tests.e2e.house import LOOK_SECONDS, STREAMER, House, data_of, environment, house, until
 from tests.e2e.networks import Network, Networks
 
 PATIENCE_SECONDS = 60
@@ -40,6 +41,19 @@ def run(test: Coroutine[Any, Any, None]) -> None:
             await test
 
     asyncio.run(bounded())
+
+
+def test_a_request_that_is_still_arriving_over_http_is_told(network: Network, tmp_path: Path) -> None:
+    with house(tmp_path, *network.flags()) as daemon:
+        host, _, port = daemon.http.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as slow:
+            slow.sendall(b"POST /v1/sending:stop HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+            time.sleep(LOOK_SECONDS)
+            assert daemon.stop() == 0
+            told = slow.recv(4_096).decode()
+        assert told.startswith("HTTP/1.1 503 ")
+        assert "streamer is stopping: call again when it is back" in told
+        assert '"level": "error"' not in daemon.log()
 
 
 def test_calls_under_way_end_and_new_ones_are_told(network: Network, tmp_path: Path) -> None:
