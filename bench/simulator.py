@@ -1,6 +1,6 @@
 """How many keysends a second the simulator pays on one core: a Go client pays, the server's CPU time is read.
 
-What counts is CPU per keysend: the machine may be busy with something else. Usage: python -m bench.simulator
+What counts is CPU per keysend: the machine may be busy with something else. Usage: python -m bench.simulator [--fast]
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def cpu_seconds(pid: int) -> float:
 def measure() -> dict[str, float]:
     """Paid keysends, and CPU seconds that the simulator took for them."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "streamer", "simulate", "--dir", folder, "--capacity", "1000000000", "--json"]
+        command = [sys.executable, "-m", "streamer", "simulate", "--dir", folder, "--capacity", "1000000000", "--json", *sys.argv[1:]]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             try:

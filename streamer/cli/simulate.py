@@ -59,6 +59,7 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--away-for", callback=_duration, metavar="DURATION", default="30s", show_default=True, help="How long it stays away.")
 @click.option("--hold-every", callback=_duration, metavar="DURATION", default="0s", help="Let each receiver hold HTLCs so often.")
 @click.option("--hold-for", callback=_duration, metavar="DURATION", default="1m", show_default=True, help="How long it holds them.")
+@click.option("--fast", is_flag=True, help="A leaner server: thousands of payments per second on one core.")
 @click.option("--network", type=click.Choice(["regtest", "signet", "testnet", "mainnet"]), default="regtest", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the first node; the others follow. 0: free ones.")
 @click.option("--control-port", type=click.IntRange(0, 65_535), default=0, help="Port of the control API. 0: a free one.")
@@ -99,6 +100,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         troubles=troubles,
         port=options["port"],
         state=options["state"],
+        fast=options["fast"],
     )
 
 

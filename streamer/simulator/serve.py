@@ -41,7 +41,7 @@ class Plan:
 
     like_lnd, payments_per_second (0: any number) and latency_ns (least, most) pace the first node. With
     hub the others are reached through a node of that name, which asks policy's fees. port 0 takes
-    free ports, else the nodes take port, port + 1, …
+    free ports, else the nodes take port, port + 1, … fast: without grpc's server (http2.py).
     """
 
     nodes: int = 2
@@ -58,6 +58,7 @@ class Plan:
     host: str = "127.0.0.1"
     port: int = 0
     state: Path | None = None
+    fast: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -135,14 +136,14 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
     async with AsyncExitStack() as stack:
         if plan.state is not None:
             stack.callback(save, network, plan.state)
-        served = await stack.enter_async_context(serve(folder, network, clock, plan.host, plan.port))
+        served = await stack.enter_async_context(serve(folder, network, clock, plan.host, plan.port, fast=plan.fast))
         begin(served.simulation, plan.troubles)
         yield served
 
 
 @asynccontextmanager
 async def serve(
-    folder: Path, network: Network, clock: Clock | None = None, host: str = "127.0.0.1", port: int = 0
+    folder: Path, network: Network, clock: Clock | None = None, host: str = "127.0.0.1", port: int = 0, *, fast: bool = False
 ) -> AsyncIterator[ServedNetwork]:
     """Serve a network of your own making; else as start_network. Raises Unavailable and OSError."""
     async with AsyncExitStack() as stack:
@@ -150,7 +151,7 @@ async def serve(
         served, credentials = [], {}
         for number, (name, node) in enumerate(network.named.items()):
             files = make_credentials(folder / name, str(network.seed), name)
-            server = NodeServer(simulation, node, files, host, port + number if port else 0)
+            server = NodeServer(simulation, node, files, host, port + number if port else 0, fast=fast)
             await server.start()
             stack.push_async_callback(server.stop)
             credentials[name] = files

@@ -18,6 +18,7 @@ from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer.simulator.books import Refused
 from streamer.simulator.credentials import Credentials
 from streamer.simulator.drive import Simulation
+from streamer.simulator.fast_listener import FastListener
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.macaroon import Guard
 from streamer.simulator.methods import Message, streaming_methods, unary_methods
@@ -45,14 +46,17 @@ class Unavailable(RuntimeError):
 class NodeServer:
     """Serves one node at host:port (0: any free one, then kept); start, then stop."""
 
-    def __init__(self, simulation: Simulation, node: LightningNode, credentials: Credentials, host: str, port: int = 0) -> None:
+    def __init__(
+        self, simulation: Simulation, node: LightningNode, credentials: Credentials, host: str, port: int = 0, *, fast: bool = False
+    ) -> None:
         self.node = node
         self.credentials = credentials
         self.port = port
         self._host = host
         self._simulation = simulation
         self._guard = Guard(credentials.root_key)
-        self._server: grpc.aio.Server | None = None
+        self._server: grpc.aio.Server | FastListener | None = None
+        self._fast = fast
         self._cut = False
         self._changed = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -110,6 +114,9 @@ class NodeServer:
             await server.stop(None)
 
     async def _listen(self) -> None:
+        if self._fast:
+            await self._listen_fast()
+            return
         server = grpc.aio.server(options=SERVER_OPTIONS)
         server.add_generic_rpc_handlers(tuple(self._handlers()))
         secrets = grpc.ssl_server_credentials([(self.credentials.key, self.credentials.certificate)])
@@ -119,6 +126,14 @@ class NodeServer:
             raise Unavailable(f"cannot listen on {self.rpcserver}: is another simulator or lnd running there?") from error
         await server.start()
         self._server = server
+
+    async def _listen_fast(self) -> None:
+        listener = FastListener(self._simulation, self.node, self.credentials)
+        try:
+            self.port = await listener.start(self._host, self.port)
+        except OSError as error:
+            raise Unavailable(f"cannot listen on {self.rpcserver}: is another simulator or lnd running there?") from error
+        self._server = listener
 
     # -- which calls there are ---------------------------------------------------------------
 

@@ -21,9 +21,10 @@ LEAST_CALLS = 150
 PLAY_SECONDS = 100
 
 
-def test_the_simulator_answers_as_lnd_did(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fast", [False, True], ids=["grpc", "fast"])
+def test_the_simulator_answers_as_lnd_did(tmp_path: Path, fast: bool) -> None:
     async def run() -> list[dict[str, Any]]:
-        async with asyncio.timeout(PLAY_SECONDS), simulated(tmp_path) as places:
+        async with asyncio.timeout(PLAY_SECONDS), simulated(tmp_path, fast=fast) as places:
             return await play(places)
 
     compare(asyncio.run(run()))

@@ -41,10 +41,11 @@ class Simulated:
         return done.stderr
 
 
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
+@pytest.fixture(scope="module", params=["grpc", "fast"])
+def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
     folder = tmp_path_factory.mktemp("simulated")
-    command = [sys.executable, "-m", "streamer", "simulate", "--dir", str(folder), "--nodes", "3", "--hub", "--json"]
+    mode = ["--fast"] if request.param == "fast" else []
+    command = [sys.executable, "-m", "streamer", "simulate", "--dir", str(folder), "--nodes", "3", "--hub", "--json", *mode]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -66,12 +66,12 @@ def _knows_all(node: Lnd) -> bool:
 
 
 @asynccontextmanager
-async def simulated(folder: Path) -> AsyncIterator[dict[str, Place]]:
+async def simulated(folder: Path, *, fast: bool = False) -> AsyncIterator[dict[str, Place]]:
     """The same network in this process."""
     network = Model(1, start_ns=time.time_ns())
     nodes = {name: network.add_node(name) for name in NAMES}
     nodes[DEAF].keysend = False
     for one, other, push_sat, private in CHANNELS:
         network.open_channel(nodes[one], nodes[other], CAPACITY_SAT, push_sat, private=private)
-    async with serve(folder, network) as served:
+    async with serve(folder, network, fast=fast) as served:
         yield {node.name: place(node.rpcserver, node.tlscertpath, node.macaroonpath, bytes.fromhex(node.pubkey)) for node in served.nodes}
