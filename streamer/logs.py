@@ -67,4 +67,6 @@ def start_log(settings: LogSettings, environ: Mapping[str, str]) -> None:
     output.addFilter(worth_a_line)
     output.setFormatter(formatter(settings, sys.stderr, environ))
     logging.basicConfig(level=settings.level.upper(), handlers=[output], force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # httpx has a line for each call, with the whole address of the webhook
+    for name in ("uvicorn", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

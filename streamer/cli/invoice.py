@@ -8,7 +8,7 @@ import click
 
 from streamer.cli.connect import Connection, talks
 from streamer.cli.keysend import FAILED, STILL_OPEN
-from streamer.cli.output import as_dict, print_json
+from streamer.cli.output import print_json
 from streamer.cli.payment import print_payment
 from streamer.cli.words import AMOUNT
 from streamer.money import MSAT_PER_SAT
@@ -35,14 +35,11 @@ def create(connection: Connection, amount: int, memo: str) -> int:
         raise click.UsageError(f"{amount} msat is no whole number of satoshis")
 
     async def work(client: Client) -> None:
-        from streamer._proto.imp.api.lightning import lightning_pb2
-
-        request = lightning_pb2.GenerateInvoiceRequest(amount=amount // MSAT_PER_SAT, memo=memo)
-        made = await client.call(client.lightning.GenerateInvoice, request)
+        made = await client.create_invoice(amount // MSAT_PER_SAT, memo)
         if connection.as_json:
-            print_json(as_dict(made))
+            print_json({"invoice": made})
         else:
-            click.echo(made.invoice)
+            click.echo(made)
 
     return connection.run(work)
 
@@ -62,8 +59,7 @@ def pay(connection: Connection, invoice: str, amount: int, fee_limit: int | None
     async def work(client: Client) -> int:
         from streamer._proto.streamer.v1 import payment_pb2
 
-        request = payment_pb2.CreatePaymentRequest(payment_request=invoice, amount_msat=amount, node=node, fee_limit_msat=fee_limit)
-        payment = await client.call(client.payments.CreatePayment, request, wait)
+        payment = await client.pay_invoice(invoice, amount_msat=amount, fee_limit_msat=fee_limit, node=node, timeout_seconds=wait)
         print_payment(connection, payment)
         if payment.state == payment_pb2.Payment.PENDING:
             click.echo("still open: the same command again tells its end, and never pays twice", err=True)
@@ -80,13 +76,11 @@ def check(connection: Connection, invoice: str) -> int:
     """Say whether INVOICE, which this daemon's first node made, is paid. Exit 0 paid, 4 not paid."""
 
     async def work(client: Client) -> int:
-        from streamer._proto.imp.api.lightning import lightning_pb2
-
-        found = await client.call(client.lightning.CheckInvoice, lightning_pb2.CheckInvoiceRequest(invoice=invoice))
+        paid = await client.check_invoice(invoice)
         if connection.as_json:
-            print_json(as_dict(found))
+            print_json({"paid": paid})
         else:
-            click.echo("paid" if found.paid else "not paid")
-        return 0 if found.paid else NOT_PAID
+            click.echo("paid" if paid else "not paid")
+        return 0 if paid else NOT_PAID
 
     return connection.run(work)

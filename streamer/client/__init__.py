@@ -20,6 +20,7 @@ from typing import TypeVar
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from streamer._proto.imp.api.lightning import lightning_pb2
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer._proto.streamer.v1.admin_pb2 import Status
 from streamer._proto.streamer.v1.payment_pb2 import Payment
@@ -50,6 +51,8 @@ Reply = TypeVar("Reply")
 PAGE = 1_000
 PAYMENT_TIMEOUT_SECONDS = 60.0
 """How long a single payment is waited for; it goes on afterwards."""
+INVOICE_TIMEOUT_SECONDS = 180.0
+"""The same for an invoice, which may take many attempts."""
 
 
 class Client(Connection):
@@ -155,6 +158,31 @@ class Client(Connection):
             destination=destination, amount_msat=amount_msat, request_id=request_id, fee_limit_msat=fee_limit_msat, node=node
         )
         return _as(Payment, await self.call(self.payments.CreatePayment, request, timeout_seconds))
+
+    async def pay_invoice(
+        self,
+        payment_request: str,
+        *,
+        amount_msat: int = 0,
+        fee_limit_msat: int | None = None,
+        node: str = "",
+        timeout_seconds: float = INVOICE_TIMEOUT_SECONDS,
+    ) -> Payment:
+        """Pay an invoice (BOLT 11), once: asked again, it is the same payment. amount_msat is for one that leaves it to the payer."""
+        request = payment_pb2.CreatePaymentRequest(
+            payment_request=payment_request, amount_msat=amount_msat, fee_limit_msat=fee_limit_msat, node=node
+        )
+        return _as(Payment, await self.call(self.payments.CreatePayment, request, timeout_seconds))
+
+    async def create_invoice(self, amount_sat: int, memo: str = "") -> str:
+        """Make an invoice at the daemon's first node: what the payer needs."""
+        reply = await self.call(self.lightning.GenerateInvoice, lightning_pb2.GenerateInvoiceRequest(amount=amount_sat, memo=memo))
+        return str(reply.invoice)
+
+    async def check_invoice(self, payment_request: str) -> bool:
+        """Whether an invoice of the daemon's first node is paid."""
+        reply = await self.call(self.lightning.CheckInvoice, lightning_pb2.CheckInvoiceRequest(invoice=payment_request))
+        return bool(reply.paid)
 
     async def get_payment(self, payment_id: str) -> Payment:
         """One payment."""

@@ -55,7 +55,7 @@ def check_signature(called: Receiver) -> None:
 
 
 def test_events_arrive_signed_and_a_single_payment_has_no_stream(network: Network, tmp_path: Path) -> None:
-    with receiving() as called, house(tmp_path, *flags(network, tmp_path, called.url)) as daemon:
+    with receiving() as called, house(tmp_path, *flags(network, tmp_path, called.url, "--log.level", "debug")) as daemon:
         daemon.until_paying()
         stream = daemon.cli("stream", "open", network.receivers[0], "2sat/1h").out.strip()
         until(lambda: f"{stream}.1" in called.settled(), "the payment is told of")
@@ -71,6 +71,7 @@ def test_events_arrive_signed_and_a_single_payment_has_no_stream(network: Networ
         assert (single["payment"]["id"], single["payment"]["amountMsat"]) == (paid["id"], "3000")
         until(lambda: not daemon.metric("webhook_events_waiting"), "nothing waits any more")
         assert len(called.ids()) == 4
+        assert called.url not in daemon.log()
         assert daemon.stop() == 0
     assert waiting(tmp_path) == 0
 
