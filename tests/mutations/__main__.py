@@ -14,6 +14,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.mutations.invoices import INVOICE_MUTATIONS
 from tests.mutations.keys import KEY_MUTATIONS
 from tests.mutations.mutation import Mutation
 from tests.mutations.patches import MUTATIONS
@@ -67,7 +68,7 @@ def judge(mutation: Mutation) -> tuple[bool, str]:
 
 def main(words: list[str]) -> int:
     """Try the mutations; 0 if all were noticed."""
-    chosen = [one for one in (*MUTATIONS, *KEY_MUTATIONS) if not words or any(word in one.name for word in words)]
+    chosen = [one for one in (*MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS) if not words or any(word in one.name for word in words)]
     killed = 0
     with ThreadPoolExecutor(PARALLEL) as pool:
         for noticed, line in pool.map(judge, chosen):

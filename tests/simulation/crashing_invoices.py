@@ -135,6 +135,20 @@ class InvoiceWorld(CrashingWorld):
             assert self.told == {UNTOLD}
 
 
+async def watched_until_the_end(way: Way, seconds: float) -> list[Payment]:
+    """Go the way without a crash, run on for so long, and look at the books again; the attempts, newest first."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SteppedLoop)
+    world = InvoiceWorld(VirtualClock(loop, VIRTUAL_START_NS, 1), way)
+    await world.begin()
+    async with world.running():
+        await world.finish()
+        await asyncio.sleep(seconds)
+        attempts = await world.store.payments(PaymentQuery(limit=MAX_PAGE))
+        world._check_attempts(attempts)
+    return attempts
+
+
 def run_invoice(way: Way, *crash_at: int) -> Outcome:
     """Go the way with a crash at these points of one life after the other; fails if money is wrong, or a caller is not told."""
 

@@ -5,13 +5,15 @@ As test_crash_points.py, whose ways these are; STREAMER_ALL_CRASH_PAIRS=1 (`make
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.crashing import MAX_POINTS, WAYS, Way
-from tests.simulation.crashing_invoices import run_invoice
+from streamer.simulator.lightning_node import CallFate
+from tests.simulation.crashing import MAX_POINTS, WAYS, SteppedLoop, Way
+from tests.simulation.crashing_invoices import run_invoice, watched_until_the_end
 from tests.simulation.test_crash_points import EVERY_PAIR, LEAST_POINTS
 
 
@@ -58,3 +60,11 @@ def test_a_crash_at_a_point_of_pay_invoice_and_again_at_a_point_of_its_recovery(
 def test_a_process_that_dies_at_the_same_point_again_and_again_pays_once(way: Way) -> None:
     for point in range(1, 40, 1 if EVERY_PAIR else 4):
         go(way, *([point] * 5))
+
+
+def test_the_watch_over_a_failed_attempt_ends_when_the_next_one_begins() -> None:
+    """Else the node's word about the second, which has the same hash, would be posted for the first as well."""
+    way = Way("a lost call, and failures beyond ghost_after", (CallFate.NEVER,), fails_for=7.0, seconds=95.0)
+    with asyncio.Runner(loop_factory=SteppedLoop) as runner:
+        attempts = runner.run(watched_until_the_end(way, 3_700))
+    assert [attempt.state for attempt in attempts] == ["SETTLED", *["FAILED"] * (len(attempts) - 1)] and len(attempts) > 1

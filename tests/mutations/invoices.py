@@ -1,0 +1,92 @@
+"""What makes an invoice be paid once, and its payer be told, each broken in a way in which it could be."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+PAYING = "streamer/service/paying.py"
+API = ("tests/api/test_lightning.py", "tests/api/test_invoices_and_keys.py")
+WAYS = ("tests/simulation/test_crash_points_of_invoices.py",)
+
+INVOICE_MUTATIONS = (
+    Mutation(
+        1,
+        "two calls for one invoice do not wait for each other",
+        PAYING,
+        "self._hashes.only(found.payment_hash.hex())",
+        "self._hashes.only(secrets.token_hex(16))",
+        WAYS,
+    ),
+    Mutation(
+        1,
+        "the node is not asked before an invoice is paid",
+        PAYING,
+        "        if answer.kind is Kind.SETTLED:\n            _require_same(",
+        "        if False:\n            _require_same(",
+        API,
+    ),
+    Mutation(
+        1,
+        "an invoice is sent without being in the intent",
+        "streamer/stores/batch.py",
+        "        self.intents.append(intent_row(payment))\n        if payment.payment_request:",
+        "        self.intents.append(intent_row(payment))\n        if payment.preimage:",
+        ("tests/store/test_invoices.py",),
+    ),
+    Mutation(
+        2,
+        "the preimage of an invoice is not kept",
+        "streamer/core/ends.py",
+        "        payment.preimage = answer.preimage\n",
+        "        payment.preimage = b''\n",
+        ("tests/core/test_singles.py",),
+    ),
+    Mutation(
+        3,
+        "an open attempt to pay an invoice is followed by another",
+        PAYING,
+        "RETRY = frozenset({PaymentState.FAILED, PaymentState.REFUSED})",
+        "RETRY = frozenset({PaymentState.FAILED, PaymentState.REFUSED, PaymentState.UNKNOWN, PaymentState.IN_FLIGHT})",
+        (*API, *WAYS),
+    ),
+    Mutation(
+        3,
+        "a written-off invoice is paid again",
+        PAYING,
+        "RETRY = frozenset({PaymentState.FAILED, PaymentState.REFUSED})",
+        "RETRY = frozenset({PaymentState.FAILED, PaymentState.REFUSED, PaymentState.WRITTEN_OFF})",
+        (*API, *WAYS),
+    ),
+    Mutation(
+        4,
+        "the watch over a failed attempt goes on beside the next one",
+        "streamer/engine.py",
+        "        self.recovery.let_go(payment.payment_hash)\n",
+        "",
+        WAYS,
+    ),
+    Mutation(
+        9,
+        "another invoice with a hash that was paid counts as paid",
+        PAYING,
+        "    if payment_request.lower() != order.payment_request:",
+        "    if not payment_request and order.payment_request:",
+        API,
+    ),
+    Mutation(
+        11,
+        "an invoice is paid beyond the destinations of its key",
+        PAYING,
+        "        require_may_pay(caller, found.destination, self._around.clock.now_ns())\n        answer",
+        "        caller = replace(caller, destinations=frozenset())\n        answer",
+        API,
+    ),
+    Mutation(
+        11,
+        "another key is told the preimage",
+        PAYING,
+        "    if not owns(caller, payment.api_key):",
+        "    if False:",
+        API,
+    ),
+)
