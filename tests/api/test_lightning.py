@@ -109,6 +109,8 @@ def test_it_is_paid_once_even_when_the_first_caller_leaves_and_the_reply_is_lost
         assert (first.code, first.reason) == ("DEADLINE_EXCEEDED", "PAYMENT_PENDING")
         assert str(first).startswith("PAYMENT_PENDING: payment pay_") and payment_hash in str(first)
         assert str(first).endswith("call again: it never pays twice") and "fail" not in str(first)
+        by_http = await house.http.post("/v1/lightning/payinvoice", json={"invoice": invoice}, headers={"Grpc-Timeout": "800m"})
+        assert (by_http.status_code, by_http.json()["code"], by_http.json()["message"]) == (504, 4, str(first))
         house.simulation.faults.release("receiver")
         preimage = await pay(house, invoice)
         assert hashlib.sha256(bytes.fromhex(preimage)).hexdigest() == payment_hash

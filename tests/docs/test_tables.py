@@ -15,11 +15,13 @@ from streamer.core.retry import DEFAULT_BACKOFF_NS, FIRST_BACKOFF_NS
 from streamer.daemon import DRAIN_SECONDS
 from streamer.metrics import Metrics
 from streamer.model import DURABLE_HALTS
-from streamer.money import SECOND_NS
+from streamer.money import DAY_NS, SECOND_NS
 from streamer.nodes.permissions import FOR_INVOICES, NEEDED, bake_command
 from streamer.reasons import DAEMON_HALTS, Halt, Reason
+from streamer.service.invoices import MAX_LISTED
+from streamer.service.paying import PAY_SECONDS
 from streamer.service.reports import DaemonReport
-from streamer.settings import NodeSettings, SpendLimit, StreamSettings
+from streamer.settings import InvoiceSettings, NodeSettings, SpendLimit, StreamSettings
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, plain, table
 from tests.docs.texts import GAP, spoken, texts
 
@@ -83,6 +85,10 @@ def test_numbers_in_prose() -> None:
     assert f"{defaults.fee_limit_ppm // 10_000} % of its amount (`--fee-limit-ppm`), or {defaults.fee_floor_msat // 1000} sat" in streams
     assert f"(`--catch-up`, {(defaults.catch_up_ns or 0) // (60 * SECOND_NS)} minutes unless you say otherwise" in streams
     assert f"minimum payment ({defaults.min_payment_msat // 1000} sat," in streams
+    invoices, settings = (DOCS / "invoices.md").read_text(encoding="utf-8"), InvoiceSettings()
+    assert f"fees ({settings.fee_limit_ppm // 10_000} %), or `invoices.fee_floor_msat` ({settings.fee_floor_msat // 1000} sat)" in invoices
+    assert "`invoices.expiry` (a day)" in invoices and settings.expiry_ns == DAY_NS
+    assert f"up to {PAY_SECONDS:.0f} seconds" in invoices and f"the newest {MAX_LISTED:,}" in invoices
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"more than {SpendLimit().amount_msat // 1000:,} sat in an hour" in readme
     assert SpendLimit().period_ns == 3600 * SECOND_NS
