@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
-from streamer.errors import NodeRejected
-from streamer.model import Facts, Kind, Payment, PaymentState, Stream
+from streamer.core.switch import Switch
+from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Stream
 from streamer.nodes.keysend import (
     PREIMAGE_TYPE,
     STREAM_TYPE,
@@ -44,13 +44,11 @@ class Adopted:
     theirs: NodePayment
 
 
-async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret: bytes, index: int) -> list[Payment]:
+async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret: bytes, index: int, switch: Switch) -> list[Payment]:
     """Read the node's payments after index and take in what is ours and unknown: those, once deferred work is done.
 
-    One that the journal knows as failed, and the node as settled, settles late.
-
-    Raises NodeUnavailable, or NodeRejected with HASH_COLLISION if one of our hashes was paid to
-    somebody else.
+    One that the journal knows as failed, and the node as settled, settles late. One that was paid to somebody else stops
+    switch (HASH_COLLISION), durably. Raises NodeUnavailable.
     """
     if not book.streams:
         return []
@@ -70,7 +68,7 @@ async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret
                     defer(_late(book, known, theirs))
                 continue
             payment = _payment(book, found[0], found[1], theirs)
-            defer(_adoption(book, found[0], Adopted(payment, theirs)))
+            defer(_adoption(book, found[0], Adopted(payment, theirs), switch))
             adopted.append(payment)
     return adopted
 
@@ -86,9 +84,6 @@ def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], secret: byte
     for stream in by_token.get(record.token, ()):
         if payment_hash(derive_preimage(secret, stream.id, record.seq)) != theirs.payment_hash:
             continue
-        if stream.terms.destination != theirs.destination:
-            text = f"payment {stream.id}.{record.seq} went to {theirs.destination.hex()}, which is not the stream's destination"
-            raise NodeRejected(text, Halt.HASH_COLLISION)
         return stream, record
     return None
 
@@ -96,7 +91,7 @@ def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], secret: byte
 def _payment(book: Book, stream: Stream, record: StreamRecord, theirs: NodePayment) -> Payment:
     records = encode_records((kind, value) for kind, value in theirs.records.items() if kind != PREIMAGE_TYPE)
     return Payment(
-        next(book.shared.rows), stream.id, stream.key, record.seq, book.node, stream.terms.destination, theirs.payment_hash,
+        next(book.shared.rows), stream.id, stream.key, record.seq, book.node, theirs.destination, theirs.payment_hash,
         theirs.answer.amount_msat, 0, book.limits.cltv_limit, book.limits.timeout_seconds, records, theirs.create_time_ns,
         theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0, stream.api_key,
     )  # fmt: skip
@@ -111,8 +106,16 @@ def _late(book: Book, known: Payment, theirs: NodePayment) -> Callable[[int, Fac
     return action
 
 
-def _adoption(book: Book, stream: Stream, adopted: Adopted) -> Callable[[int, Facts], None]:
+def _adoption(book: Book, stream: Stream, adopted: Adopted, switch: Switch) -> Callable[[int, Facts], None]:
     def action(now_ns: int, facts: Facts) -> None:
-        ends.adopt(book, stream, adopted.payment, adopted.theirs.answer, now_ns, facts)
+        payment, answer = adopted.payment, adopted.theirs.answer
+        if ends.astray(book, payment) and answer.kind is not Kind.FAILED:
+            text = (
+                f"payment {payment.id} went to {payment.destination.hex()}, which is not the stream's destination: find out who"
+                f" else uses the secret of this data folder, then `streamer payment write-off {payment.id}`"
+            )
+            switch.stop(Halt.HASH_COLLISION, text, facts)
+            answer = Answer(Kind.IN_FLIGHT, accepted=True, index=answer.index)
+        ends.adopt(book, stream, payment, answer, now_ns, facts)
 
     return action

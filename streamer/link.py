@@ -180,7 +180,8 @@ class Link:
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
         self.problem = ""
         await self._look_at_channels()
-        adopted = await adopt_unknown(self.node, self.book, self.engine.defer, self.engine.find, self.terms.secret, self.last_index)
+        defer, find = self.engine.defer, self.engine.find
+        adopted = await adopt_unknown(self.node, self.book, defer, find, self.terms.secret, self.last_index, self.switch)
         if adopted:
             text = f"the node has {len(adopted)} payments of ours that the journal lacks: our data is older; they are taken in"
             log.warning("node %s: %s", self.book.node, text)

@@ -104,7 +104,9 @@ class Recovery:
     # -- what comes in ------------------------------------------------------------------------
 
     def replay(self, payment: Payment) -> None:
-        """An intent that was open when we started: a call of an earlier process may be alive."""
+        """An intent that was open when we started: a call of an earlier process may be alive. One that went astray is a person's."""
+        if ends.astray(self.book, payment):
+            return
         self.loose[payment.row] = Loose(payment, -1, 0, down_since_send=True)
 
     def take(self, payment: Payment, answer: Answer, now_ns: int) -> None:

@@ -102,6 +102,12 @@ def doubt(book: Book, payment: Payment, now_ns: int, facts: Facts) -> None:
     book.schedule(stream)
 
 
+def astray(book: Book, payment: Payment) -> bool:
+    """True if payment went to somebody else than its stream says: only a person may say what becomes of it."""
+    stream = book.by_key.get(payment.stream_key)
+    return stream is not None and payment.destination != stream.terms.destination
+
+
 def adopt(book: Book, stream: Stream, payment: Payment, answer: Answer, now_ns: int, facts: Facts) -> None:
     """Take in a payment of ours that the journal lacked, with the node's word for it (money rule 9).
 

@@ -115,6 +115,8 @@ class Payments:
             raise FailedPrecondition(f"{payment_id} may still end by itself: it can be written off {wait} after it began")
         facts = Facts()
         ends.resolve(engine.book, payment, Event.WRITE_OFF, Answer(Kind.LOST, message="written off by a person"), now_ns, facts)
+        if not any(ends.astray(engine.book, left) for left in engine.book.payments.values()):
+            engine.switch.lift(Halt.HASH_COLLISION, facts)
         facts.spends += self._around.shared.budgets.spends()
         await self._around.store.append(facts)
         engine.wake()

@@ -299,7 +299,7 @@ MUTATIONS = (
     ),
     # -- 9: our data may be old
     Mutation(9, "nothing is adopted", ADOPTION, "    if not book.streams:\n        return []", "    return []", RULES),
-    Mutation(9, "a stranger's payment is adopted", ADOPTION, "if stream.terms.destination != theirs.destination:", "if False:", RULES),
+    Mutation(9, "a stranger's payment is adopted", END, "payment.destination != stream.terms.destination", "False", RULES),
     Mutation(
         9,
         "adopted with our own amounts",

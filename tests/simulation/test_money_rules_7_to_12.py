@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import Counter
+from random import Random
 
 import pytest
 
 from streamer.errors import NodeRejected
-from streamer.model import Mark, PaymentQuery, PaymentState, StreamState
+from streamer.model import ADMIN, Mark, PaymentQuery, PaymentState, StreamState
 from streamer.money import MILLISECOND_NS, SECOND_NS
 from streamer.reasons import Halt, Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
@@ -18,6 +19,7 @@ from streamer.simulator.pace import Pace
 from streamer.stores.memory import MemoryStore
 from tests.simulation.test_money_rules import PATIENCE, go_on, known_to_node, one_open, stop
 from tests.simulation.test_scenarios import QUICK, equal_books
+from tests.simulation.troubled import Troubled
 from tests.simulation.world import World
 
 # -- 7: REFUSED ---------------------------------------------------------------------------------
@@ -117,6 +119,41 @@ def test_an_old_copy_of_the_journal_takes_in_what_the_node_paid_since(stranger: 
             await asyncio.sleep(20)
             assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000
             equal_books(world, stream)
+
+    run_virtual(main)
+
+
+def test_a_payment_of_ours_to_somebody_else_stops_the_node_until_a_person_has_written_it_off() -> None:
+    async def main(clock: VirtualClock) -> None:
+        rng = Random(7)
+        world = Troubled(clock, 2, 1, rng, lambda: None)
+        async with world.running():
+            stream = await world.open("10sat/10s")
+            await asyncio.sleep(5.5)
+            old = copy.deepcopy(world.store._durable)
+            await asyncio.sleep(10)
+            newest = (await world.store.payments(PaymentQuery(owner=stream.id, limit=1)))[0]
+        world.crash()
+        world.store._durable = old
+        world.crash()
+        known_to_node(world)[newest.payment_hash].order.destination = world.network.named["receiver1"].pubkey
+        paid = world.received_msat()
+        for _ in range(2):
+            async with world.running():
+                await asyncio.sleep(300)
+                assert newest.id in world.engine.switch.halts[Halt.HASH_COLLISION] and world.received_msat() == paid
+                assert world.engine.up and [payment.seq for payment in world.book.payments.values()] == [newest.seq]
+            world.crash()
+        async with world.running():
+            await asyncio.sleep(5)
+            await world.service.payments.write_off(ADMIN, newest.id)
+            await asyncio.sleep(30)
+            stream = world.book.streams[stream.id]
+            assert not world.engine.switch.halts and world.received_msat() > paid
+            assert stream.account.written_off_msat == newest.amount_msat
+            world.check()
+        world.crash()
+        assert Halt.HASH_COLLISION not in world.engine.switch.halts
 
     run_virtual(main)
 
