@@ -98,7 +98,7 @@ def buy(
     return Purchase(amount, until, skip, skip_msat, segments)
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Levels:
     """What bounds the money of one payment: the stream's budget, its API key's, and the whole of the daemon's spend limit."""
 

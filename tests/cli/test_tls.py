@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.api.test_tls import operators, serial
 from tests.cli.daemon import free_port, run, served
+from tests.e2e.house import until
 
 
 def test_a_daemon_with_its_own_certificate_and_who_finds_it(tmp_path: Path) -> None:
@@ -27,6 +28,12 @@ def test_a_daemon_with_its_own_certificate_and_who_finds_it(tmp_path: Path) -> N
         assert house.stop() == 0
 
 
+def shown(folder: Path, port: int) -> int:
+    """The serial number of the certificate that whoever comes now is shown."""
+    (folder / "shown").write_text(ssl.get_server_certificate(("127.0.0.1", port)))
+    return serial(folder / "shown")
+
+
 def test_the_operators_certificate_is_found_by_the_configuration_whatever_name_it_is_for(tmp_path: Path) -> None:
     cert, key = operators(tmp_path, "pay.example.org")
     file = tmp_path / "streamer.toml"
@@ -37,9 +44,11 @@ def test_the_operators_certificate_is_found_by_the_configuration_whatever_name_i
     with served(tmp_path, "--config", str(file), "--api.grpc-listen", f"0.0.0.0:{grpc}", "--api.http-listen", f"0.0.0.0:{http}"):
         done = run(tmp_path, "stream", "list", STREAMER_CONFIG=str(file))
         assert (done.returncode, done.stderr) == (0, ""), done
-        pem = ssl.get_server_certificate(("127.0.0.1", http))
-        (tmp_path / "shown").write_text(pem)
-        assert serial(tmp_path / "shown") == serial(cert)
+        (tmp_path / "new").mkdir()
+        for file_then, file_now in zip((cert, key), operators(tmp_path / "new", "pay.example.org"), strict=True):
+            file_now.replace(file_then)
+        for port in (http, grpc):
+            until(lambda port=port: shown(tmp_path, port) == serial(cert), "the new certificate is in force, without a restart")
 
 
 def test_beyond_loopback_without_tls_is_refused(tmp_path: Path) -> None:
