@@ -1,4 +1,4 @@
-"""lightning.Lightning over the wire: invoices are made, paid once, checked and listed; and every refusal has its words."""
+"""lightning.Lightning over the wire: invoices are made, paid, checked and listed; and every refusal has its words."""
 
 from __future__ import annotations
 
@@ -12,59 +12,14 @@ import pytest
 from streamer._proto.imp.api.lightning import lightning_pb2 as ln
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2
 from streamer.client import CallFailed
-from streamer.core import ends
-from streamer.core.payment import Event
-from streamer.model import Answer, Kind, Payment, PaymentQuery
 from streamer.settings import InvoiceSettings
 from streamer.simulator.bolt11 import Bolt11, encode
-from streamer.simulator.books import Failure, Order
+from streamer.simulator.books import Order
 from streamer.simulator.invoices import fill_from_invoice
 from streamer.simulator.keys import secret_scalar
-from streamer.simulator.lightning_node import NOBODY, CallFate
-from streamer.simulator.node import SimulatedNode
+from streamer.simulator.lightning_node import NOBODY
 from tests.api.house import House, in_house
-
-SECOND = 10**9
-
-
-async def call(house: House, name: str, request: Any, seconds: float = 30.0) -> Any:
-    return await house.client.call(getattr(house.client.lightning, name), request, seconds)
-
-
-async def pay(house: House, invoice: str, seconds: float = 30.0) -> str:
-    preimage: str = (await call(house, "PayInvoice", ln.PayInvoiceRequest(invoice=invoice), seconds)).preimage
-    return preimage
-
-
-async def refusal(house: House, invoice: str, seconds: float = 30.0) -> CallFailed:
-    with pytest.raises(CallFailed) as caught:
-        await pay(house, invoice, seconds)
-    return caught.value
-
-
-async def create(house: House, seconds: float = 30.0, **fields: Any) -> payment_pb2.Payment:
-    return await house.client.call(house.client.payments.CreatePayment, payment_pb2.CreatePaymentRequest(**fields), seconds)
-
-
-async def invoice_of(house: House, name: str, amount_msat: int = 7_000, expiry_seconds: int = 600) -> str:
-    return await SimulatedNode(house.simulation, name).add_invoice(amount_msat, "tea", expiry_seconds)
-
-
-async def hash_of(house: House, invoice: str) -> bytes:
-    return (await house.engine.node.decode_invoice(invoice)).payment_hash
-
-
-def received(house: House, name: str = "receiver") -> list[int]:
-    return [htlc.amount_msat for htlc in house.network.named[name].received]
-
-
-async def attempts(house: House, invoice: str) -> list[Payment]:
-    """Newest first, as the journal has them."""
-    return await house.store.payments(PaymentQuery(payment_hash=await hash_of(house, invoice)))
-
-
-def spent(house: House) -> int:
-    return house.engine.book.budgets.spend_limit.spent_msat
+from tests.api.invoicing import SECOND, call, create, hash_of, invoice_of, pay, received, refusal
 
 
 def test_an_invoice_is_made_paid_by_another_and_checked() -> None:
@@ -82,131 +37,6 @@ def test_an_invoice_is_made_paid_by_another_and_checked() -> None:
             while not (await call(house, "CheckInvoice", ln.CheckInvoiceRequest(invoice=made.upper()))).paid:
                 await asyncio.sleep(0.01)
         assert received(house, "payer") == [25_000]
-
-    in_house(test)
-
-
-def test_the_same_invoice_is_paid_once_by_two_at_once_and_again_later() -> None:
-    async def test(house: House) -> None:
-        invoice = await invoice_of(house, "receiver")
-        preimages = await asyncio.gather(
-            *(pay(house, text) for text in (invoice, f"lightning:{invoice}", invoice.upper(), f" {invoice}\n"))
-        )
-        assert {*preimages, await pay(house, invoice)} == {preimages[0]}
-        assert received(house) == [7_000]
-        assert len(await attempts(house, invoice)) == 1
-        assert spent(house) == 7_000
-
-    in_house(test)
-
-
-def test_it_is_paid_once_even_when_the_first_caller_leaves_and_the_reply_is_lost() -> None:
-    async def test(house: House) -> None:
-        house.simulation.faults.hold("receiver")
-        invoice = await invoice_of(house, "receiver")
-        first = await refusal(house, invoice, 0.8)
-        payment_hash = (await hash_of(house, invoice)).hex()
-        assert (first.code, first.reason) == ("DEADLINE_EXCEEDED", "PAYMENT_PENDING")
-        assert str(first).startswith("PAYMENT_PENDING: payment pay_") and payment_hash in str(first)
-        assert str(first).endswith("call again: it never pays twice") and "fail" not in str(first)
-        by_http = await house.http.post("/v1/lightning/payinvoice", json={"invoice": invoice}, headers={"Grpc-Timeout": "800m"})
-        assert (by_http.status_code, by_http.json()["code"], by_http.json()["message"]) == (504, 4, str(first))
-        house.simulation.faults.release("receiver")
-        preimage = await pay(house, invoice)
-        assert hashlib.sha256(bytes.fromhex(preimage)).hexdigest() == payment_hash
-        assert received(house) == [7_000] and spent(house) == 7_000
-
-    in_house(test)
-
-
-@pytest.mark.parametrize("fate", [CallFate.ACCEPTED, CallFate.NEVER, CallFate.LATE])
-def test_a_lost_reply_is_resolved_by_hash(fate: CallFate) -> None:
-    async def test(house: House) -> None:
-        invoice = await invoice_of(house, "receiver")
-        house.simulation.faults.lose_calls("payer", 1, fate, SECOND // 5)
-        preimage = await pay(house, invoice)
-        assert hashlib.sha256(bytes.fromhex(preimage)).digest() == await hash_of(house, invoice)
-        assert received(house) == [7_000] and spent(house) == 7_000
-        assert len(await attempts(house, invoice)) == 1
-
-    in_house(test)
-
-
-def test_what_was_not_paid_says_why_and_may_be_paid_in_a_new_attempt() -> None:
-    async def test(house: House) -> None:
-        invoice = await invoice_of(house, "receiver")
-        house.simulation.faults.fail_randomly("payer", 1.0, Failure.NO_ROUTE)
-        failed = await refusal(house, invoice)
-        assert (failed.code, failed.reason) == ("FAILED_PRECONDITION", "NO_ROUTE")
-        assert str(failed).startswith("not paid: no route to the receiver was found")
-        house.simulation.faults.fail_randomly("payer", 0.0)
-        preimage = await pay(house, invoice)
-        second, first = await attempts(house, invoice)
-        assert (first.state, first.preimage, second.state, second.preimage.hex()) == ("FAILED", b"", "SETTLED", preimage)
-        assert first.id != second.id and received(house) == [7_000] and spent(house) == 7_000
-
-    in_house(test)
-
-
-def test_a_failed_attempt_that_was_executed_after_all_is_not_paid_again() -> None:
-    async def test(house: House) -> None:
-        invoice = await invoice_of(house, "receiver")
-        house.simulation.faults.fail_randomly("payer", 1.0, Failure.TIMEOUT)
-        assert (await refusal(house, invoice)).reason == "TIMEOUT"
-        house.simulation.faults.fail_randomly("payer", 0.0)
-        # a ghost of the first call
-        network = house.network
-        order = fill_from_invoice(Order(b"", b"", 0, 5_000, payment_request=invoice), network.chain, network.now_ns // SECOND)
-        network.submit(network.named["payer"], order, NOBODY)
-        async with asyncio.timeout(10):
-            while not received(house):
-                await asyncio.sleep(0.01)
-        preimages = await asyncio.gather(*(pay(house, invoice) for _ in range(3)))
-        assert len(set(preimages)) == 1 and received(house) == [7_000]
-        [late] = await attempts(house, invoice)
-        assert (late.state, late.preimage.hex(), spent(house)) == ("SETTLED", preimages[0], 7_000)
-
-    in_house(test)
-
-
-def test_what_somebody_else_paid_at_the_node_is_not_paid_again_nor_charged() -> None:
-    async def test(house: House) -> None:
-        invoice = await invoice_of(house, "receiver")
-        network = house.network
-        order = fill_from_invoice(Order(b"", b"", 0, 5_000, payment_request=invoice), network.chain, network.now_ns // SECOND)
-        house.simulation.faults.hold("receiver")
-        network.submit(network.named["payer"], order, NOBODY)
-        pending = await refusal(house, invoice)
-        assert (pending.code, pending.reason) == ("DEADLINE_EXCEEDED", "PAYMENT_PENDING")
-        house.simulation.faults.release("receiver")
-        async with asyncio.timeout(10):
-            while not received(house):
-                await asyncio.sleep(0.01)
-        preimage = await pay(house, invoice)
-        assert hashlib.sha256(bytes.fromhex(preimage)).digest() == await hash_of(house, invoice)
-        assert received(house) == [7_000] and spent(house) == 0 and await attempts(house, invoice) == []
-        shown = await create(house, payment_request=invoice)
-        assert (shown.state, shown.id, shown.preimage, shown.amount_msat) == (payment_pb2.Payment.SETTLED, "", preimage, 7_000)
-
-    in_house(test)
-
-
-def other_with_its_hash(house: House, payment_hash: bytes, amount_msat: int) -> str:
-    invoice = Bolt11(house.network.chain, amount_msat, house.network.now_ns // SECOND, payment_hash, bytes(32), b"again", 600)
-    return encode(invoice, secret_scalar(str(house.network.seed), "receiver"))
-
-
-def test_another_invoice_with_a_hash_that_was_paid_is_not_taken_for_paid() -> None:
-    async def test(house: House) -> None:
-        invoice = await invoice_of(house, "receiver")
-        await pay(house, invoice)
-        refused = await refusal(house, other_with_its_hash(house, await hash_of(house, invoice), 9_000_000))
-        assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "HASH_REUSED")
-        keysend = ln.KeysendRequest(destination=house.pubkey("receiver"), amount=3, request_id="k")
-        sent = await call(house, "Keysend", keysend)
-        refused = await refusal(house, other_with_its_hash(house, bytes.fromhex(sent.payment_hash), 9_000_000))
-        assert refused.reason == "HASH_REUSED" and "is not paid" in str(refused)
-        assert sum(received(house)) == 10_000
 
     in_house(test)
 
@@ -348,20 +178,6 @@ def test_a_payment_of_an_invoice_by_streamer_v1() -> None:
     in_house(test)
 
 
-def test_a_request_id_shows_its_own_attempt_again_even_if_it_failed() -> None:
-    async def test(house: House) -> None:
-        invoice = await invoice_of(house, "receiver")
-        house.simulation.faults.fail_randomly("payer", 1.0, Failure.NO_ROUTE)
-        failed = await create(house, payment_request=invoice, request_id="r1")
-        house.simulation.faults.fail_randomly("payer", 0.0)
-        again = await create(house, payment_request=invoice, request_id="r1")
-        assert (again.id, again.state) == (failed.id, payment_pb2.Payment.FAILED)
-        paid = await create(house, payment_request=invoice, request_id="r2")
-        assert (paid.state, received(house)) == (payment_pb2.Payment.SETTLED, [7_000])
-
-    in_house(test)
-
-
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -392,28 +208,6 @@ def test_an_invoice_without_an_amount_is_paid_what_is_said() -> None:
         paid = await create(house, payment_request=invoice, amount_msat=9_001)
         assert (paid.amount_msat, received(house)) == (9_001, [9_001])
         assert await pay(house, invoice) == paid.preimage
-
-    in_house(test)
-
-
-def test_a_written_off_invoice_is_not_paid_again_and_tells_its_preimage_if_the_node_does() -> None:
-    async def test(house: House) -> None:
-        house.simulation.faults.hold("receiver")
-        invoice = await invoice_of(house, "receiver")
-        await refusal(house, invoice, 0.8)
-        [payment] = house.engine.book.payments.values()
-        house.engine.defer(
-            lambda now_ns, facts: ends.resolve(house.engine.book, payment, Event.WRITE_OFF, Answer(Kind.LOST), now_ns, facts) and None
-        )
-        await house.engine.turn()
-        refused = await refusal(house, invoice)
-        assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "WRITTEN_OFF") and "there is no preimage" in str(refused)
-        house.simulation.faults.release("receiver")
-        async with asyncio.timeout(10):
-            while not received(house):
-                await asyncio.sleep(0.01)
-        assert hashlib.sha256(bytes.fromhex(await pay(house, invoice))).digest() == payment.payment_hash
-        assert received(house) == [7_000]
 
     in_house(test)
 

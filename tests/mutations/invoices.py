@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 PAYING = "streamer/service/paying.py"
-API = ("tests/api/test_lightning.py", "tests/api/test_invoices_and_keys.py")
+API = ("tests/api/test_lightning.py", "tests/api/test_paid_once.py", "tests/api/test_invoices_and_keys.py")
 WAYS = ("tests/simulation/test_crash_points_of_invoices.py",)
 
 INVOICE_MUTATIONS = (
