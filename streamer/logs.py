@@ -17,9 +17,9 @@ SYSLOG = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
 
 EXPECTED = {
     "grpc._cython.cygrpc": ("ExecuteBatchError raised in core",),
-    "uvicorn.error": ("Cancel %s running task",),
+    "uvicorn.error": ("Cancel %s running task", "ASGI callable returned without completing response"),
 }
-"""Logger → how lines begin that only say that a caller left just before the answer, or was still sending at our end."""
+"""Logger → how lines begin that only say that a caller left before the answer, did not take it, or was still sending at our end."""
 
 
 class JsonLines(logging.Formatter):
@@ -58,7 +58,7 @@ def formatter(settings: LogSettings, output: TextIO, environ: Mapping[str, str])
 
 def worth_a_line(record: logging.LogRecord) -> bool:
     """All but what libraries call an error and is none (EXPECTED)."""
-    return not str(record.msg).startswith(EXPECTED.get(record.name, ("\0",)))
+    return not str(record.msg).startswith(EXPECTED.get(record.name, ()))
 
 
 def start_log(settings: LogSettings, environ: Mapping[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streamer.api.auth import NOBODY, Caller, Metadata
@@ -15,12 +15,8 @@ REPLY_MARGIN_SECONDS = 0.25
 """A waiting call replies this much before its deadline, so that the reply still arrives."""
 
 
-async def _nothing() -> None:
-    """A door that has no headers to send ahead."""
-
-
 def _wait() -> None:
-    """A door that cannot end a call of which the caller takes nothing: the connection ends it."""
+    """A call that answers once ends by itself."""
 
 
 @dataclass(slots=True)
@@ -28,13 +24,12 @@ class Call:
     """What came with a request.
 
     metadata has lower-case names. deadline is a moment of the running loop's clock, None without one.
-    opened tells the caller that a stream of answers has begun; cut ends the call although the caller
-    takes nothing any more. caller is set when the key was checked.
+    cut ends a stream of answers of which the caller takes nothing any more. caller is set when the key
+    was checked.
     """
 
     metadata: Metadata
     deadline: float | None = None
-    opened: Callable[[], Awaitable[None]] = _nothing
     caller: Caller = field(default_factory=lambda: NOBODY)
     cut: Callable[[], object] = _wait
 

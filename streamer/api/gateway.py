@@ -134,9 +134,9 @@ class Gateway:
 
     async def _stream(self, route: Route, incoming: Incoming, call: Call, receive: Receive, send: Send) -> None:
         lines = _Lines(send)
-        call.opened = lines.open
         left = asyncio.ensure_future(_gone(receive))
         told = asyncio.ensure_future(self._tell(route, incoming, call, lines))
+        call.cut = told.cancel
         try:
             await asyncio.wait((left, told), return_when=asyncio.FIRST_COMPLETED)
             if told.done():
@@ -190,7 +190,7 @@ class _Lines:
 async def _gone(receive: Receive) -> None:
     """Ends when the reader has left."""
     while (await receive())["type"] != "http.disconnect":
-        pass
+        call.cut = told.cancel
 
 
 async def _body(request: Request) -> bytes:

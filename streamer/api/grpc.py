@@ -122,7 +122,7 @@ def _call(context: Context) -> Call:
     deadline = None if remaining is None else asyncio.get_running_loop().time() + remaining
     task = asyncio.current_task()
     assert task is not None
-    return Call(context.invocation_metadata() or (), deadline, lambda: context.send_initial_metadata(()), cut=task.cancel)
+    return Call(context.invocation_metadata() or (), deadline, cut=task.cancel)
 
 
 async def _refuse(refusal: Refusal, context: Context) -> None:

@@ -58,10 +58,9 @@ class StreamRpcs:
         return stream_pb2.RenewStreamsResponse(renewed=await self._service.streams.renew(call.caller, request.filter))
 
     async def WatchStreams(self, request: stream_pb2.WatchStreamsRequest, call: Call) -> AsyncIterator[stream_pb2.StreamEvent]:
-        """Events of matching streams until the reader leaves. Headers go out at once: from then on nothing is missed."""
+        """Events of matching streams until the reader leaves. A bookmark goes out at once: from then on nothing is missed."""
         streams = self._service.streams
         events = streams.watch(call.caller, request.filter, request.cursor, call.cut)
-        await call.opened()
         async for event in events:
             # made once, by the first watcher that gets it
             shown = event.shown or event_message(event, *streams.report_event(event))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import httpx
@@ -18,6 +19,8 @@ from streamer.api.auth import REQUEST_RATE
 from streamer.api.errors import UNFORESEEN, refusal, refused
 from streamer.api.headers import deadline_in
 from streamer.errors import InvalidArgument, ResourceExhausted
+from streamer.fanout import bookmark
+from streamer.service.reports import Event
 from tests.api.house import KEY, House, in_house
 
 
@@ -99,6 +102,14 @@ def test_an_empty_body_is_an_empty_message_and_a_missing_part_is_missing() -> No
     async def test(house: House) -> None:
         assert (await house.http.post("/v1/sending:stop")).json()["stoppedBy"] == ["OPERATOR"]
         assert error(await house.http.post("/v1/streams")) == (400, 3, "stream is missing")
+
+    in_house(test)
+
+
+def test_the_query_says_nothing_about_what_the_body_says() -> None:
+    async def test(house: House) -> None:
+        made = await house.http.post("/v1/streams?validateOnly=true&stream.group=tv&stream.labels[a]=b", json=order(house))
+        assert (made.json()["group"], made.json()["labels"]) == ("", {})
 
     in_house(test)
 
@@ -260,6 +271,21 @@ def test_a_server_stream_is_a_json_object_a_line_and_begins_at_once() -> None:
         async with asyncio.timeout(10):
             while b'{code="CANCELLED",method="StreamService/WatchStreams"} 1.0' not in house.metrics.render():
                 await asyncio.sleep(0.01)
+
+    in_house(test)
+
+
+def test_a_server_stream_of_which_the_reader_takes_nothing_is_cut() -> None:
+    async def test(house: House) -> None:
+        async def endless(cut: Callable[[], object]) -> AsyncIterator[Event]:
+            yield bookmark(1)
+            cut()
+            await asyncio.Future()
+
+        house.service.streams.watch = lambda *given: endless(given[-1])  # type: ignore[method-assign]
+        async with asyncio.timeout(30), house.http.stream("GET", "/v1/streams:watch") as answer:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await answer.aread()
 
     in_house(test)
 

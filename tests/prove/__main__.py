@@ -44,12 +44,13 @@ def jobs(first_seed: int, seeds: int) -> list[Job]:
         Job("kills at random moments", (*PYTEST, "tests/e2e/test_kill.py", "-k", "random_moments")),
         Job("kills while it starts", (*PYTEST, "tests/e2e/test_kill.py", "-k", "while_it_starts")),
     ]
+    nonsense = [Job(f"nonsense: {door}", (*PYTEST, f"tests/fuzz/test_{door}.py")) for door in ("grpc", "http")]
     crashes = [Job(f"crash points: {way.name}", (*PYTEST, f"{pairs}[{way.name}]")) for way in WAYS]
     simulated = [
         Job(f"seeds from {first}", (sys.executable, "-m", "tests.simulation.simulate", "--seed", str(first), "--runs", str(SEEDS_A_JOB)))
         for first in range(first_seed, first_seed + seeds, SEEDS_A_JOB)
     ]
-    return [*real, *crashes, *simulated]
+    return [*real, *nonsense, *crashes, *simulated]
 
 
 def do(job: Job, volumes: Path) -> bool:
