@@ -190,7 +190,7 @@ class _Lines:
 async def _gone(receive: Receive) -> None:
     """Ends when the reader has left."""
     while (await receive())["type"] != "http.disconnect":
-        call.cut = told.cancel
+        pass
 
 
 async def _body(request: Request) -> bytes:
