@@ -24,6 +24,7 @@ from streamer.api.errors import STATUS, UNFORESEEN, Refusal, refusal, status_cod
 from streamer.api.http import HttpDoor, make_app
 from streamer.api.services import served
 from streamer.client import CallFailed, Client, NotReachable, Trust
+from streamer.client.connection import Connection
 from streamer.errors import ConfigError, InvalidArgument, PermissionDenied, Unauthenticated
 from streamer.service import Keyring
 from streamer.simulator.clock import RealClock
@@ -151,7 +152,8 @@ def test_the_client_says_who_did_not_answer_and_speaks_in_the_clear_to_loopback_
         Client("here", KEY)
 
     async def trusts(server: str) -> Trust | None:
-        async with Client(server, KEY) as client:
+        async with Client(server, KEY) as client, Connection(server, KEY) as below:
+            assert below._trust == client._trust
             return client._trust
 
     for inside in ("127.0.0.1:1", "localhost:1", "[::1]:1"):
