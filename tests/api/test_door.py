@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import stat
 import urllib.error
 import urllib.request
@@ -176,6 +177,7 @@ def test_http_serves_metrics_and_health() -> None:
     async def run() -> None:
         door = HttpDoor(make_app(lambda: b"streamer_x 1\n", lambda: problems[0], PlainTextResponse("else", 404)), "127.0.0.1:0")
         address = await door.start()
+        assert door._server.servers[0].sockets[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "an answer waits 40 ms for its end"
         ask = asyncio.get_running_loop().run_in_executor
         assert await ask(None, get, f"http://{address}/metrics") == (200, "streamer_x 1\n")
         assert await ask(None, get, f"http://{address}/healthz") == (200, "alive\n")

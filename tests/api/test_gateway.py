@@ -117,7 +117,8 @@ def test_the_query_says_nothing_about_what_the_body_says() -> None:
 def test_paths_and_verbs_that_mean_nothing() -> None:
     async def test(house: House) -> None:
         assert error(await house.http.get("/v2/streams"))[:2] == (404, 5)
-        assert error(await house.http.get("/v1/streams/"))[:2] == (404, 5)
+        for path in ("/v1/streams/", "/metrics/", "/"):
+            assert error(await house.http.get(path))[:2] == (404, 5)
         assert error(await house.http.post("/v1/streams/x:fly"))[:2] == (404, 5)
         text = "/v1/streams/x is not called by DELETE, but by GET or PATCH"
         assert error(await house.http.delete("/v1/streams/x")) == (501, 12, text)
