@@ -36,7 +36,7 @@ check: .venv/dev
 	$(MAKE) test
 
 crash-points: .venv/dev
-	STREAMER_ALL_CRASH_PAIRS=1 $(BIN)/pytest tests/simulation/test_crash_points.py
+	STREAMER_ALL_CRASH_PAIRS=1 $(BIN)/pytest tests/simulation/test_crash_points.py tests/simulation/test_crash_points_of_invoices.py
 
 prove: .venv/dev
 	$(BIN)/python -m tests.prove

@@ -1,13 +1,12 @@
 """Invoices with a daemon as a process: the command line's words, and kills in the middle of PayInvoice and Keysend.
 
-STREAMER_PROVE=1 (`make prove`) kills 200 times.
+`make prove` kills 200 times.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import random
 import signal
 import time
@@ -25,10 +24,10 @@ from streamer.simulator.serve import Plan
 from tests.e2e.house import House, house, journal, settled, states, until
 from tests.e2e.networks import Network, Networks
 from tests.e2e.test_kill import QUICK, nothing_open, paying
+from tests.prove.volumes import FULL, tried
 
-PROVE = bool(os.environ.get("STREAMER_PROVE"))
-KILLS = 200 if PROVE else 8
-KILLS_SECONDS = 3_600 if PROVE else 120
+KILLS = 200 if FULL else 8
+KILLS_SECONDS = 3_600 if FULL else 120
 LONGEST_LIFE_SECONDS = 0.5
 """Of a daemon after its calls have begun: a payment takes half of it."""
 ANSWER_SECONDS = 60.0
@@ -128,6 +127,7 @@ def test_sigkill_during_pay_invoice_and_keysend_pays_nothing_twice_and_who_asks_
     with journal(home) as connection:
         rows = connection.execute("SELECT payment_request FROM invoice_payments JOIN payments USING (row) WHERE state='SETTLED'").fetchall()
     assert sorted(row[0] for row in rows) == sorted(asked.invoices)
+    tried("SIGKILLs in PayInvoice and Keysend", KILLS)
 
 
 def test_an_invoice_on_the_command_line(tmp_path: Path, networks: Networks) -> None:

@@ -45,6 +45,7 @@ def jobs(first_seed: int, seeds: int) -> list[Job]:
         Job("kills while it starts", (*PYTEST, "tests/e2e/test_kill.py", "-k", "while_it_starts")),
     ]
     nonsense = [Job(f"nonsense: {door}", (*PYTEST, f"tests/fuzz/test_{door}.py")) for door in ("grpc", "http")]
+    real.append(Job("kills in PayInvoice and Keysend", (*PYTEST, "tests/e2e/test_invoices.py", "-k", "sigkill")))
     crashes = [Job(f"crash points: {way.name}", (*PYTEST, f"{pairs}[{way.name}]")) for way in WAYS]
     simulated = [
         Job(f"seeds from {first}", (sys.executable, "-m", "tests.simulation.simulate", "--seed", str(first), "--runs", str(SEEDS_A_JOB)))
