@@ -110,6 +110,7 @@ class FailedAttempt:
     code: str
     source: int
     height: int
+    chain: str
 
 
 @dataclass(slots=True, eq=False)

@@ -187,8 +187,8 @@ class Network:
             self._tell(payer, record)
 
     def _fail_attempt(self, record: PaymentRecord, code: str, source: int) -> None:
-        attempt = FailedAttempt(record.attempt_id, tuple(record.route), record.attempt_ns, self.now_ns, code, source, self.height)
-        record.failed.append(attempt)
+        route, height = tuple(record.route), self.height
+        record.failed.append(FailedAttempt(record.attempt_id, route, record.attempt_ns, self.now_ns, code, source, height, self.chain))
         record.route, record.fee_msat = [], 0
 
     def _launch(self, flight: Flight) -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.money import MSAT_PER_SAT, SECOND_NS
 from streamer.simulator.books import HASH_BYTES, FailedAttempt, Order, PaymentRecord, Status
-from streamer.simulator.channels import Hop
+from streamer.simulator.channels import RESERVE_DIVISOR, Hop, Side
 
 ACCOUNTABLE_RECORD = 106_823
 """lnd adds this experimental record to what each payment hands to its first hop (0.21.2-beta)."""
 
 UNACCOUNTABLE = b"\x00"
+
+GENESIS = {
+    chain: bytes.fromhex(digest)[::-1]
+    for chain, digest in (
+        ("mainnet", "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"),
+        ("testnet", "000000000933ea01ad0ee984209779baaec3ced90fa3f408719526f8d77f4943"),
+        ("signet", "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6"),
+        ("regtest", "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"),
+        ("simnet", "683e86bd5c6d110d91b94b97137ba6bfe02dbbdb8e3dff722a669b5d69d77af6"),
+    )
+}
+"""The hash of each network's first block, in the order of bytes that messages have."""
 
 _NO_PREIMAGE = bytes(HASH_BYTES).hex()
 _STATUS = {status: int(status) for status in Status}
@@ -64,14 +77,37 @@ def _failed_attempt(record: PaymentRecord, failed: FailedAttempt) -> ln.HTLCAtte
         route=route_message(failed.route, record.order, sent=True),
         attempt_time_ns=failed.started_ns,
         resolve_time_ns=failed.ended_ns,
-        failure=ln.Failure(code=failed.code, failure_source_index=failed.source, height=_height_of(failed)),
+        failure=_failure(failed),
         attempt_id=failed.id,
     )
 
 
-def _height_of(failed: FailedAttempt) -> int:
-    """Only the receiver's refusal says at which height it was made (BOLT 4)."""
-    return failed.height if failed.code == "INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS" else 0
+def _failure(failed: FailedAttempt) -> ln.Failure:
+    """Only the receiver's refusal says at which height it was made, and only a forwarder shows its channel (BOLT 4)."""
+    message = ln.Failure(code=failed.code, failure_source_index=failed.source)
+    if failed.code == "INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS":
+        message.height = failed.height
+    elif failed.code == "TEMPORARY_CHANNEL_FAILURE" and 0 < failed.source < len(failed.route):
+        message.channel_update.CopyFrom(_channel_update(failed.route[failed.source].side, failed.chain))
+    return message
+
+
+def _channel_update(side: Side, chain: str) -> ln.ChannelUpdate:
+    """The terms of a channel as its forwarding side announced them; nobody checks the signature."""
+    policy, capacity = side.policy, side.channel.capacity_msat
+    return ln.ChannelUpdate(
+        signature=hashlib.sha512(side.channel.point.encode()).digest(),
+        chain_hash=GENESIS[chain],
+        chan_id=side.channel.id,
+        timestamp=side.channel.opened_ns // SECOND_NS,
+        message_flags=1,
+        channel_flags=int(side.node.pubkey > side.peer.pubkey),
+        time_lock_delta=policy.cltv_delta,
+        htlc_minimum_msat=policy.min_htlc_msat,
+        base_fee=policy.base_msat,
+        fee_rate=policy.ppm,
+        htlc_maximum_msat=capacity - capacity // RESERVE_DIVISOR,
+    )
 
 
 def route_message(route: Sequence[Hop], order: Order, *, sent: bool = False) -> ln.Route:

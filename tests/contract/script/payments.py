@@ -76,6 +76,15 @@ async def failed(player: Player) -> None:
     await player.settled()
 
 
+async def learned(player: Player) -> None:
+    """bob has not enough for carol: alice finds out by trying, and does not try so much again at once."""
+    for name, amount in (("blocked", 9_500_000_000), ("blocked again", 9_500_000_000), ("less", 1_000_000)):
+        request = player.keysend(name, "carol", amount, fee_limit_msat=100_000_000)
+        await player.ask("alice", "SendPaymentV2", request, note=name)
+        await player.settled()
+    await player.ask("alice", "TrackPaymentV2", router.TrackPaymentRequest(payment_hash=hash_of("blocked")))
+
+
 async def tracked(player: Player) -> None:
     for name in ("one", "far", "nobody", "never"):
         await player.ask("alice", "TrackPaymentV2", router.TrackPaymentRequest(payment_hash=hash_of(name)))

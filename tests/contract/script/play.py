@@ -36,6 +36,7 @@ async def play(places: dict[str, Place]) -> list[dict[str, Any]]:
         await invoices.held(player)
         await payments.listed(player)
         await payments.deleted(player)
+        await payments.learned(player)
         await macaroons.baked(player)
         await macaroons.strange(player)
     finally:

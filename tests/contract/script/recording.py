@@ -25,10 +25,12 @@ MADE_UP = {
     **dict.fromkeys(("bytes_sent", "bytes_recv", "ping_time", "flap_count", "last_ping_payload", "lifetime", "uptime"), "measured"),
     # of the chain and its wallet
     **dict.fromkeys(("block_hash", "closing_txid", "total_balance", "confirmed_balance", "reserved_balance_anchor_chan"), "of the chain"),
+    # which end of a channel has the lower key
+    **dict.fromkeys(("channel_flags",), "of the keys"),
     # how often a commitment was signed depends on how updates fell together
     **dict.fromkeys(("num_updates",), "a count"),
     # random: each is checked for its kind
-    **dict.fromkeys(("payment_addr", "macaroon"), RANDOM),
+    **dict.fromkeys(("payment_addr", "macaroon", "signature"), RANDOM),
 }
 """Field → why it may differ. Of what is random it is compared whether it is there."""
 
