@@ -39,9 +39,10 @@ class OldData:
         self.asked: list[tuple[int, int]] = []
         self.switch = Switch("node")
 
-    def open(self, token: bytes = b"") -> Stream:
+    def open(self, token: bytes = b"", api_key: int = 0) -> Stream:
         key = next(self.house.keys)
         stream = lifecycle.new_stream(f"st_{key:032x}", key, terms_of(token=token), self.house.now_ns)
+        stream.api_key = api_key
         facts = Facts()
         lifecycle.open_stream(self.house.book, stream, self.house.now_ns, facts)
         self.house.commit(facts)
@@ -123,6 +124,14 @@ def test_the_list_is_read_page_by_page_from_the_journals_highest_index_on(monkey
     assert data.asked == [(10, 2), (30, 2), (50, 2)]
 
 
+def test_what_a_streams_key_has_to_pay_for_is_taken_in_as_the_keys() -> None:
+    data = OldData()
+    stream = data.open(api_key=7)
+    data.paid(stream, 1)
+    [payment] = data.adopt()
+    assert (payment.api_key, payment.probe, payment.skip_msat, payment.period_start_ns, payment.daemon_period_ns) == (7, False, 0, 0, 0)
+
+
 def test_without_streams_nothing_can_be_ours() -> None:
     data = OldData()
     assert data.adopt() == [] and data.asked == []
@@ -167,7 +176,10 @@ def test_what_the_journal_knows_as_failed_and_the_node_as_settled_settles_late(s
     data.known = [failed]
     data.paid(stream, 1)
     data.paid(stream, 2)
-    assert [payment.seq for payment in data.adopt()] == [2], "what is known is not adopted, what comes after it is"
+    data.house.at(9)
+    [adopted] = data.adopt()
+    assert failed.end_ns == adopted.end_ns == T0 + 9 * S
+    assert adopted.seq == 2, "what is known is not adopted, what comes after it is"
     assert (failed.state, stream.account.settled_msat, stream.account.owed_msat) == (PaymentState.SETTLED, 1_400, -400)
 
 

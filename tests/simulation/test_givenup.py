@@ -107,3 +107,17 @@ def test_only_so_many_are_watched_and_the_newest(monkeypatch: pytest.MonkeyPatch
         assert [bool(desk.asked[payment.payment_hash]) for payment in payments] == [False, True, True]
 
     run_virtual(main)
+
+
+def test_a_hash_that_is_used_again_is_let_go_and_no_other() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        desk.may = False
+        reused, kept = desk.loose(), desk.loose()
+        await desk.run(100)
+        desk.recovery.let_go(reused.payment_hash)
+        desk.asked.clear()
+        await desk.run(5 * MINUTE)
+        assert not desk.asked[reused.payment_hash] and desk.asked[kept.payment_hash]
+
+    run_virtual(main)

@@ -1,4 +1,4 @@
-"""What recovery makes of an answer: ends, marks, resends, and whose fault an insufficient balance is."""
+"""What recovery makes of an answer: ends, marks, resends."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from streamer.errors import NodeRejected
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Single, StreamState
+from streamer.model import Answer, Kind, Mark, Payment, PaymentState, StreamState
 from streamer.ports import Channel, Channels
 from streamer.reasons import Reason
-from streamer.recovery import cannot_pay
+from streamer.recovery import is_partial
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed, settled
 
@@ -289,93 +289,44 @@ def test_in_doubt_after_its_time_and_written_off_after_its_own() -> None:
     run_virtual(main)
 
 
-# -- whose fault an insufficient balance is -----------------------------------------------------
-
-
-SHORT = failed(Reason.NO_LIQUIDITY, "")
-
-
-@pytest.mark.parametrize(
-    ("channels", "reason"),
-    [
-        ([channel(1_000)], Reason.NONE),
-        ([channel(999)], Reason.NO_LIQUIDITY),
-        ([channel(10**9, active=False)], Reason.NODE_DOWN),
-        ([channel(10**9, active=False), channel(999)], Reason.NO_LIQUIDITY),
-        ([channel(10**9, slots=483)], Reason.NO_SLOTS),
-        ([channel(10**9, slots=483), channel(999)], Reason.NO_SLOTS),
-        ([channel(10**9, slots=483), channel(1_000, slots=482)], Reason.NONE),
-        ([], Reason.NODE_DOWN),
-    ],
-)
-def test_a_node_cannot_pay_if_no_active_channel_has_money_and_a_slot(channels: list[Channel], reason: Reason) -> None:
-    assert cannot_pay(Channels(tuple(channels), frozenset(), 0), 1_000) is reason
-
-
-@pytest.mark.parametrize("asked", [True, False])
-def test_too_large_for_any_channel_is_the_payments_own_failure(asked: bool) -> None:
+def test_a_closing_stream_ends_when_its_payment_turns_out_an_orphan() -> None:
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
-        desk.now_open = (channel(1_000),)
-        if asked:
-            payment = desk.loose(SHORT, CLOSED)
-        else:
-            payment = desk.payment()
-            desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, ""))
-        await desk.run(1)
-        text = "insufficient balance: no single channel could carry it, smaller payments can go"
-        assert known(payment) == ("FAILED", "NO_LIQUIDITY", text)
+        payment = desk.payment()
         stream = desk.house.book.by_key[payment.stream_key]
-        assert stream.account.streak == 1 and stream.last_failure == text and not desk.blocked
+        desk.house.cancel(stream)
+        await asyncio.sleep(1)
+        assert await found_after_restart(desk, 60, payment) is Mark.ORPHAN
+        assert (stream.state, stream.state_time_ns) == (StreamState.CANCELLED, desk.began_ns + 61 * S)
+        desk.house.crash()
+        assert desk.house.again(stream).state is StreamState.CANCELLED
 
     run_virtual(main)
 
 
-def test_the_nodes_own_words_are_kept() -> None:
+def test_a_stream_with_three_doubts_is_stalled_and_that_is_durable() -> None:
     async def main(clock: VirtualClock) -> None:
-        desk = Desk(clock)
-        payment = desk.payment()
-        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "lnd says so"))
-        await desk.run(1)
-        assert payment.message == "lnd says so: no single channel could carry it, smaller payments can go"
+        desk = Desk(clock, in_doubt_after_ns=100 * S)
+        stream = desk.open(max_open_payments=3)
+        for _ in range(3):
+            payment = desk.payment(stream)
+            desk.answers[payment.payment_hash] = IN_FLIGHT
+            desk.lose(payment)
+            await asyncio.sleep(1)
+        await desk.run(98.5)
+        assert stream.state is StreamState.ACTIVE
+        await desk.run(2)
+        assert (stream.state, stream.reason) == (StreamState.STALLED, Reason.IN_DOUBT)
+        assert desk.began_ns + 102 * S <= stream.state_time_ns <= desk.began_ns + 104 * S
+        desk.house.crash()
+        assert desk.house.again(stream).state is StreamState.STALLED
 
     run_virtual(main)
 
 
 @pytest.mark.parametrize(
-    ("only", "reason", "word"),
-    [
-        (channel(999), Reason.NO_LIQUIDITY, "minimum payment"),
-        (channel(active=False), Reason.NODE_DOWN, "active channel"),
-        (channel(slots=483), Reason.NO_SLOTS, "HTLC slots"),
-    ],
+    ("running", "active", "partial"), [(60, False, True), (61, False, False), (1, False, True), (0, False, True), (60, True, False)]
 )
-def test_a_node_that_can_pay_nothing_is_blocked_and_no_stream_is_blamed(only: object, reason: Reason, word: str) -> None:
-    async def main(clock: VirtualClock) -> None:
-        desk = Desk(clock)
-        desk.now_open = (only,)  # type: ignore[assignment]
-        payment = desk.payment()
-        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "insufficient balance"))
-        await desk.run(1)
-        [(why, text)] = desk.blocked
-        assert why is reason and word in text
-        stream = desk.house.book.by_key[payment.stream_key]
-        assert known(payment) == ("FAILED", reason.value, "insufficient balance")
-        assert (stream.account.streak, stream.state, stream.account.owed_msat) == (0, StreamState.ACTIVE, 1_000)
-
-    run_virtual(main)
-
-
-def test_a_single_payment_that_no_channel_can_carry_blocks_nobody() -> None:
-    async def main(clock: VirtualClock) -> None:
-        desk = Desk(clock)
-        desk.now_open = (channel(4_999),)
-        facts = Facts()
-        payment = desk.house.book.single(Single("pay_1", b"\x02" * 33, 5_000, 100), clock.now_ns(), facts)
-        assert payment is not None
-        desk.house.commit(facts)
-        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "insufficient balance"))
-        await desk.run(1)
-        assert known(payment) == ("FAILED", "NO_LIQUIDITY", "insufficient balance") and not desk.blocked
-
-    run_virtual(main)
+def test_a_node_is_partial_if_it_began_after_the_payment_and_a_channel_is_not_back(running: int, active: bool, partial: bool) -> None:
+    channels = Channels((channel(), channel(active=active)), frozenset(), 0, running)
+    assert is_partial(channels, planned_ns=40 * S, now_ns=100 * S) is partial

@@ -1,4 +1,4 @@
-"""How recovery asks: when, how many at once, what for, and how long a ghost may live."""
+"""How recovery asks: when, how many at once, what for, how long a ghost may live, and who cannot pay."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import asyncio
 import pytest
 
 from streamer.errors import NodeRejected, NodeUnavailable
-from streamer.model import Answer, Kind, PaymentState
+from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Rate, Single, StreamState
+from streamer.ports import Channel, Channels
+from streamer.reasons import Reason
+from streamer.recovery import cannot_pay
 from streamer.simulator.clock import VirtualClock, run_virtual
-from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, WITNESS, Desk, S, failed, settled
+from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, WITNESS, Desk, S, channel, failed, settled
 
 CLOSED = Answer(Kind.LOST, closed=True)
 SOON = 0.1
@@ -155,6 +158,19 @@ def test_a_ghost_outlives_its_connection_until_the_node_is_back_and_then_for_gho
     run_virtual(main)
 
 
+def test_a_payment_of_an_earlier_process_is_haunted_until_the_node_is_back_and_asked_for_at_once() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.payment()
+        desk.recovery.replay(payment)
+        assert desk.recovery.haunted(payment, clock.now_ns() + 10**6 * S)
+        desk.answers[payment.payment_hash] = settled()
+        await desk.run(0.1)
+        assert payment.state is PaymentState.SETTLED
+
+    run_virtual(main)
+
+
 # -- the witness --------------------------------------------------------------------------------
 
 
@@ -203,5 +219,99 @@ def test_a_witness_that_nobody_answers_for_proves_neither() -> None:
         desk.answers[WITNESS] = IN_FLIGHT
         await desk.run(1)
         assert desk.resent == [payment]
+
+    run_virtual(main)
+
+
+# -- an insufficient balance: whose fault it is, and whom it stops --------------------------------
+
+
+def known(payment: Payment) -> tuple[str, str, str]:
+    return payment.state.value, payment.reason.value, payment.message
+
+
+@pytest.mark.parametrize(
+    ("channels", "reason"),
+    [
+        ([channel(1_000)], Reason.NONE),
+        ([channel(999)], Reason.NO_LIQUIDITY),
+        ([channel(10**9, active=False)], Reason.NODE_DOWN),
+        ([channel(10**9, active=False), channel(999)], Reason.NO_LIQUIDITY),
+        ([channel(10**9, slots=483)], Reason.NO_SLOTS),
+        ([channel(10**9, slots=483), channel(999)], Reason.NO_SLOTS),
+        ([channel(10**9, slots=483), channel(1_000, slots=482)], Reason.NONE),
+        ([], Reason.NODE_DOWN),
+    ],
+)
+def test_a_node_cannot_pay_if_no_active_channel_has_money_and_a_slot(channels: list[Channel], reason: Reason) -> None:
+    assert cannot_pay(Channels(tuple(channels), frozenset(), 0), 1_000) is reason
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_too_large_for_any_channel_is_the_payments_own_failure(asked: bool) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = (channel(1_000),)
+        payment = desk.payment(desk.open(rate=Rate(5_000, S, S)))
+        if asked:
+            desk.answers[payment.payment_hash] = failed(Reason.NO_LIQUIDITY, "")
+            desk.lose(payment, CLOSED)
+        else:
+            desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, ""))
+        await desk.run(1)
+        text = "insufficient balance: no single channel could carry it, smaller payments can go"
+        assert known(payment) == ("FAILED", "NO_LIQUIDITY", text)
+        stream = desk.house.book.by_key[payment.stream_key]
+        assert stream.account.streak == 1 and stream.last_failure == text and not desk.blocked
+
+    run_virtual(main)
+
+
+def test_the_nodes_own_words_are_kept() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.payment()
+        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "lnd says so"))
+        await desk.run(1)
+        assert payment.message == "lnd says so: no single channel could carry it, smaller payments can go"
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("only", "reason", "word"),
+    [
+        (channel(999), Reason.NO_LIQUIDITY, "minimum payment"),
+        (channel(active=False), Reason.NODE_DOWN, "active channel"),
+        (channel(slots=483), Reason.NO_SLOTS, "HTLC slots"),
+    ],
+)
+def test_a_node_that_can_pay_nothing_is_blocked_and_no_stream_is_blamed(only: object, reason: Reason, word: str) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = (only,)  # type: ignore[assignment]
+        payment = desk.payment()
+        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "insufficient balance"))
+        await desk.run(1)
+        [(why, text)] = desk.blocked
+        assert why is reason and word in text
+        stream = desk.house.book.by_key[payment.stream_key]
+        assert known(payment) == ("FAILED", reason.value, "insufficient balance")
+        assert (stream.account.streak, stream.state, stream.account.owed_msat) == (0, StreamState.ACTIVE, 1_000)
+
+    run_virtual(main)
+
+
+def test_a_single_payment_that_no_channel_can_carry_blocks_nobody() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = (channel(4_999),)
+        facts = Facts()
+        payment = desk.house.book.single(Single("pay_1", b"\x02" * 33, 5_000, 100), clock.now_ns(), facts)
+        assert payment is not None
+        desk.house.commit(facts)
+        desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "insufficient balance"))
+        await desk.run(1)
+        assert known(payment) == ("FAILED", "NO_LIQUIDITY", "insufficient balance") and not desk.blocked
 
     run_virtual(main)
