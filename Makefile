@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := streamer tests bench proto docs
 
-.PHONY: install run test test-lnd check crash-points prove mutate simulate format proto docs picture bench clean
+.PHONY: install run test test-lnd check crash-points prove mutate mutation-score simulate format proto docs picture bench clean
 
 install: .venv/dev
 
@@ -14,6 +14,10 @@ install: .venv/dev
 
 .venv/dev: .venv/run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.venv/mutation: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutation]'
 	touch $@
 
 run: .venv/run
@@ -43,6 +47,9 @@ prove: .venv/dev
 
 mutate: .venv/dev
 	$(BIN)/python -m tests.mutations
+
+mutation-score: .venv/mutation
+	nice -n 19 $(BIN)/python -m tests.mutations.score $(if $(AGAIN),--again)
 
 simulate: .venv/dev
 	$(BIN)/python -m tests.simulation.simulate --seed $(or $(SEED),1) $(if $(DAYS),--days $(DAYS)) --runs $(or $(RUNS),1)
