@@ -8,9 +8,8 @@ import pytest
 
 from streamer.errors import NodeRejected
 from streamer.model import Answer, Kind, Mark, Payment, PaymentState, StreamState
-from streamer.ports import Channel, Channels
+from streamer.ports import Channel
 from streamer.reasons import Reason
-from streamer.recovery import is_partial
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed, settled
 
@@ -322,11 +321,3 @@ def test_a_stream_with_three_doubts_is_stalled_and_that_is_durable() -> None:
         assert desk.house.again(stream).state is StreamState.STALLED
 
     run_virtual(main)
-
-
-@pytest.mark.parametrize(
-    ("running", "active", "partial"), [(60, False, True), (61, False, False), (1, False, True), (0, False, True), (60, True, False)]
-)
-def test_a_node_is_partial_if_it_began_after_the_payment_and_a_channel_is_not_back(running: int, active: bool, partial: bool) -> None:
-    channels = Channels((channel(), channel(active=active)), frozenset(), 0, running)
-    assert is_partial(channels, planned_ns=40 * S, now_ns=100 * S) is partial
