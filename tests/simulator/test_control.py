@@ -57,6 +57,13 @@ async def nodes(address: str) -> dict[str, Any]:
     return {node["name"]: node for node in found["nodes"]}
 
 
+async def listening(net: Net) -> None:
+    """Until the payer, whose clients were cut, is there again."""
+    async with asyncio.timeout(30):
+        while isinstance(await net.payer.ask("GetInfo", ln.GetInfoRequest()), tuple):
+            await asyncio.sleep(0.05)
+
+
 def test_a_client_feels_each_fault():
     async def scene(net: Net, address: str) -> None:
         bob = net.receiver.pubkey
@@ -99,6 +106,7 @@ def test_held_forgotten_restored_drained_and_closed():
         await strike(address, "alice", "snapshot")
         assert ends(await net.payer.keysend(bob, 2)) == "SUCCEEDED"
         await strike(address, "alice", "restore")
+        await listening(net)
         assert await net.payer.track(2) == ("NOT_FOUND", "payment isn't initiated")
         await strike(address, "alice", "lose_replies", count=1)
         assert (await net.payer.keysend(bob, 3))[0] == "UNAVAILABLE"
