@@ -13,14 +13,14 @@ from tests.e2e.networks import Networks
 from tests.lnd.binaries import build
 from tests.lnd.books import sent
 from tests.lnd.ghost import leave_a_ghost
-from tests.lnd.town import Town, star
+from tests.lnd.town import PATIENT, Town, star
 
 pytestmark = pytest.mark.lnd
 
 
 @pytest.fixture
 def town(tmp_path: Path, networks: Networks) -> Iterator[Town]:
-    with star(build(), tmp_path, networks, receivers=1, channels=1) as made:
+    with star(build(), tmp_path, networks, receivers=1, channels=1, payer_options=PATIENT) as made:
         yield made
 
 

@@ -25,6 +25,8 @@ from tests.lnd.process import until
 
 PARALLEL_CALLS = 20
 HUB_SAT = 5 * CHANNEL_SAT
+PATIENT = ("--grpc.server-ping-time=1h",)
+"""lnd hangs up on a client that does not answer its pings (after 80 s by default): a ghost's client never does."""
 
 
 class Town:
@@ -197,7 +199,7 @@ def street(binaries: Binaries, folder: Path, networks: Networks, hold_seconds: i
     The payer forgets failures of a channel in seconds, so that no test waits for its penalty to end.
     """
     network = Network(binaries, folder / "network")
-    payer = network.add("payer", options=["--routerrpc.apriori.penaltyhalflife=1s"])
+    payer = network.add("payer", options=["--routerrpc.apriori.penaltyhalflife=1s", *PATIENT])
     hub, receiver = network.add("hub"), network.add("receiver")
     holder = network.add("holder", options=[f"--keysend-hold-time={hold_seconds}s"])
     network.fund(payer)
