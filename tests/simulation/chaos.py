@@ -88,6 +88,7 @@ class Chaos:
         self.snapshots: dict[str, tuple[History, dict[int, tuple[int, int]]]] = {}
         self.backup: _Durable | None = None
         self.old_journal = self.indexes_again = False
+        self.unread: set[str] = set()
         self.requests: dict[str, tuple[str, object]] = {}
         self.story: list[str] = []
         self.broken: BaseException | None = None
@@ -157,6 +158,7 @@ class Chaos:
             self._tell("an old journal")
             self.store.revert(self.backup)
             self.requests.clear()
+            self.unread = set(self.world.payers)
             self.world.excuses.lost_singles = True
         self.old_journal, self.backup = False, self.backup if not self.old_journal else None
         self.world.crash()

@@ -139,7 +139,7 @@ def forget(chaos: Chaos) -> None:
     """Not while a ghost waits: a settled payment that is deleted before its own ghost comes is paid again by the node."""
     name = chaos.payer()
     payer = chaos.world.network.named[name]
-    if ghosts(chaos, payer):
+    if ghosts(chaos, payer) or unread(chaos, name):
         return
     before = set(payer.payments)
     chaos.world.faults.forget(name)
@@ -151,6 +151,13 @@ def ghosts(chaos: Chaos, payer: LightningNode) -> bool:
     """Whether a call waits somewhere that its client has given up."""
     network = chaos.world.network
     return bool(payer.inbox) or any(isinstance(action, partial) and action.func == network._deliver for _, _, action in network._events)
+
+
+def unread(chaos: Chaos, name: str) -> bool:
+    """Whether the journal is an old one and the node was not reached since: only its list knows what was paid in between."""
+    if chaos.world.engines[name].up:
+        chaos.unread.discard(name)
+    return name in chaos.unread
 
 
 def snapshot_node(chaos: Chaos) -> None:
@@ -166,7 +173,7 @@ def restore_node(chaos: Chaos) -> End | None:
     """The node gets that copy back. Its peers close each channel that has moved since, for its state is an old one."""
     name = chaos.payer()
     node, world = chaos.world.network.named[name], chaos.world
-    if name not in chaos.snapshots or ghosts(chaos, node):
+    if name not in chaos.snapshots or ghosts(chaos, node) or unread(chaos, name):
         return None
     history, before = chaos.snapshots.pop(name)
     world.faults.take_down(name)
