@@ -115,13 +115,18 @@ def test_a_journal_from_before_there_were_keys_belongs_to_the_admin(tmp_path: Pa
     asyncio.run(write())
     text = stream_text(stream).replace(',"api_key":0', "")
     assert "api_key" not in text
-    with closing(connect(str(path / "journal.db"))) as connection:
-        connection.execute("UPDATE streams SET document=?, crc=?", (text, stream_crc(stream.id, text)))
-        for undone in ("DROP INDEX payments_key", "DROP TABLE api_keys"):
-            connection.execute(undone)
-        for column in ("api_key", "key_period_ns"):
-            connection.execute(f"ALTER TABLE payments DROP COLUMN {column}")
-        connection.execute(f"PRAGMA user_version={schema.STEPS.index(schema._KEYS)}")
+    now, old = path / "journal.db", path / "old.db"
+    with closing(connect(str(old))) as connection:
+        schema.migrate(connection, str(old), schema.STEPS[: schema.STEPS.index(schema._KEYS)])
+        connection.execute("ATTACH ? AS now", (str(now),))
+        for table in ("meta", "streams", "accounts", "payments"):
+            columns = ",".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+            assert "api_key" not in columns
+            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+        connection.execute("UPDATE main.streams SET document=?, crc=?", (text, stream_crc(stream.id, text)))
+    for rest in (now, *path.glob("journal.db-*")):
+        rest.unlink()
+    old.replace(now)
     snapshot = sqlite_store(path).load()
     assert snapshot.keys == [] and snapshot.streams == [stream]
     assert same(snapshot.open_payments[0], payment)
