@@ -170,7 +170,7 @@ class FastListener:
             return
         self._simulation.sync()
         self._node.gate()
-        self._guard.check(call.macaroons, call.path, self._simulation.network.now_ns)
+        self._guard.check(call.macaroons, call.path, self._simulation.network.now_ns, call.peer)
 
     async def _thawed(self) -> None:
         while self._node.frozen:

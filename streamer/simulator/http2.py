@@ -62,6 +62,11 @@ class Call:
         self._trailers = b""
         self._pending: deque[bytes] = deque()
 
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self._connection.peer
+
     def message(self, content: bytes) -> None:
         """Send one message."""
         if self.done:
@@ -115,6 +120,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, begin: Callable[[Call, bytes], object], connections: set[Connection]) -> None:
         self.window = DEFAULT_WINDOW
         self.transport: asyncio.Transport | None = None
+        self.peer = ""
         self._begin = begin
         self._connections = connections
         self._calls: dict[int, Call] = {}
@@ -132,6 +138,7 @@ class Connection(asyncio.Protocol):
         """Say what the client may send."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.peer = str(transport.get_extra_info("peername")[0])
         self._connections.add(self)
         limits = ((MAX_CONCURRENT_STREAMS, MAX_STREAMS), (INITIAL_WINDOW_SIZE, MAX_REQUEST_BYTES))
         self.put(SETTINGS, 0, 0, b"".join(kind.to_bytes(2) + value.to_bytes(4) for kind, value in limits))

@@ -19,6 +19,7 @@ from streamer.simulator.permissions import REQUIRED, Permission
 
 VERSION = 2
 TIME_BEFORE = "time-before"
+ADDRESS = "ipaddr "
 _END, _LOCATION, _IDENTIFIER, _VERIFICATION, _SIGNATURE = 0, 1, 2, 4, 6
 _BAKERY_VERSION = b"\x03"
 _KEY_GENERATOR = b"macaroons-key-generator"
@@ -38,16 +39,17 @@ def bake(root_key: bytes, permissions: Iterable[Permission], nonce: bytes = byte
 
 @dataclass(slots=True, frozen=True)
 class Grant:
-    """What a macaroon allows, and until when (None: for ever; ns since 1970)."""
+    """What a macaroon allows, until when (None: for ever; ns since 1970), and from which addresses (none: any)."""
 
     permissions: frozenset[Permission]
     until_ns: int | None = None
+    addresses: frozenset[str] = frozenset()
 
 
 def read(root_key: bytes, macaroon: bytes) -> Grant:
     """What a macaroon that this root key signed allows; raises Refused with lnd's texts.
 
-    Of the caveats lnd knows `time-before` alone is understood; lncli adds one to each call.
+    Of the caveats lnd knows `time-before`, which lncli adds to each call, and `ipaddr` are understood.
     """
     try:
         identifier, caveats, signature = _parse(macaroon)
@@ -55,8 +57,14 @@ def read(root_key: bytes, macaroon: bytes) -> Grant:
         raise Refused("UNKNOWN", "cannot determine data format of binary-encoded macaroon") from error
     if not hmac.compare_digest(signature, _sign(root_key, identifier, caveats)):
         raise Refused("UNKNOWN", "verification failed: signature mismatch after caveat verification")
-    ends = [_time_before(caveat.decode(errors="replace")) for caveat in caveats]
-    return Grant(frozenset(_permissions(identifier)), min(ends, default=None))
+    ends: list[int] = []
+    addresses: list[str] = []
+    for caveat in (raw.decode(errors="replace") for raw in caveats):
+        if caveat.startswith(ADDRESS):
+            addresses.append(caveat.removeprefix(ADDRESS))
+        else:
+            ends.append(_time_before(caveat))
+    return Grant(frozenset(_permissions(identifier)), min(ends, default=None), frozenset(addresses))
 
 
 def _time_before(caveat: str) -> int:
@@ -82,6 +90,9 @@ def restrict(macaroon: bytes, caveat: str) -> bytes:
     return body + _field(_IDENTIFIER, text) + bytes([_END, _END]) + _field(_SIGNATURE, _hash(signature, text))
 
 
+ELSEWHERE = "macaroon locked to different IP address"
+
+
 class Guard:
     """Checks the macaroon of each call; remembers those that were right, for they come with every call."""
 
@@ -91,8 +102,8 @@ class Guard:
         self._root_key = root_key
         self._known: dict[str, Grant] = {}
 
-    def check(self, sent: Sequence[str], method: str, now_ns: int) -> None:
-        """sent: the hex values of the call's "macaroon" metadata. Raises Refused as lnd does."""
+    def check(self, sent: Sequence[str], method: str, now_ns: int, peer: str = "") -> None:
+        """sent: the hex values of the call's "macaroon" metadata; peer: its address. Raises Refused as lnd does."""
         if len(sent) != 1:
             raise Refused("UNKNOWN", f"expected 1 macaroon, got {len(sent)}")
         grant = self._known.get(sent[0])
@@ -100,6 +111,8 @@ class Guard:
             grant = self._read(sent[0])
         if grant.until_ns is not None and now_ns > grant.until_ns:
             raise Refused("UNKNOWN", f'verification failed: caveat "{TIME_BEFORE}" not satisfied: macaroon has expired')
+        for address in grant.addresses - {peer}:
+            raise Refused("UNKNOWN", f'verification failed: caveat "{ADDRESS}{address}" not satisfied: {ELSEWHERE}')
         if not allows(grant.permissions, method):
             raise Refused("UNKNOWN", "permission denied")
 

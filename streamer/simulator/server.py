@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import grpc
 
@@ -200,7 +201,7 @@ class NodeServer:
         self._simulation.sync()
         self.node.gate()
         sent = [str(value) for key, value in context.invocation_metadata() or () if key == "macaroon"]
-        self._guard.check(sent, path, self._simulation.network.now_ns)
+        self._guard.check(sent, path, self._simulation.network.now_ns, _address(context.peer()))
 
     @staticmethod
     async def _abort(context: Context, refusal: Refused) -> NoReturn:
@@ -216,6 +217,11 @@ class NodeServer:
             await thawed.wait()
         finally:
             self.node.on_thaw.remove(thawed.set)
+
+
+def _address(peer: str) -> str:
+    """The address in grpc's "ipv4:127.0.0.1:40000" or "ipv6:%5B::1%5D:40000"."""
+    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
 
 
 def _serialize(message: Message) -> bytes:

@@ -98,6 +98,12 @@ def test_lncli_bakes_what_is_refused_where_it_must_be(simulated: Simulated, tmp_
     assert simulated.ask(0, "addinvoice", macaroon=path)["r_hash"]
     for words in (["listchannels"], ["listinvoices"], ["bakemacaroon", "info:read"], ["listpayments"]):
         assert "permission denied" in simulated.refused(0, *words, macaroon=path)
+    for address, there in (("127.0.0.1", True), ("10.0.0.1", False)):
+        locked = str(tmp_path / address)
+        words = ["constrainmacaroon", "--timeout", "60", "--ip_address", address, simulated.nodes[0]["macaroonpath"], locked]
+        assert simulated.run(0, *words).returncode == 0
+        assert (simulated.run(0, "getinfo", macaroon=locked).returncode == 0) is there
+    assert "locked to different IP address" in simulated.refused(0, "getinfo", macaroon=locked)
     assert "verification failed" in simulated.refused(1, "getinfo", macaroon=path)
 
 

@@ -53,7 +53,7 @@ def test_a_caveat_restricts_in_time_and_an_unknown_one_refuses():
         with pytest.raises(Refused, match="macaroon has expired"):
             guard.check([timed.hex()], INFO, 1_800_000_001 * 10**9)
     with pytest.raises(Refused, match="caveat not recognized"):
-        read(key, restrict(timed, "ipaddr 127.0.0.1"))
+        read(key, restrict(timed, "lnd-custom x"))
     with pytest.raises(Refused, match="signature mismatch"):
         read(key, timed.replace(b"2027", b"2037"))
 
@@ -89,3 +89,13 @@ def test_secret_files_are_for_their_owner_only():
             assert (net.folder / "alice" / name).stat().st_mode & 0o077 == 0
 
     play(scene)
+
+
+def test_a_caveat_of_address_holds_elsewhere():
+    key = b"k" * 32
+    locked = restrict(bake(key, ADMIN), "ipaddr 10.0.0.7").hex()
+    guard = Guard(key)
+    guard.check([locked], INFO, 0, "10.0.0.7")
+    for peer in ("127.0.0.1", ""):
+        with pytest.raises(Refused, match="macaroon locked to different IP address"):
+            guard.check([locked], INFO, 0, peer)
