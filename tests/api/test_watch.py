@@ -62,6 +62,21 @@ def test_a_cursor_resumes_without_a_gap_and_states_are_those_of_the_event() -> N
     in_house(test)
 
 
+def test_an_event_that_nobody_saw_in_time_still_has_its_own_state() -> None:
+    async def test(house: House) -> None:
+        made = await create(house, wanted(house, interval=Duration(seconds=3600)))
+        events = house.client.events("", 0, SILENCE_SECONDS)
+        began = (await anext(events)).cursor
+        await events.aclose()
+        paused = await house.client.pause_stream(made.id)
+        await house.client.resume_stream(made.id)
+        event = await anext(await hear(house, "state=PAUSED", began))
+        assert (event.stream.state, event.stream.reason, event.stream.explanation) == (stream_pb2.Stream.PAUSED, "USER", "")
+        assert event.stream.state_time == paused.state_time
+
+    in_house(test)
+
+
 def test_cursors_that_are_not_kept_are_out_of_range() -> None:
     async def test(house: House) -> None:
         for cursor, code, says in (
