@@ -17,7 +17,7 @@ REQUIRED = {
     "seeds": 1_000,
     "simulated days": 2_000,
     "simulated payments": 1_000_000,
-    "crash-point pairs": 5_000,
+    "crash-point pairs": 3_000,
     "SIGKILLs": 500,
     "SIGKILLs in PayInvoice and Keysend": 200,
     "cuts": 2_000,
