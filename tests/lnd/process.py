@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-PR_SET_PDEATHSIG = 1
+MORTAL = (
+    *(sys.executable, "-I", "-S", "-c"),
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9, 0, 0, 0);"
+    " os.getppid() == int(sys.argv[1]) or sys.exit('the starter is gone'); os.execvp(sys.argv[2], sys.argv[2:])",
+)
+"""Runs a command that gets SIGKILL when its starter dies (PR_SET_PDEATHSIG, prctl(2)).
+
+Not as a preexec_fn: that would be run in a fork of this process, where gRPC's threads may leave a lock taken for ever.
+"""
 POLL_SECONDS = 0.05
 T = TypeVar("T")
 
@@ -50,15 +58,13 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        libc = ctypes.CDLL(None)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command,
+                [*MORTAL, str(os.getpid()), *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
             )
 
     @property
