@@ -31,6 +31,7 @@ from streamer.service import Keyring
 from streamer.simulator.clock import RealClock
 from tests.api.house import KEY, House, in_house
 
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 METHOD = "streamer.v1.AdminService.GetStatus"
 
 
@@ -118,6 +119,19 @@ def test_a_request_that_cannot_be_read_is_refused_and_only_to_who_has_a_key() ->
                 assert caught.value.code() is code
                 if key:
                     assert caught.value.details() == "the request is no streamer.v1.GetStreamRequest: it cannot be decoded"
+
+    in_house(test)
+
+
+@pytest.mark.parametrize("path", ["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch", REFLECTION])
+def test_health_and_reflection_refuse_what_they_cannot_read(path: str) -> None:
+    async def test(house: House) -> None:
+        async with grpc.aio.insecure_channel(house.server) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                async for _ in channel.unary_stream(f"/{path}")(b"\x0a\xff\xff"):
+                    pass
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert caught.value.details() == "the request cannot be decoded"
 
     in_house(test)
 
