@@ -61,7 +61,7 @@ class InvoiceWorld(CrashingWorld):
         )  # fmt: skip
         self.service = Service(around)
 
-    def make_node(self) -> AskedNode:
+    def make_node(self, name: str) -> AskedNode:
         self.node = AskedNode(self)
         return self.node
 
