@@ -115,10 +115,16 @@ class Network:
         """Until the nodes (all that run, if none is named) have seen the newest block."""
         height = self.btcd.height()
         for node in nodes or [node for node in self.nodes if node.child.running]:
-            until(f"{node.name} is at block {height}", lambda node=node: node.rpc("GetInfo", ln.GetInfoRequest()).block_height >= height)
+            until(f"{node.name} is at block {height}", lambda node=node: _synced(node, height))
 
     def close(self) -> None:
         with ThreadPoolExecutor(max(1, len(self.nodes))) as pool:
             list(pool.map(lambda node: node.stop(), self.nodes))
         self.btcd.stop()
         atexit.unregister(self.close)
+
+
+def _synced(node: Lnd, height: int) -> bool:
+    """At that block, and its wallet too, without which lnd opens no channels."""
+    info = node.rpc("GetInfo", ln.GetInfoRequest())
+    return bool(info.block_height >= height and info.synced_to_chain)
