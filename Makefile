@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := streamer tests bench proto docs
 
-.PHONY: install run test test-lnd check crash-points prove mutate mutation-score simulate format proto docs picture bench clean
+.PHONY: install run test test-lnd kills-lnd check crash-points prove mutate mutation-score simulate format proto docs picture bench clean
 
 install: .venv/dev
 
@@ -27,7 +27,10 @@ test: .venv/dev
 	$(BIN)/pytest -m 'not lnd'
 
 test-lnd: .venv/dev
-	$(BIN)/pytest -m lnd tests/lnd tests/contract
+	$(BIN)/pytest -m lnd tests/lnd tests/contract --ignore tests/lnd/test_kills.py
+
+kills-lnd: .venv/dev
+	$(BIN)/pytest -s tests/lnd/test_kills.py
 
 check: .venv/dev
 	$(BIN)/ruff format --check $(SOURCES)
