@@ -36,6 +36,11 @@ STEADY_NS = 60 * SECOND_NS
 """How long a node must be up before a payment without HTLC counts as an orphan (MONEY.md 2)."""
 STEADY_WITHOUT_ALL_NS = 600 * SECOND_NS
 """The same with a channel whose peer stays away: an orphan is counted as paid in the end, so a wrong guess costs no money."""
+ABSENT_NS = 600 * SECOND_NS
+"""How long all channels must be active without an HTLC of a payment before none can be with a frozen peer.
+
+lnd hangs up on a peer that is silent for five minutes, on one that answers no ping after 90 seconds (lnd peer/brontide.go).
+"""
 SLOTS_PER_CHANNEL = 483
 """HTLCs that a channel carries in one direction (BOLT 2)."""
 RESEND_PAUSE_NS = SECOND_NS
@@ -54,7 +59,7 @@ class Patience:
 
 @dataclass(slots=True)
 class Loose:
-    """A payment whose end is asked for. ghost_until_ns: 0 no ghost, -1 until the node is back."""
+    """A payment whose end is asked for. ghost_until_ns: 0 no ghost, -1 until the node is back. absent_since_ns: 0 if it is not."""
 
     payment: Payment
     ghost_until_ns: int
@@ -63,6 +68,7 @@ class Loose:
     refusal: Answer | None = None
     down_since_send: bool = False
     resending: bool = False
+    absent_since_ns: int = 0
 
 
 class Sender(Protocol):
@@ -146,6 +152,7 @@ class Recovery:
         """The connection died: its ghosts live on until the node is back, and then for ghost_after."""
         for loose in self.loose.values():
             loose.down_since_send = True
+            loose.absent_since_ns = 0
             if loose.ghost_until_ns:
                 loose.ghost_until_ns = -1
 
@@ -241,7 +248,7 @@ class Recovery:
         payment, now_ns = loose.payment, self.clock.now_ns()
         loose.asks += 1
         loose.next_ask_ns = now_ns + min(ASK_AT_MOST_EVERY_NS, ASK_AGAIN_NS << min(loose.asks, 6))
-        so = self._circumstances(loose, channels, witness, now_ns)
+        so = self._circumstances(loose, answer, channels, witness, now_ns)
         verdict = judge(payment, answer, so)
         if verdict is Verdict.SETTLE:
             self._conclude(payment, Event.SETTLED, answer)
@@ -258,10 +265,12 @@ class Recovery:
         else:
             self._mark(payment, Mark(verdict.value), channels, answer)
 
-    def _circumstances(self, loose: Loose, channels: Channels | None, witness: bool, now_ns: int) -> Circumstances:
+    def _circumstances(self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool, now_ns: int) -> Circumstances:
         pending = channels is not None and any(loose.payment.payment_hash in channel.pending for channel in channels.channels)
         up_since_ns, planned_ns = self.sender.up_since_ns, loose.payment.planned_ns
         restarted = channels is None or has_restarted(channels, planned_ns, now_ns)
+        absent = answer.kind is Kind.IN_FLIGHT and channels is not None and not pending and all_active(channels)
+        loose.absent_since_ns = (loose.absent_since_ns or now_ns) if absent else 0
         return Circumstances(
             refused=loose.refusal is not None,
             ghost=self.haunted(loose.payment, now_ns),
@@ -272,6 +281,7 @@ class Recovery:
             pending=pending,
             down_since_send=restarted and (loose.down_since_send or up_since_ns > planned_ns),
             steady=up_since_ns > 0 and channels is not None and is_steady(channels, now_ns - up_since_ns),
+            absent=absent and now_ns - loose.absent_since_ns >= ABSENT_NS,
             long_open=now_ns - planned_ns >= self.patience.hold_after_ns,
         )
 

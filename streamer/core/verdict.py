@@ -3,8 +3,10 @@
 A *ghost* is a call of unknown end whose bytes may still be executed. While one may be alive, FAILED
 and NOT_FOUND are not the end: the node takes a failed or unknown hash as a fresh try. What is
 found IN_FLIGHT is the node's to end, unless no HTLC of it exists anywhere: then it never will. That
-is only so after a restart of the node: a direct peer that freezes leaves no pending HTLC in
-ListChannels either (tried on lnd 0.21.2), so an old payment counts as held with and without one.
+is so after a restart of the node. Without one, a direct peer that freezes leaves no pending HTLC in
+ListChannels either (tried on lnd 0.21.2), so an old payment counts as held with and without one, until
+its HTLC has been absent for so long that a frozen peer would have been hung up on. A hold needs its
+reason to last: without it, the destination is free again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ class Verdict(Enum):
     RESEND = "resend"
     WAIT = "wait"
     HELD = "held"
+    NOT_HELD = ""
     ORPHAN = "orphan"
     LOST_SIGHT = "lost_sight"
 
@@ -38,7 +41,8 @@ class Circumstances:
     again: if its history was restored from an old copy, only the peer at the other end may know.
     pending: the hash is in a channel's pending HTLCs. down_since_send: the connection was lost since
     the payment was sent, and the node may have restarted. steady: the node has been up, its channels
-    active, for a minute.
+    active, for a minute. absent: for so long that no peer can be frozen, all channels were active and
+    none had an HTLC of it.
     long_open: open for longer than hold_after.
     """
 
@@ -51,6 +55,7 @@ class Circumstances:
     pending: bool
     down_since_send: bool
     steady: bool
+    absent: bool
     long_open: bool
 
 
@@ -72,11 +77,18 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
             return Verdict.WAIT
         return _resend_or_wait(so) if so.ghost else Verdict.FAIL
     if answer.kind is Kind.IN_FLIGHT:
-        if so.long_open and (so.pending or not so.down_since_send):
-            return Verdict.HELD
-        if so.down_since_send and so.steady and not so.pending and not so.closing:
-            return Verdict.ORPHAN
+        return _held_or_orphan(payment, so)
     return Verdict.WAIT
+
+
+def _held_or_orphan(payment: Payment, so: Circumstances) -> Verdict:
+    # what was an orphan once stays one: a later process may not know of the restart that made it one
+    bereft = not so.pending and (so.down_since_send or so.absent or payment.mark is Mark.ORPHAN)
+    if so.long_open and not bereft:
+        return Verdict.HELD
+    if bereft and so.steady and not so.closing:
+        return Verdict.ORPHAN
+    return Verdict.NOT_HELD if bereft and payment.mark is Mark.HELD else Verdict.WAIT
 
 
 def _resend_or_wait(so: Circumstances) -> Verdict:

@@ -99,9 +99,17 @@ def test_a_refusal_is_definite_without_a_ghost_even_without_a_witness() -> None:
     assert verdict(Kind.NOT_FOUND, True, refused=True) is Verdict.LOST_SIGHT
 
 
-def test_an_orphan_has_no_htlc_after_the_node_was_down_and_is_steady_again() -> None:
+def marked(mark: Mark) -> list[tuple[Circumstances, Verdict]]:
+    """What is said of an IN_FLIGHT payment that was found to be so before."""
+    before = payment(accepted=True)
+    before.mark = mark
+    return [(so, judge(before, Answer(Kind.IN_FLIGHT), so)) for so in ALL]
+
+
+def test_an_orphan_has_no_htlc_at_a_steady_node_that_was_down_or_had_none_for_long() -> None:
     for so, found in every(Kind.IN_FLIGHT, True) + every(Kind.IN_FLIGHT, False):
-        assert (found is Verdict.ORPHAN) == (so.down_since_send and so.steady and not so.pending and not so.closing)
+        without = (so.down_since_send or so.absent) and not so.pending
+        assert (found is Verdict.ORPHAN) == (without and so.steady and not so.closing)
 
 
 def test_held_is_open_for_long_with_an_htlc() -> None:
@@ -109,6 +117,19 @@ def test_held_is_open_for_long_with_an_htlc() -> None:
         if so.pending:
             assert found is (Verdict.HELD if so.long_open else Verdict.WAIT)
     assert verdict(Kind.IN_FLIGHT) is Verdict.WAIT
+
+
+def test_an_orphan_stays_one_until_an_htlc_of_it_is_seen_whatever_a_later_process_knows() -> None:
+    for so, found in marked(Mark.ORPHAN):
+        assert found is Verdict.HELD or found in {Verdict.ORPHAN, Verdict.WAIT}
+        assert (found is Verdict.HELD) == (so.pending and so.long_open)
+
+
+def test_nothing_stays_held_without_a_reason() -> None:
+    for so, found in marked(Mark.HELD):
+        if found not in {Verdict.HELD, Verdict.ORPHAN}:
+            assert (found is Verdict.NOT_HELD) == (not so.pending and (so.down_since_send or so.absent))
+            assert found is Verdict.NOT_HELD or not so.long_open
 
 
 def test_what_was_lost_sight_of_is_never_sent_again_whatever_witness_came_since() -> None:
