@@ -326,3 +326,51 @@ def test_parked_streams_know_their_destination() -> None:
     slots = Slots(0)
     slots.park(PEER, (1, 1))
     assert slots.full(PEER) and slots.unpark(PEER) is None and slots.unpark(OTHER) is None
+
+
+# -- what a plan is made of ---------------------------------------------------------------------
+
+
+def test_the_stamp_knows_stream_seq_and_amount() -> None:
+    house, asked = House(), list[tuple[Stream | None, str, int, int]]()
+
+    def stamp(stream: Stream | None, owner: str, seq: int, amount_msat: int) -> tuple[bytes, bytes, bytes]:
+        asked.append((stream, owner, seq, amount_msat))
+        return bytes([seq]) * 32, b"records", b"preimage"
+
+    house.book._stamp = stamp
+    stream = house.open()
+    house.settle(house.pay(2))
+    assert house.pay(3).preimage == b"preimage" and asked == [(stream, "st_1", 1, 3_000), (stream, "st_1", 2, 1_000)]
+
+
+def test_half_of_what_the_largest_channel_can_send_bounds_a_payment() -> None:
+    house = House()
+    house.book.largest_spendable_msat = 9_001
+    house.open()
+    assert house.pay(60).amount_msat == 4_500
+
+
+def test_a_plan_writes_a_stream_only_when_something_but_its_account_changed() -> None:
+    house = House()
+    stream = house.open(catch_up_ns=HOUR, max_open_payments=2)
+    facts = Facts()
+    house.book.plan(T0, 5, facts)
+    assert not facts.streams and len(facts.intents) == 1
+    house.commit(facts)
+    house.node_down(1, 3)
+    house.at(4)
+    house.pause(stream)
+    house.resume(stream)
+    assert stream.carried_outage_ns == 2 * S
+    facts = Facts()
+    house.book.plan(house.now_ns, 5, facts)
+    assert facts.streams == [stream] and stream.carried_outage_ns == 0, "what was carried is used up"
+
+
+def test_open_payments_add_up() -> None:
+    house = House()
+    stream = house.open(max_open_payments=3)
+    for second in range(3):
+        house.pay(second)
+    assert (stream.reserved_msat, stream.reserved_fee_msat, stream.open_payments) == (3_000, 300, 3)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.core.buying import Nothing, Purchase, buy, cap_msat
+from streamer.core.buying import Levels, Nothing, Purchase, buy, buy_within, cap_msat
+from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
 from streamer.core.schedule import change_rate
 from streamer.model import Facts, Rate, Stream
@@ -264,3 +265,49 @@ def test_a_row_goes_on_over_the_plans_made_in_it() -> None:
     house.at(35)
     house.fail(again)
     assert (again.skip_ns, house.pay(46).skip_ns) == (5 * S, 41 * S)
+
+
+# -- levels -------------------------------------------------------------------------------------
+
+
+def within(stream: Stream, second: float, whole: int, cap: int | None = None, key: int | None = None, probe: bool = False) -> Purchase:
+    """What is bought with a spend limit of whole, and so much left of the key's budget."""
+    levels = Levels(None, None if key is None else Budget(key, None), whole)
+    made = buy_within(stream, T0 + int(second * S), probe, cap, levels, (down((0, second)), Outages()))
+    assert isinstance(made, Purchase), made
+    return made
+
+
+def test_the_smallest_bound_counts() -> None:
+    stream = stream_of()
+    assert within(stream, 60, 10**9).amount_msat == 61_000
+    assert within(stream, 60, 10**9, cap=5_000, key=3_100).amount_msat == 3_000
+    assert within(stream, 60, 10**9, cap=2_000, key=3_100).amount_msat == 2_000
+    assert within(stream, 60, 10**9, cap=None, key=3_100).amount_msat == 3_000
+    assert within(stream, 60, 3_100, cap=5_000).amount_msat == 3_000
+    assert within(stream, 60, 3_100, cap=5_000, key=2_100).amount_msat == 2_000
+    account_capped = stream_of(terms_of(max_payment_msat=5_000), probe_cap_msat=8_000)
+    assert (cap_msat(account_capped, None), cap_msat(account_capped, 10**9)) == (5_000, 5_000)
+
+
+@pytest.mark.parametrize(("whole", "amount"), [(3_099, 2_999), (3_100, 3_000), (3_101, 3_000), (3_050, 2_950), (3_000, 2_900)])
+def test_amount_and_fee_limit_together_fit_into_the_whole_spend_limit(whole: int, amount: int) -> None:
+    assert within(stream_of(), 2, whole).amount_msat == amount
+
+
+@pytest.mark.parametrize(("probe", "skip"), [(False, 60), (True, 0)])
+def test_a_payment_made_smaller_for_the_spend_limit_skips_as_it_would_have(probe: bool, skip: int) -> None:
+    stream = stream_of(terms_of(catch_up_ns=0, rate=Rate(1_000, S, 5 * S)))
+    made = within(stream, 60, 3_100, probe=probe)
+    assert (made.amount_msat, made.skip_ns) == (3_000, skip * S)
+
+
+def test_no_remainder_that_no_payment_could_buy_is_left_for_the_end() -> None:
+    stream = stream_of(terms_of(end_time_ns=T0 + int(3.5 * S)))
+    for cap, amount in ((3_500, 3_500), (3_499, 2_500), (2_501, 2_500), (2_500, 2_500), (2_499, 2_499)):
+        assert bought(stream, 3.2, cap=cap).amount_msat == amount
+
+
+def test_the_last_of_a_total_budget_goes_in_one_payment() -> None:
+    stream = stream_of(terms_of(end_time_ns=T0 + int(3.5 * S), fee_floor_msat=0, fee_limit_ppm=10**6, budget=budget_of(6_000)))
+    assert bought(stream, 3.2, room=6_000).amount_msat == 3_000, "and its fees the other half"

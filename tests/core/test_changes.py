@@ -114,12 +114,13 @@ def test_a_total_budget_that_was_a_renewing_one_counts_all_that_was_ever_paid() 
 
 def test_a_budget_that_is_taken_away_bounds_nothing_and_a_new_one_begins_afresh() -> None:
     house = House()
-    stream = house.open(budget=budget_of(3_000))
+    stream = house.open(budget=budget_of(3_000, DAY))
     house.settle(house.pay(0), fee_msat=10)
     house.change(stream, budget=None)
     assert house.book.budgets.own(stream, house.now_ns) is None
-    assert house.pay(60).amount_msat == 60_000
-    house.settle(house.payment(2))
+    payment = house.pay(60)
+    assert (payment.amount_msat, payment.period_start_ns, payment.key_period_ns) == (60_000, 0, 0)
+    house.settle(payment)
     house.change(stream, budget=budget_of(100_000, HOUR))
     own = house.book.budgets.own(stream, house.now_ns)
     assert own is not None and own.room_msat() == 100_000

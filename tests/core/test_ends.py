@@ -7,7 +7,7 @@ import pytest
 from streamer.core import ends
 from streamer.core.payment import Event, Money
 from streamer.core.streamtime import check_conservation
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Stream, StreamState
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Rate, Stream, StreamState
 from streamer.reasons import Reason
 from tests.core.house import HOUR, MINUTE, House, S, budget_of
 
@@ -328,3 +328,42 @@ def test_a_doubt_does_not_hold_the_end_and_what_fails_after_it_is_dropped() -> N
     assert stream.state is StreamState.CANCELLED
     house.fail(payment)
     assert (stream.dropped_msat, stream.reserved_msat, stream.state) == (1_000, 0, StreamState.CANCELLED)
+
+
+def test_what_went_to_somebody_else_than_its_stream_says_is_astray() -> None:
+    house = House()
+    house.open()
+    payment = house.pay(0)
+    assert not ends.astray(house.book, payment)
+    payment.destination = b"\x03" * 33
+    assert ends.astray(house.book, payment)
+    payment.stream_key = 0
+    assert not ends.astray(house.book, payment), "nothing says where it should have gone"
+
+
+def test_each_payment_that_fails_while_its_stream_closes_is_dropped_less_what_was_paid_late() -> None:
+    house = House()
+    stream = house.open(max_open_payments=3)
+    payments = [house.pay(second) for second in (0, 1, 2)]
+    house.cancel(stream)
+    for payment in payments[:2]:
+        house.fail(payment)
+    assert stream.dropped_msat == 2_000
+    house = House()
+    stream = house.open(max_open_payments=3)
+    early, *payments = [house.pay(second) for second in (0, 1, 2)]
+    house.fail(early)
+    house.settle(payments[0], amount_msat=5_000)
+    house.cancel(stream)
+    house.fail(payments[1])
+    assert (stream.account.owed_msat, stream.dropped_msat) == (-2_000, 0), "more was paid than was bought"
+
+
+def test_two_rates_that_are_paid_are_one() -> None:
+    house = House()
+    stream = house.open()
+    house.settle(house.pay(0))
+    house.change(stream, rate=Rate(2_000, S, S))
+    assert len(stream.segments) == 2
+    house.settle(house.pay(1))
+    assert len(stream.segments) == 1

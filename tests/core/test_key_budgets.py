@@ -57,8 +57,8 @@ def test_a_total_budget_of_a_key_that_is_spent_completes_its_streams() -> None:
     stream, other = house.open(api_key=1), house.open(api_key=1, destination=OTHER)
     paid = run(house, stream, 20)
     assert total_msat(paid) == 3_000, "200 msat are left, which buy nothing"
-    for one in (stream, other):
-        assert (one.state, one.reason) == (StreamState.COMPLETED, Reason.KEY_BUDGET_SPENT)
+    for one, second in ((stream, 2), (other, 11)):
+        assert (one.state, one.reason, one.state_time_ns) == (StreamState.COMPLETED, Reason.KEY_BUDGET_SPENT, T0 + second * S)
 
 
 def test_a_total_budget_waits_for_what_may_come_back() -> None:
@@ -97,7 +97,7 @@ def test_an_orphan_keeps_the_money_of_its_key_and_ends_nothing() -> None:
         assert due is not None and due > house.now_ns, "never at once again"
         house.now_ns, looks = due, looks + 1
         assert house.plan() == []
-    assert 300 < looks <= 360
+    assert 300 < looks <= 360 and stream.state_time_ns == T0 + MINUTE, "it is stalled all the time, and not again and again"
     house.write_off(payment)
     house.now_ns += 10 * S
     house.plan()
@@ -180,11 +180,11 @@ def test_a_shortage_is_told_in_words() -> None:
     house.add_key(2, 2_000_000, 60 * SECOND_NS)
     budgets = house.book.budgets
     assert budgets.key_shortage(0, 10**12, T0) == "" and budgets.key_shortage(9, 10**12, T0) == "" == budgets.key_shortage(1, 2_000_000, T0)
-    text = budgets.key_shortage(1, 2_000_001, T0)
-    assert (
-        text.startswith("2,000 sat are left of this key's budget of 2,000 sat, and 2,000,001 msat are needed") and "does not renew" in text
-    )
-    assert "try again when its period is over" in budgets.key_shortage(2, 2_000_001, T0)
+    told = "{} are left of this key's budget of 2,000 sat, and 2,000,001 msat are needed (amount and fee limit): {}"
+    assert budgets.key_shortage(1, 2_000_001, T0) == told.format("2,000 sat", "it is a total, and does not renew")
+    assert budgets.key_shortage(2, 2_000_001, T0) == told.format("2,000 sat", "try again when its period is over")
+    house.key_budget(1).reserve(2_000_005)
+    assert budgets.key_shortage(1, 2_000_001, T0) == told.format("0 sat", "it is a total, and does not renew"), "and never less"
 
 
 def test_a_stream_whose_key_is_spent_is_looked_at_again_soon_while_something_may_come_back_and_else_when_it_renews() -> None:
@@ -202,3 +202,23 @@ def test_a_stream_whose_key_is_spent_is_looked_at_again_soon_while_something_may
     house.crash()
     assert house.again(waiting).account.next_attempt_ns == T0 + HOUR
     assert house.pay(3_600).stream_key == waiting.key
+
+
+def test_where_both_budgets_are_spent_the_streams_own_is_named() -> None:
+    house = House()
+    house.add_key(1, 1_100)
+    stream = house.open(api_key=1, budget=budget_of(1_100))
+    house.settle(house.pay(0), fee_msat=100)
+    house.idle(7)
+    assert (stream.state, stream.reason, stream.state_time_ns) == (StreamState.COMPLETED, Reason.BUDGET_SPENT, T0 + 7 * S)
+
+
+def test_a_period_that_holds_just_the_minimum_payment_is_enough() -> None:
+    house = House()
+    house.add_key(1, 1_100, MINUTE)
+    stream = house.open(api_key=1)
+    house.settle(house.pay(0), fee_msat=100)
+    house.idle(1)
+    assert (stream.state, stream.reason) == (StreamState.STALLED, Reason.KEY_BUDGET_SPENT)
+    payment = house.pay(60)
+    assert (payment.probe, payment.amount_msat, stream.state, stream.state_time_ns) == (False, 1_000, StreamState.ACTIVE, T0 + MINUTE)

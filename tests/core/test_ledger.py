@@ -28,6 +28,13 @@ def test_one_msat_more_would_not_fit(room: int, floor: int, ppm: int) -> None:
     assert amount + 1 + fee_limit_msat(amount + 1, floor, ppm) > room
 
 
+def test_the_largest_amount_leaves_nothing_over_where_one_more_msat_costs_two() -> None:
+    for ppm in (300_000, 500_000, 1_000_000):
+        for room in range(60):
+            fitting = [amount for amount in range(room + 1) if amount + amount * ppm // 10**6 <= room]
+            assert largest_amount_msat(room, 0, ppm) == fitting[-1]
+
+
 def test_the_fee_limit_is_the_floor_or_the_share_rounded_down() -> None:
     assert [fee_limit_msat(amount, 5, 10_000) for amount in (0, 500, 599, 600, 100_099)] == [5, 5, 5, 6, 1_000]
 
@@ -74,7 +81,7 @@ def test_a_reserve_of_an_old_period_ends_in_the_old_period() -> None:
 def test_more_can_not_be_released_than_was_reserved() -> None:
     budget = Budget(1_000, None)
     budget.reserve(10)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"^budget released 1 msat more than was reserved$"):
         budget.release(0, 11, 0)
 
 

@@ -11,7 +11,7 @@ from streamer.core.streamtime import origin_ns, paid_until_ns
 from streamer.errors import FailedPrecondition
 from streamer.model import Facts, Payment, Rate, Stream, StreamState
 from streamer.reasons import Reason
-from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of, run, total_msat
+from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of, run, terms_of, total_msat
 
 DAYS = 86_400
 
@@ -37,6 +37,10 @@ def test_payments_fall_due_on_the_grid_without_drift() -> None:
         dues.append(payment)
     assert [payment.due_ns - T0 for payment in dues] == [0, *(2 * S * number for number in range(1, 11))]
     assert total_msat(dues) == 22 * 50_000 // 60
+
+
+def test_a_stream_is_nobodys_unless_a_key_opened_it() -> None:
+    assert lifecycle.new_stream("st_1", 1, terms_of(), T0).api_key == 0
 
 
 # -- pause and resume -------------------------------------------------------------------------------

@@ -47,7 +47,10 @@ def test_a_renewing_budget_stalls_until_it_renews() -> None:
     house.crash()
     payment = house.pay(3_600)
     assert (payment.amount_msat, payment.probe) == (2_100, False)
-    assert house.again(stream).state is StreamState.ACTIVE
+    again = house.again(stream)
+    assert (again.state, again.state_time_ns) == (StreamState.ACTIVE, T0 + HOUR)
+    account = again.account
+    assert (account.failing_since_ns, account.failing_until_ns, account.next_attempt_ns) == (0, 0, 0), "as if it had never been empty"
 
 
 # -- ttl ----------------------------------------------------------------------------------------
@@ -207,6 +210,7 @@ def test_cancel_stops_at_once_and_nothing_comes_back() -> None:
     house.at(50)
     house.cancel(stream)
     assert (stream.state, stream.reason, stream.account.settled_msat, stream.dropped_msat) == (StreamState.CANCELLED, Reason.USER, 1_000, 0)
+    assert house.book.next_ns() is None
     house.idle(DAYS)
 
 
@@ -216,3 +220,42 @@ def test_the_price_until_now_stands_still_in_a_pause() -> None:
     house.at(10)
     house.pause(stream)
     assert lifecycle.price_now_msat(stream, T0 + 5_000 * S) == 10_000
+
+
+def test_a_spent_budget_ends_a_stream_long_before_its_end() -> None:
+    house = House()
+    stream = house.open(budget=budget_of(1_100), end_time_ns=T0 + HOUR)
+    house.settle(house.pay(0), fee_msat=100)
+    house.idle(3)
+    assert (stream.state, stream.reason, stream.state_time_ns) == (StreamState.COMPLETED, Reason.BUDGET_SPENT, T0 + 3 * S)
+
+
+def test_a_remainder_that_no_payment_can_buy_waits_for_the_end() -> None:
+    house = House()
+    stream = house.open(end_time_ns=T0 + 10 * S, rate=Rate(1_000, 10 * S, 10 * S))
+    house.settle(house.pay(0), amount_msat=900)
+    house.idle(9)
+    assert stream.state is StreamState.ACTIVE and house.book.next_ns() == T0 + 10 * S
+    house.idle(10)
+    assert (stream.state, stream.reason, stream.dropped_msat) == (StreamState.COMPLETED, Reason.END_TIME, 100)
+
+
+def test_what_is_open_at_the_end_of_a_paused_stream_is_not_dropped_unless_it_fails() -> None:
+    house = House()
+    stream = house.open(end_time_ns=T0 + 10 * S)
+    payment = house.pay(0)
+    house.at(4)
+    house.pause(stream)
+    house.idle(10)
+    assert (stream.state, stream.reason, stream.dropped_msat) == (StreamState.CLOSING, Reason.END_TIME, 3_000)
+    house.fail(payment)
+    assert (stream.state, stream.dropped_msat) == (StreamState.COMPLETED, 4_000)
+
+
+def test_a_stream_that_is_cancelled_before_its_end_drops_what_it_owes_then() -> None:
+    house = House()
+    stream = house.open(end_time_ns=T0 + HOUR)
+    house.fail(house.pay(0))
+    house.at(2)
+    house.cancel(stream)
+    assert (stream.state, stream.dropped_msat) == (StreamState.CANCELLED, 1_000)

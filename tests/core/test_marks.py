@@ -55,8 +55,9 @@ def test_a_doubt_that_is_held_stays_a_doubt() -> None:
     assert stream.state is StreamState.STALLED and house.book.slots.doubts(stream.key) == 3 and stream.open_payments == 0
     house.mark(payments[0], Mark.NONE)
     assert not house.book.slots.window and stream.open_payments == 0, "a doubt has no place in the window"
+    house.at(300)
     house.settle(payments[0])
-    assert stream.open_payments == 0 and stream.state is StreamState.ACTIVE
+    assert (stream.open_payments, stream.state, stream.state_time_ns) == (0, StreamState.ACTIVE, T0 + 300 * S)
 
 
 @pytest.mark.parametrize("mark", FREE)
@@ -225,9 +226,9 @@ def test_a_closing_stream_ends_when_its_last_payment_comes_into_doubt() -> None:
 
 def test_watchers_are_told_of_ends_and_late_ends_apart() -> None:
     house = House()
-    house.open()
+    stream = house.open()
     payment = house.pay(0)
-    house.book.take_tally()
+    assert house.book.take_tally().changed == [stream], "it began"
     house.fail(payment)
     tally = house.book.take_tally()
     assert (tally.ended, tally.late) == ([payment], [])

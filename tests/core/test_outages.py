@@ -35,7 +35,7 @@ def test_an_outage_begins_once_and_its_end_is_journaled() -> None:
     outages.end(20, facts)
     outages.end(25, facts)
     assert [(o.node, o.cause, o.start_ns, o.end_ns) for o in facts.outages] == [("node", "NODE_DOWN", 10, 20)]
-    assert outages.overlapping(0, 100) == [(10, 20)]
+    assert outages.overlapping(0, 100) == [(10, 20)] and outages.overlapping(15, 15) == [], "no time has no outage"
 
 
 def test_a_restart_knows_what_ended_and_what_goes_on() -> None:

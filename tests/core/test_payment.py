@@ -19,7 +19,7 @@ def test_every_move_is_in_the_table_or_refused(state: S, event: Event) -> None:
     if (state, event) in TABLE:
         assert move(state, event) == TABLE[state, event]
     else:
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match=rf"^a payment that is {state} cannot become known as {event.value}$"):
             move(state, event)
 
 

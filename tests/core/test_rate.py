@@ -178,3 +178,10 @@ def test_latency_is_the_median_of_a_destinations_newest_payments() -> None:
             window.ended(b"one", latency_ns, now, 99)
         window.ended(b"one", latencies[-1], now + Window.ROUND_NS, 99)
         assert window.size == size
+
+
+def test_the_first_round_has_no_beginning_and_measures_nothing() -> None:
+    window = Window(4)
+    for _ in range(2):
+        window.ended(b"one", 3 * Window.TARGET_NS, 10**18, 3)
+    assert (window.size, window.capacity_per_second) == (3, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -141,6 +142,9 @@ def test_a_segment_that_is_not_paid_yet_is_kept() -> None:
     assert drop_passed(segments, 99, 500) == segments
     assert drop_passed(segments, 100, 99) == segments
     assert drop_passed(segments, 100, 100) == segments[1:]
+    three = change_rate(segments, 200, Rate(3, 10, 1))
+    assert [drop_passed(three, settled, 150) for settled in (99, 100, 119, 120)] == [three, three[1:], three[1:], three[1:]]
+    assert [drop_passed(three, 200, bought) for bought in (99, 100, 199, 200)] == [three, three[1:], three[1:], three[2:]]
 
 
 @given(segment_lists(), moments, st.integers(0, 10**6), st.integers(1, 10**6))
@@ -162,3 +166,9 @@ def test_a_lower_rate_buys_longer_never_less_than_the_minimum() -> None:
     assert buy_until_ns([Segment(0, 0, Rate(8, 10, 10))], 0, 0, 1_000) == 1_250
     assert buy_until_ns([Segment(0, 0, Rate(8, 10, 1_250))], 0, 0, 1_000) == 1_250
     assert buy_until_ns([Segment(0, 0, Rate(8, 10, 1_249))], 0, 0, 1_000) == 2_498
+
+
+def test_a_stream_without_any_rate_is_a_mistake_of_ours() -> None:
+    for ask in (moment_ns, grid_from_ns):
+        with pytest.raises(AssertionError, match=r"^a stream always has a segment$"):
+            ask([], 0)

@@ -7,7 +7,7 @@ import hashlib
 from streamer.core.payment import Event
 from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Single
 from streamer.reasons import Halt
-from tests.core.house import PEER, House
+from tests.core.house import MINUTE, PEER, House
 
 INVOICE = Single("pay_1", PEER, 7_000, 500, payment_hash=b"h" * 32, payment_request="lnbcrt70n1p")
 PREIMAGE = b"p" * 32
@@ -55,3 +55,25 @@ def test_an_attempt_beyond_the_spend_limit_is_not_made_and_stops_everything() ->
     facts = Facts()
     assert house.book.single(INVOICE, house.now_ns, facts) is None
     assert not facts.intents and Halt.SPEND_LIMIT in house.switch.halts
+
+
+def test_the_stamp_knows_owner_and_amount_and_its_preimage_is_kept_until_it_is_sent() -> None:
+    house, asked = House(), list[tuple[object, str, int, int]]()
+
+    def stamp(stream: object, owner: str, seq: int, amount_msat: int) -> tuple[bytes, bytes, bytes]:
+        asked.append((stream, owner, seq, amount_msat))
+        return b"h" * 32, b"records", PREIMAGE
+
+    house.book._stamp = stamp
+    keysend, attempt = begin(house, Single("pay_0", PEER, 1_000, 100)), begin(house, INVOICE)
+    assert asked == [(None, "pay_0", 0, 1_000)]
+    assert (keysend.preimage, attempt.preimage) == (PREIMAGE, b"")
+
+
+def test_a_key_whose_budget_renews_may_pay_again_in_the_next_period() -> None:
+    house = House()
+    house.add_key(1, 1_100, MINUTE)
+    begin(house, Single("pay_0", PEER, 1_000, 100, api_key=1))
+    assert house.book.single(Single("pay_1", PEER, 1_000, 100, api_key=1), house.now_ns, Facts()) is None
+    house.at(60)
+    assert begin(house, Single("pay_2", PEER, 1_000, 100, api_key=1)).key_period_ns == house.now_ns

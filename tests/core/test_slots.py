@@ -95,3 +95,16 @@ def test_a_receiver_that_holds_gets_nothing_from_any_stream_even_a_new_one() -> 
     house.settle(held)
     house.at(10)
     assert sorted(payment.stream_key for payment in house.plan()) == [1, 2, running.key]
+
+
+def test_who_is_parked_at_a_destination_that_holds_waits_for_the_hold_and_for_nobody_else() -> None:
+    house = House(per_destination=1)
+    first, second, third = house.open(), house.open(), house.open()
+    held = house.pay(0)
+    house.mark(held, Mark.HELD)
+    house.idle(1)
+    house.cancel(first)
+    house.cancel(second)
+    house.settle(held)
+    house.at(10)
+    assert [payment.stream_key for payment in house.plan()] == [third.key]

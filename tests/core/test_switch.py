@@ -64,3 +64,10 @@ def test_the_daemon_and_each_node_have_their_own() -> None:
     assert restarted(facts, "two").sending and restarted(facts).sending
     Switch().stop(Halt.SPEND_LIMIT, "all", facts)
     assert restarted(facts).halts == {Halt.SPEND_LIMIT: "all"} and Halt.SPEND_LIMIT not in restarted(facts, "one").halts
+
+
+def test_a_halt_has_its_name_in_the_journal() -> None:
+    facts = Facts()
+    Switch().stop(Halt.OPERATOR, "all", facts)
+    Switch("one").stop(Halt.OPERATOR, "one", facts)
+    assert facts.settings == [("halt.OPERATOR", "all"), ("halt.OPERATOR@one", "one")]
