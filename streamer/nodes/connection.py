@@ -117,10 +117,21 @@ class Connection:
             self.gone.set_result(f"the connection to lnd at {self.rpcserver} was lost")
 
     def _streaming(self, method: str, request: type[Any], reply: type[Any]) -> Callable[..., Any]:
-        return self._channel.unary_stream(method, request.SerializeToString, reply.FromString)
+        return self._starting(self._channel.unary_stream(method, request.SerializeToString, reply.FromString))
 
     def _unary(self, method: str, request: type[Any], reply: type[Any]) -> Callable[..., Any]:
-        return self._channel.unary_unary(method, request.SerializeToString, reply.FromString)
+        return self._starting(self._channel.unary_unary(method, request.SerializeToString, reply.FromString))
+
+    def _starting(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """A call that would start after the channel was closed, between two questions, finds the node away."""
+
+        def start(*arguments: Any, **terms: Any) -> Any:
+            try:
+                return method(*arguments, **terms)
+            except grpc.aio.UsageError:
+                raise NodeUnavailable(f"the connection to lnd at {self.rpcserver} was closed") from None
+
+        return start
 
 
 def _trust(certificate: bytes | None) -> ssl.SSLContext:

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -17,6 +18,8 @@ from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import PUBKEY_BYTES
 from streamer.nodes import checks, permissions
+from streamer.nodes import lnd as lnd_module
+from streamer.nodes.connection import Connection
 from streamer.nodes.credentials import access
 from streamer.nodes.lnd import LndNode
 from streamer.ports import Kind
@@ -240,6 +243,23 @@ def test_a_lost_connection_is_noticed_and_never_used_again(play: Play, tmp_path:
         assert lnd.sent == []
         await node.open()
         assert (await node.send(intent(), PREIMAGE, 5)).kind is Kind.SETTLED
+
+    play(scene)
+
+
+@pytest.mark.parametrize("question", [LndNode.open, LndNode.channels])
+def test_a_connection_that_is_lost_between_two_questions(
+    play: Play, monkeypatch: pytest.MonkeyPatch, question: Callable[[LndNode], Awaitable[object]]
+) -> None:
+    async def ask_once(connection: Connection, *words: Any) -> Any:
+        reply = await checks.ask(connection, *words)
+        await connection.close("the connection was lost")
+        return reply
+
+    async def scene(_: TinyLnd, node: LndNode) -> None:
+        monkeypatch.setattr(lnd_module, "ask", ask_once)
+        with pytest.raises(NodeUnavailable, match="was closed"):
+            await question(node)
 
     play(scene)
 
