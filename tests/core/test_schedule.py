@@ -162,6 +162,14 @@ def test_a_purchase_reaches_the_first_grid_moment_that_comes_to_the_minimum(
         assert price_msat(segments, moment) - paid < minimum, "and the first such one"
 
 
+def test_time_before_the_kept_rates_costs_what_they_began_with() -> None:
+    assert [price_msat([Segment(100, 50, Rate(1, 1, 1))], at) for at in (0, 99, 100, 101)] == [50, 50, 50, 51]
+
+
+def test_a_purchase_goes_beyond_now_even_if_the_minimum_was_reached_before() -> None:
+    assert buy_until_ns([Segment(0, 0, Rate(1, 100, 10))], 0, 105, 1) == 110
+
+
 def test_a_lower_rate_buys_longer_never_less_than_the_minimum() -> None:
     assert buy_until_ns([Segment(0, 0, Rate(8, 10, 10))], 0, 0, 1_000) == 1_250
     assert buy_until_ns([Segment(0, 0, Rate(8, 10, 1_250))], 0, 0, 1_000) == 1_250
