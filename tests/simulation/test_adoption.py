@@ -164,6 +164,8 @@ def test_a_hash_of_ours_that_was_paid_to_somebody_else_stops_the_node() -> None:
     [payment] = data.adopt()
     assert f"{stream.id}.4 went to {OTHER_PEER.hex()}" in data.switch.halts[Halt.HASH_COLLISION]
     assert payment.open and stream.account.seq == 4 and stream.reserved_msat == payment.amount_msat
+    assert (payment.accepted, payment.index) == (True, 10), "the node has it, whatever became of it"
+    assert "went to" in data.house.journal.settings["halt.HASH_COLLISION@node"], "a restart is no way out"
 
 
 @pytest.mark.parametrize("state", [PaymentState.FAILED, PaymentState.REFUSED])

@@ -10,7 +10,7 @@ from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Rate, Single, StreamState
 from streamer.ports import Channel, Channels
 from streamer.reasons import Reason
-from streamer.recovery import cannot_pay
+from streamer.recovery import cannot_pay, has_restarted
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, WITNESS, Desk, S, channel, failed, settled
 
@@ -313,5 +313,48 @@ def test_a_single_payment_that_no_channel_can_carry_blocks_nobody() -> None:
         desk.recovery.take_short(payment, failed(Reason.NO_LIQUIDITY, "insufficient balance"))
         await desk.run(1)
         assert known(payment) == ("FAILED", "NO_LIQUIDITY", "insufficient balance") and not desk.blocked
+
+    run_virtual(main)
+
+
+# -- what else is known -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("open_seconds", "restarted"), [(9, False), (10, True), (11, True)])
+def test_a_node_that_says_how_long_it_runs_has_restarted_since_or_not(open_seconds: int, restarted: bool) -> None:
+    now_ns = 10**18
+    assert has_restarted(Channels((), frozenset(), 0, running_seconds=10), now_ns - open_seconds * S, now_ns) is restarted
+
+
+def test_a_refusal_needs_no_witness() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.recovery.witness = None
+        payment = desk.loose(lost=Answer(Kind.REFUSED, message="no"))
+        await desk.run(1)
+        assert payment.state is PaymentState.REFUSED
+
+    run_virtual(main)
+
+
+def test_what_a_node_does_not_know_waits_until_all_its_channels_are_back() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.now_open = (channel(), channel(active=False))
+        payment = desk.loose()
+        await desk.run(10)
+        assert not desk.resent and payment.mark.value == "" and payment.open
+        desk.now_open = (channel(), channel())
+        await desk.run(10)
+        assert desk.resent == [payment]
+
+    run_virtual(main)
+
+
+def test_the_end_of_what_was_never_loose_is_no_news() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.recovery.forget(desk.payment())
+        assert not desk.recovery.loose
 
     run_virtual(main)
