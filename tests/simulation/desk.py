@@ -95,7 +95,7 @@ class Desk:
         self.resent.append(payment)
 
     def may_resend(self, payment: Payment) -> bool:
-        return self.may
+        return self.may and payment.open
 
     def block(self, reason: Reason, text: str) -> None:
         self.blocked.append((reason, text))

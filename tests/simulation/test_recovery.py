@@ -358,3 +358,31 @@ def test_the_end_of_what_was_never_loose_is_no_news() -> None:
         assert not desk.recovery.loose
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize(("loose", "up", "looks"), [(False, True, 10), (False, False, 10), (True, False, 600)])
+def test_it_sleeps_while_nothing_is_loose_and_looks_each_second_while_nobody_can_be_asked(loose: bool, up: bool, looks: int) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, looked = Desk(clock), list[int]()
+        if loose:
+            desk.loose(IN_FLIGHT)
+        desk.up_since_ns = clock.now_ns() if up else 0
+        desk.recovery._mark_old = looked.append
+        await desk.run(600.5)
+        assert looks <= len(looked) <= looks + 1, "a call that ends wakes it"
+
+    run_virtual(main)
+
+
+def test_nothing_is_an_orphan_before_the_node_is_up() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.payment()
+        desk.answers[payment.payment_hash] = IN_FLIGHT
+        desk.recovery.replay(payment)
+        desk.up_since_ns = 0
+        await asyncio.sleep(100)
+        await desk.connect()
+        assert payment.mark.value == "" and payment.state is PaymentState.IN_FLIGHT
+
+    run_virtual(main)
