@@ -77,12 +77,14 @@ class GraphService:
             outgoing_channels=frozenset(request.outgoing_chan_ids),
             last_hop=request.last_hop_pubkey,
         )
-        now = self._network.now_ns
-        found = find_route(self._node, self._network.nodes.get(destination), order, self._network.height, now, padding=0)
+        now, learned = self._network.now_ns, request.use_mission_control
+        receiver = self._network.nodes.get(destination)
+        found = find_route(self._node, receiver, order, self._network.height, now, padding=0, experienced=learned)
         if isinstance(found, Failure):
             short = found is Failure.INSUFFICIENT_BALANCE
             raise Refused("UNKNOWN", "insufficient local balance" if short else "unable to find a path to destination")
-        return ln.QueryRoutesResponse(routes=[route_message(found, order)], success_prob=1.0)
+        likely = self._node.experience.probability(found, now) if learned else 1.0
+        return ln.QueryRoutesResponse(routes=[route_message(found, order)], success_prob=likely)
 
     def estimate_route_fee(self, request: router.RouteFeeRequest) -> router.RouteFeeResponse:
         """What a payment to a node, or of an invoice, would cost and how long its money may be locked."""

@@ -24,8 +24,9 @@ from streamer.simulator.books import (
     Status,
 )
 from streamer.simulator.channels import Channel, Side
+from streamer.simulator.experience import Experience
 from streamer.simulator.pace import Pace
-from streamer.simulator.routing import BLOCK_PADDING, DEFAULT_FINAL_DELTA, Experience
+from streamer.simulator.routing import BLOCK_PADDING, DEFAULT_FINAL_DELTA
 
 MAX_WAITING_CALLS = 100_000
 """Most calls that may wait at a frozen node; more are cut."""

@@ -182,7 +182,7 @@ class Network:
                 self._launch(Flight(payer, receiver, record))
                 return
             self._tell(payer, record)
-            payer.experience.learn(route[blocked].side, route[blocked].amount_msat, self.now_ns)
+            payer.experience.fail(route[blocked].side, route[blocked].amount_msat, self.now_ns)
             self._fail_attempt(record, "TEMPORARY_CHANNEL_FAILURE", blocked)
             self._tell(payer, record)
 
@@ -256,12 +256,16 @@ class Network:
         record = flight.record
         record.preimage = preimage
         record.failed.clear()
+        if len(record.route) > 1:
+            flight.payer.experience.succeed(record.route)
         self._end(flight.payer, record, Status.SUCCEEDED, Failure.NONE)
 
     def fail(self, flight: Flight, failure: Failure) -> None:
         """Give the HTLC back and end the payment as FAILED."""
         record = flight.record
         self._release(flight, settled=False)
+        if failure is Failure.INCORRECT_PAYMENT_DETAILS and len(record.route) > 1:
+            flight.payer.experience.succeed(record.route)
         # lnd shows the reason on an IN_FLIGHT update before the payment ends
         record.failure = failure
         self._tell(flight.payer, record)

@@ -1,20 +1,19 @@
 """The search for a way through the network, as a payer makes it who knows only its own balances.
 
 The graph says which channels there are, what they cost and how large they are; what is in them it does
-not say. A payer finds out by trying: where a channel could not carry an amount, it avoids that pair of
-nodes for PENALTY_NS (lnd's mission control, made simple).
+not say. A payer finds out by trying (experience.py).
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
-from streamer.money import SECOND_NS
 from streamer.simulator.books import Failure, Order
 from streamer.simulator.channels import MAX_HTLCS, RESERVE_DIVISOR, Hop, Policy, Side
+from streamer.simulator.experience import Experience
 
 if TYPE_CHECKING:
     from streamer.simulator.bolt11 import HopHint
@@ -29,33 +28,24 @@ BLOCK_PADDING = 3
 MAX_CLTV = 2_016
 """cltv_limit when a call leaves it 0 (lnd's max-cltv-expiry)."""
 
-PENALTY_NS = 60 * SECOND_NS
-"""How long a payer avoids a pair of nodes that could not carry an amount (lnd: its least penalty, a minute)."""
-
-
-@dataclass(slots=True)
-class Experience:
-    """What a payer has learned: (from, to) → the least amount that failed between them, and when."""
-
-    failed: dict[tuple[bytes, bytes], tuple[int, int]] = field(default_factory=dict)
-
-    def learn(self, side: Side, amount_msat: int, now_ns: int) -> None:
-        """The channels of this pair could not carry amount_msat."""
-        self.failed[side.node.pubkey, side.peer.pubkey] = (amount_msat, now_ns)
-
-    def avoids(self, side: Side, amount_msat: int, now_ns: int) -> bool:
-        """True while the pair is not to be tried with so much."""
-        known = self.failed.get((side.node.pubkey, side.peer.pubkey))
-        if known is None:
-            return False
-        least, when = known
-        return amount_msat >= least and now_ns < when + PENALTY_NS
+Avoids = Callable[[Side, int], bool]
+"""Whether the payer would rather not hand so much to the side."""
 
 
 def find_route(
-    payer: LightningNode, destination: LightningNode | None, order: Order, height: int, now_ns: int, *, padding: int = BLOCK_PADDING
+    payer: LightningNode,
+    destination: LightningNode | None,
+    order: Order,
+    height: int,
+    now_ns: int,
+    *,
+    padding: int = BLOCK_PADDING,
+    experienced: bool = True,
 ) -> list[Hop] | Failure:
-    """The cheapest route for order within its limits, or why there is none, as lnd would say it."""
+    """The cheapest route for order within its limits, or why there is none, as lnd would say it.
+
+    experienced: the payer avoids what has just failed.
+    """
     amount = order.amount_msat
     final = (order.final_cltv_delta or DEFAULT_FINAL_DELTA) + padding
     limit = order.cltv_limit or MAX_CLTV
@@ -67,7 +57,8 @@ def find_route(
         return Failure.INSUFFICIENT_BALANCE
     if destination is None:
         return Failure.NO_ROUTE
-    return _cheapest(payer, destination, order, height, now_ns, final)
+    experience = payer.experience if experienced else Experience()
+    return _cheapest(payer, destination, order, height, final, partial(experience.avoids, now_ns=now_ns))
 
 
 def blocked_hop(route: list[Hop]) -> int:
@@ -94,7 +85,9 @@ def _roomiest(sides: Iterable[Side], amount_msat: int) -> Side | None:
     return best
 
 
-def _cheapest(payer: LightningNode, destination: LightningNode, order: Order, height: int, now_ns: int, final: int) -> list[Hop] | Failure:
+def _cheapest(
+    payer: LightningNode, destination: LightningNode, order: Order, height: int, final: int, avoids: Avoids
+) -> list[Hop] | Failure:
     """Dijkstra from the destination back to the payer over what each node must be handed."""
     most = order.amount_msat + order.fee_limit_msat
     latest = (order.cltv_limit or MAX_CLTV) + BLOCK_PADDING
@@ -110,7 +103,7 @@ def _cheapest(payer: LightningNode, destination: LightningNode, order: Order, he
         ways[pubkey] = best[pubkey][2]
         if pubkey == payer.pubkey:
             return _unwind(payer, ways)
-        for side in _inward(payer, nodes[pubkey], order, amount, now_ns):
+        for side in _inward(payer, nodes[pubkey], order, amount, avoids):
             neighbour = side.node.pubkey
             if neighbour in ways or (side.channel.private and side.node is not payer and side.channel.id not in hinted):
                 continue
@@ -126,7 +119,7 @@ def _cheapest(payer: LightningNode, destination: LightningNode, order: Order, he
     return Failure.NO_ROUTE
 
 
-def _inward(payer: LightningNode, node: LightningNode, order: Order, amount_msat: int, now_ns: int) -> Iterator[Side]:
+def _inward(payer: LightningNode, node: LightningNode, order: Order, amount_msat: int, avoids: Avoids) -> Iterator[Side]:
     """The sides over which node may be handed so much, as far as the payer knows: its roomiest channel comes first."""
     last = node.pubkey == order.destination and order.last_hop
     for inward in sorted(node.sides, key=lambda side: -side.other.balance_msat if side.peer is payer else 0):
@@ -137,7 +130,7 @@ def _inward(payer: LightningNode, node: LightningNode, order: Order, amount_msat
             usable = side.spendable_msat >= amount_msat and (not order.outgoing_channels or side.channel.id in order.outgoing_channels)
         else:
             most = side.channel.capacity_msat - side.channel.capacity_msat // RESERVE_DIVISOR
-            usable = amount_msat <= most and not payer.experience.avoids(side, amount_msat, now_ns)
+            usable = amount_msat <= most and not avoids(side, amount_msat)
         if usable:
             yield side
 

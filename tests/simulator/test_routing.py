@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from streamer.simulator.bolt11 import HopHint
+from streamer.simulator.experience import PENALTY_NS
 from streamer.simulator.network import Network
-from streamer.simulator.routing import PENALTY_NS
+from streamer.simulator.routing import find_route
 from tests.simulator.simnet import SECOND, START_NS, Witness, keysend
 
 BIG, SMALL = 600_000_000, 1_000_000
@@ -39,6 +42,24 @@ def test_a_blocked_channel_is_learned_and_tried_again_after_a_minute():
     assert (pay(network, 4, BIG).end, payer.attempts) == ("NO_ROUTE", 2)
     network.advance(network.now_ns + 2 * SECOND)
     assert (pay(network, 5, BIG).end, payer.attempts) == ("NO_ROUTE", 3)
+
+
+def test_what_was_tried_says_how_likely_a_route_is():
+    network = line()
+    payer, last = network.named["n0"], network.named["n2"]
+
+    def likely(amount_msat: int) -> float:
+        order = keysend(last.pubkey, 0, amount_msat, fee_limit_msat=10_000_000)
+        route = find_route(payer, last, order, network.height, network.now_ns, experienced=False)
+        assert isinstance(route, list)
+        return payer.experience.probability(route, network.now_ns)
+
+    assert likely(SMALL) == pytest.approx(0.95 * 0.6)
+    pay(network, 1, BIG)
+    pay(network, 2, SMALL)
+    assert [likely(amount) for amount in (SMALL, SMALL + 1, BIG)] == pytest.approx([0.95 * 0.95, 0.95 * 0.6, 0.0])
+    network.advance(network.now_ns + 3_600 * SECOND)
+    assert likely(BIG) == pytest.approx(0.95 * 0.6 / 2)
 
 
 def test_a_blocked_attempt_costs_nothing_and_a_way_around_is_taken():
