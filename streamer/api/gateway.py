@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from streamer.api.answers import JSON_TYPE, TOO_LARGE, JsonResponse, error_line, error_response, result_line
 from streamer.api.call import Call
 from streamer.api.calls import Calls
+from streamer.api.connection import CUT
 from streamer.api.errors import Refusal, refusal, refused
 from streamer.api.headers import IDEMPOTENCY_KEY, TIMEOUT, deadline_in, metadata_in
 from streamer.api.incoming import Incoming, request_of
@@ -27,6 +28,7 @@ from streamer.api.jsonwire import shown
 from streamer.api.paths import Route, Routes
 from streamer.api.services import Rpc
 from streamer.errors import DeadlineExceeded, StreamerError, Unavailable
+from streamer.fanout import CUT_SECONDS
 from streamer.service.reports import WATCHER_LIMIT
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -109,7 +111,7 @@ class Gateway:
         query = scope["query_string"].decode("latin-1")
         incoming = Incoming(route, variables, query, await _body(request), request.headers.get(IDEMPOTENCY_KEY))
         if route.rpc.streams:
-            await self._stream(route, incoming, call, receive, send)
+            await self._stream(route, incoming, call, scope, receive, send)
             return
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
@@ -132,11 +134,11 @@ class Gateway:
             raise refused(grpc.StatusCode.UNIMPLEMENTED, f"{path} is not part of streamer", "NOT_PART_OF_STREAMER")
         raise refused(grpc.StatusCode.NOT_FOUND, f"{path} is not known here; /docs lists what is", "NOT_FOUND")
 
-    async def _stream(self, route: Route, incoming: Incoming, call: Call, receive: Receive, send: Send) -> None:
+    async def _stream(self, route: Route, incoming: Incoming, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         lines = _Lines(send)
         left = asyncio.ensure_future(_gone(receive))
         told = asyncio.ensure_future(self._tell(route, incoming, call, lines))
-        call.cut = told.cancel
+        call.cut = scope.get(CUT, told.cancel)
         try:
             await asyncio.wait((left, told), return_when=asyncio.FIRST_COMPLETED)
             if told.done():
@@ -152,11 +154,11 @@ class Gateway:
             async with asyncio.timeout_at(call.deadline), aclosing(replies):
                 async for reply in replies:
                     await lines.result(reply)
+            await lines.close()
         except TimeoutError:
-            await lines.fail(refusal(DeadlineExceeded("the deadline of the call passed")))
+            await _end(lines, refusal(DeadlineExceeded("the deadline of the call passed")), call)
         except Refusal as told:
-            await lines.fail(told)
-        await lines.close()
+            await _end(lines, told, call)
 
 
 class _Lines:
@@ -185,6 +187,16 @@ class _Lines:
     async def close(self) -> None:
         await self.open()
         await self._send({"type": "http.response.body", "body": b""})
+
+
+async def _end(lines: _Lines, told: Refusal, call: Call) -> None:
+    """Say why the stream ends; who does not take it in time is cut."""
+    try:
+        async with asyncio.timeout(CUT_SECONDS):
+            await lines.fail(told)
+            await lines.close()
+    except TimeoutError:
+        call.cut()
 
 
 async def _gone(receive: Receive) -> None:

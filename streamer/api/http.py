@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from streamer.api.answers import JsonResponse, error_response
+from streamer.api.connection import IDLE_SECONDS, Connection
 from streamer.api.errors import refusal, refused
 from streamer.api.gateway import MAX_CALLS
 from streamer.api.openapi import description
@@ -34,8 +35,8 @@ MAX_CONNECTIONS = 2 * MAX_CALLS
 """Twice the calls: whoever comes when those are full is told so in JSON."""
 BACKLOG = 128
 STOP_SECONDS = 2
-IDLE_SECONDS = 75
-"""A connection without a request is closed then: later than clients do it, who may be about to send one."""
+UNSENT_BYTES = 16 * 1024
+"""Of what one reader does not take, so much waits in the kernel, and HIGH_WATER_LIMIT of uvicorn's above it."""
 CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
 CORS_HEADERS = ("Authorization", "Content-Type", "X-API-KEY", "Idempotency-Key", "Grpc-Timeout", "Grpc-Metadata-X-API-KEY")
 CORS_SHOWN = ("Retry-After", "WWW-Authenticate")
@@ -96,6 +97,7 @@ class HttpDoor:
         self._tls = tls
         config = uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             log_level="error",  # not a warning for each request that is no HTTP
             access_log=False,
@@ -118,8 +120,9 @@ class HttpDoor:
             )
         except OSError as error:
             raise ConfigError(f"{self._listen}: cannot listen there (api.http_listen): {error.strerror}") from None
-        # Accepted sockets inherit it; without, the end of an answer waits 40 ms for an acknowledgement.
+        # Accepted sockets inherit both; without the first, the end of an answer waits 40 ms for an acknowledgement.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._server.config.load()
         self._server.config.ssl = None if self._tls is None else self._tls.context
         self._server.lifespan = self._server.config.lifespan_class(self._server.config)

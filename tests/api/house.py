@@ -60,6 +60,7 @@ class House:
     http: httpx.AsyncClient
     """Of the HTTP port, with the admin key."""
     keys: Keys
+    http_door: HttpDoor
 
     async def key(self, *scopes: str, **fields: object) -> tuple[admin_pb2.Key, str]:
         """A new API key, and its text."""
@@ -133,7 +134,7 @@ async def house(
                 async with asyncio.timeout(10):
                     while not engine.paying:
                         await asyncio.sleep(0.01)
-                yield House(client, service, engine, network, simulation, store, metrics, server, replays, http, keys)
+                yield House(client, service, engine, network, simulation, store, metrics, server, replays, http, keys, http_door)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
