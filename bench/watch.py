@@ -1,10 +1,11 @@
 """Do a thousand watchers slow a payment? One daemon on simulated nodes, STREAMS streams of a payment a second each.
 
-Three stretches: nobody watches; WATCHERS watch one stream each; WATCHERS watch everything, and a fifth
-of them never reads. Of each: payments a second, how late they were sent, and what it cost the daemon
-in CPU and memory. Watchers live in a process of their own; that they connect is not measured.
+Stretches: nobody watches; WATCHERS watch one stream each, or one label each; WATCHERS watch everything,
+over gRPC and over HTTP, and a fifth of them never reads. Of each: payments a second, how late they were
+sent, and what it cost the daemon in CPU and memory. Watchers live in a process of their own; that they
+connect is not measured.
 
-    .venv/bin/python bench/watch.py
+    .venv/bin/python bench/watch.py [STREAMS]
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from streamer.client import CallFailed, Client, NotReachable
 
 STREAMS, WATCHERS, CHANNELS = 150, 1_000, 20
 SECONDS, WARM_UP_SECONDS = 20.0, 12.0
-NONE, OWN, ALL = "nobody watches", "each watches one stream", "all watch everything, a fifth never reads"
+NONE, OWN, LABEL = "nobody watches", "each watches one stream", "each watches one label of ten"
+GRPC, HTTP = "all watch everything over gRPC, a fifth never reads", "all watch everything over HTTP, a fifth never reads"
+LABELS = 10
+KINDS = (NONE, OWN, LABEL, GRPC, HTTP, NONE)
 
 
 def lateness() -> dict[str, float]:
@@ -64,30 +68,52 @@ async def healthy(client: Client) -> bool:
         return False
 
 
-def watch(server: str, key: str, ids: list[str], everything: bool, counts: Any) -> None:
-    """WATCHERS calls over CHANNELS connections, until killed; counts has the events and the drops."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+def filter_of(kind: str, ids: list[str], number: int) -> str:
+    return {OWN: f"id={ids[number % len(ids)]}", LABEL: f"labels.app=app{number % LABELS}"}.get(kind, "")
 
-    async def one(client: Client, number: int) -> None:
-        request = stream_pb2.WatchStreamsRequest(filter="" if everything else f"id={ids[number % len(ids)]}")
-        if everything and number % 5 == 0:
-            call = client.streams.WatchStreams(request, metadata=client._metadata)
-            await call.initial_metadata()
-            await asyncio.Event().wait()
-        while True:
-            try:
-                async for _ in client.watch(request.filter):
-                    counts[0] += 1
-            except CallFailed:
-                counts[1] += 1
+
+async def watch_grpc(client: Client, filter_text: str, reads: bool, counts: Any) -> None:
+    if not reads:
+        call = client.streams.WatchStreams(stream_pb2.WatchStreamsRequest(), metadata=client._metadata)
+        await call.initial_metadata()
+        await asyncio.Event().wait()
+    while True:
+        try:
+            async for _ in client.watch(filter_text):
+                counts[0] += 1
+        except CallFailed:
+            counts[1] += 1
+
+
+async def watch_http(key: str, reads: bool, counts: Any) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", 18882)
+    writer.write(f"GET /v1/streams:watch HTTP/1.1\r\nHost: x\r\nX-API-KEY: {key}\r\n\r\n".encode())
+    if not reads:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.Event().wait()
+    while line := await reader.readline():
+        counts[0] += line.startswith(b'{"result"')
+        counts[1] += line.startswith(b'{"error"')
+
+
+def watch(server: str, key: str, ids: list[str], kind: str, counts: Any) -> None:
+    """WATCHERS calls until killed, those of gRPC over CHANNELS connections; counts has the events and the drops."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
 
     async def main() -> None:
         clients = []
         for number in range(CHANNELS):
-            client = Client(server, key)
-            clients.append(client)
+            clients.append(Client(server, key))
             await asyncio.sleep(0.01 * number)
-        await asyncio.gather(*(one(clients[number % CHANNELS], number) for number in range(WATCHERS)))
+        watching = []
+        for number in range(WATCHERS):
+            reads = kind not in (GRPC, HTTP) or number % 5 > 0
+            if kind == HTTP:
+                watching.append(asyncio.ensure_future(watch_http(key, reads, counts)))
+                await asyncio.sleep(0.002)
+            else:
+                watching.append(asyncio.ensure_future(watch_grpc(clients[number % CHANNELS], filter_of(kind, ids, number), reads, counts)))
+        await asyncio.gather(*watching)
 
     asyncio.run(main())
 
@@ -102,7 +128,7 @@ async def stretch(client: Client, pid: int, server: str, key: str, ids: list[str
     counts = multiprocessing.get_context("spawn").Array("q", 2)
     watching = None
     if kind != NONE:
-        watching = multiprocessing.get_context("spawn").Process(target=watch, args=(server, key, ids, kind == ALL, counts), daemon=True)
+        watching = multiprocessing.get_context("spawn").Process(target=watch, args=(server, key, ids, kind, counts), daemon=True)
         watching.start()
     await asyncio.sleep(WARM_UP_SECONDS)
     before, heard = await look(client, pid), counts[0]
@@ -120,7 +146,7 @@ async def stretch(client: Client, pid: int, server: str, key: str, ids: list[str
         "cpu_seconds_per_second": round((after["cpu"] - before["cpu"]) / span, 3),
         "mib": round(after["mib"]),
         "events_per_second": round((counts[0] - heard) / span),
-        "readers_that_listed_again": counts[1],
+        "readers_that_were_dropped": counts[1],
     }
 
 
@@ -143,8 +169,11 @@ async def run(home: Path) -> list[dict[str, object]]:
             while not await healthy(client):
                 await asyncio.sleep(0.1)
             places = [node["pubkey"] for node in nodes[1:]]
-            ids = [(await client.open_stream(places[number % len(places)], 1_000, "1s")).id for number in range(STREAMS)]
-            return [await stretch(client, daemon.pid, server, key, ids, kind) for kind in (NONE, OWN, ALL, NONE)]
+            ids = [
+                (await client.open_stream(places[number % len(places)], 1_000, "1s", labels={"app": f"app{number % LABELS}"})).id
+                for number in range(STREAMS)
+            ]
+            return [await stretch(client, daemon.pid, server, key, ids, kind) for kind in KINDS]
     finally:
         for process in (daemon, simulator):
             if process is not None:
@@ -153,6 +182,8 @@ async def run(home: Path) -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        STREAMS = int(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(run(Path(folder)))
     for line in found:

@@ -116,7 +116,7 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         engines = {node.name: build.engine(node, metered[node.name], snapshot) for node in settings}
         daemon, doors = await _open(stack, config, build, engines, snapshot, metrics, feed, key)
         if outbox is not None:
-            stack.callback(start_delivery(config.webhook, outbox, daemon.service, engines, store, clock).cancel)
+            stack.callback(start_delivery(config.webhook, outbox, daemon.service, engines, store, clock, metrics).cancel)
         tasks = [asyncio.ensure_future(build.supervised(engine)) for engine in engines.values()]
         try:
             yield daemon

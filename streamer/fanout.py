@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from streamer.service.reports import Event, Wanted
@@ -45,23 +45,26 @@ class Source(Protocol):
     def event(self, cursor: int) -> Event:
         """The event of that number."""
 
-    def cursors_of(self, stream_id: str, after: int) -> list[int]:
-        """The numbers of the kept events of a stream, above after, rising."""
+    def cursors_of(self, term: str, after: int) -> Iterator[int]:
+        """The numbers of the kept events that held term (empty: of all), above after, rising."""
+
+    def last_of(self, term: str) -> int:
+        """The number of the newest of them; 0 if there is none."""
 
 
 class Watcher:
     """One reader. given: the cursor up to which it was given events or had no use for them; read: up to which it took them.
 
-    only: the id of the one stream that it wants to hear of, if there is one: it is then not asked about
-    the events of others. behind: how far that was from the newest at the last look; one that comes nearer is not too slow.
+    term: what holds for all that it can want, if there is something: it is then not asked about other
+    events. behind: how far that was from the newest at the last look; one that comes nearer is not too slow.
     """
 
-    __slots__ = ("behind", "cut", "dropped", "dropped_at", "given", "only", "queue", "read", "told_at", "waiting", "wanted")
+    __slots__ = ("behind", "cut", "dropped", "dropped_at", "given", "queue", "read", "term", "told_at", "waiting", "wanted")
 
-    def __init__(self, position: int, wanted: Wanted, only: str, cut: Callable[[], object], now: float) -> None:
+    def __init__(self, position: int, wanted: Wanted, term: str, cut: Callable[[], object], now: float) -> None:
         self.given = self.read = position
         self.wanted = wanted
-        self.only = only
+        self.term = term
         self.cut = cut
         self.queue: deque[Event] = deque([bookmark(position)])
         self.waiting: asyncio.Future[None] | None = None
@@ -84,10 +87,9 @@ class Fanout:
         self._watchers: set[Watcher] = set()
         self._slow: set[Watcher] = set()
         self._parked: dict[Watcher, None] = {}
-        self._of_one: dict[str, set[Watcher]] = {}
-        self._of_many: dict[Watcher, None] = {}
-        self._fresh: dict[Watcher, int] = {}
-        """Of those that want one stream: who has something to look at, and from which cursor on."""
+        self._of_term: dict[str, dict[Watcher, None]] = {}
+        self._fresh: dict[str, None] = {}
+        """The terms of which somebody may not have been given everything."""
         self._news = asyncio.Event()
         self._back = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -97,23 +99,19 @@ class Fanout:
         """How many watch; those that were dropped and did not notice yet are not among them."""
         return len(self._watchers)
 
-    def news(self, stream_id: str = "") -> None:
-        """Something of that stream was published, or the source stops."""
-        concerned = self._of_one.get(stream_id, ())
-        for watcher in concerned:
-            self._fresh.setdefault(watcher, self._source.cursor)
-        if (concerned or self._of_many or self._source.stopping) and not self._news.is_set():
+    def news(self, terms: Iterable[str] = ()) -> None:
+        """Something that holds terms was published, or the source stops."""
+        for term in ("", *terms):
+            if term in self._of_term:
+                self._fresh[term] = None
+        if (self._fresh or self._source.stopping) and not self._news.is_set():
             self._news.set()
 
     def add(self, watcher: Watcher) -> None:
         """Serve it from now on."""
         self._watchers.add(watcher)
-        if watcher.only:
-            self._of_one.setdefault(watcher.only, set()).add(watcher)
-            if watcher.given != self._source.cursor:
-                self._fresh[watcher] = watcher.given + 1
-        else:
-            self._of_many[watcher] = None
+        self._of_term.setdefault(watcher.term, {})[watcher] = None
+        self._fresh[watcher.term] = None
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -127,13 +125,11 @@ class Fanout:
 
     def _forget(self, watcher: Watcher) -> None:
         self._watchers.discard(watcher)
-        self._of_many.pop(watcher, None)
-        self._fresh.pop(watcher, None)
-        others = self._of_one.get(watcher.only)
-        if others is not None:
-            others.discard(watcher)
-            if not others:
-                del self._of_one[watcher.only]
+        others = self._of_term.get(watcher.term, {})
+        others.pop(watcher, None)
+        if not others:
+            self._of_term.pop(watcher.term, None)
+            self._fresh.pop(watcher.term, None)
 
     async def next(self, watcher: Watcher) -> Event | None:
         """The next event for watcher; None: it was dropped, or the source stops and all was given."""
@@ -148,10 +144,14 @@ class Fanout:
 
     def _current(self, watcher: Watcher) -> bool:
         """Whether it was given everything; then both of its positions are the newest."""
-        if watcher.queue or (watcher in self._fresh if watcher.only else watcher.given != self._source.cursor):
+        if watcher.queue or watcher.given < self._source.last_of(watcher.term) or self._overtaken(watcher):
             return False
         watcher.given = watcher.read = self._source.cursor
         return True
+
+    def _overtaken(self, watcher: Watcher) -> bool:
+        """Whether it may have missed something that is kept no more."""
+        return self._source.cursor - watcher.given > self._source.ring_events
 
     async def emptied(self) -> None:
         """Return when nobody watches any more."""
@@ -189,9 +189,14 @@ class Fanout:
         """The watchers that wait and can be given something."""
         if self._source.stopping:
             return list(self._parked)
-        cursor, parked = self._source.cursor, self._parked
-        of_one = [watcher for watcher in self._fresh if watcher in parked]
-        return of_one + [watcher for watcher in self._of_many if watcher.given != cursor and watcher in parked]
+        found = []
+        for term in tuple(self._fresh):
+            last = self._source.last_of(term)
+            behind = [watcher for watcher in self._of_term[term] if watcher.given < last]
+            if not behind:
+                del self._fresh[term]
+            found += [watcher for watcher in behind if watcher in self._parked]
+        return found
 
     def _round(self) -> list[Watcher]:
         """Give out what one round may; those who got something."""
@@ -203,21 +208,16 @@ class Fanout:
             if watcher.queue or (self._source.stopping and self._current(watcher)):
                 self._wake(watcher)
                 served.append(watcher)
-            if watcher in self._of_many:
-                # behind those who were not looked at yet
-                self._of_many[watcher] = self._of_many.pop(watcher)
+            self._last(watcher)
         return served
 
     def _fill(self, watcher: Watcher, looks: int) -> int:
         """Queue what is next for watcher, or drop it if that is kept no more; how many events were looked at."""
-        source, fresh = self._source, self._fresh
-        first = fresh.get(watcher, source.cursor + 1) if watcher.only else watcher.given + 1
-        if source.cursor - first >= source.ring_events:
+        source, looked = self._source, 0
+        if self._overtaken(watcher):
             self._drop(watcher, asyncio.get_running_loop().time())
             return 1
-        numbers = source.cursors_of(watcher.only, first - 1) if watcher.only else range(first, source.cursor + 1)
-        looked = 0
-        for number in numbers:
+        for number in source.cursors_of(watcher.term, watcher.given):
             if looked >= looks or len(watcher.queue) >= BURST_EVENTS:
                 break
             looked += 1
@@ -225,12 +225,16 @@ class Fanout:
             event = source.event(number)
             if watcher.wanted(event):
                 watcher.queue.append(event)
-        if watcher.only:
-            fresh.pop(watcher, None)
-            if looked < len(numbers):
-                fresh[watcher] = numbers[looked]
         watcher.read = max(watcher.read, watcher.queue[0].cursor - 1 if watcher.queue else watcher.given)
         return looked + 1
+
+    def _last(self, watcher: Watcher) -> None:
+        """Behind those who were not looked at yet: its term, and among those who have the same."""
+        others = self._of_term.get(watcher.term)
+        if others is not None and watcher in others:
+            others[watcher] = others.pop(watcher)
+            if watcher.term in self._fresh:
+                self._fresh[watcher.term] = self._fresh.pop(watcher.term)
 
     async def _wait_for(self, served: list[Watcher]) -> None:
         """Until all of them wait again, or a while has passed."""

@@ -13,15 +13,16 @@ everything goes on as if nothing had happened.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from itertools import takewhile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from streamer.engine import MARK
 from streamer.errors import OutOfRange, ResourceExhausted, Unavailable
 from streamer.fanout import Fanout, Watcher
 from streamer.heartbeat import MARK_EVERY_NS
 from streamer.model import Payment, Stream
+from streamer.service.filters import terms_that_hold
 from streamer.service.reports import WATCHER_LIMIT, Event, Wanted
 
 RING_EVENTS = 16_384
@@ -58,7 +59,8 @@ class Feed:
         self.stopping = False
         self._start = start
         self._ring: list[Event | None] = [None] * ring_events
-        self._of_stream: dict[str, deque[int]] = {}
+        self._terms: list[tuple[str, ...]] = [()] * ring_events
+        self._of_term: dict[str, deque[int]] = {}
         self._watcher_limit = watcher_limit
         self._fanout = Fanout(self)
 
@@ -66,10 +68,12 @@ class Feed:
         """Keep an event, in the place of the oldest, and let the watchers know."""
         self.cursor = cursor = self.cursor + 1
         place = cursor % self.ring_events
-        self._forget(self._ring[place])
+        self._forget(place)
         self._ring[place] = Event(cursor, time_ns, stream, payment, stream.state, stream.reason, stream.state_time_ns)
-        self._of_stream.setdefault(stream.id, deque()).append(cursor)
-        self._fanout.news(stream.id)
+        self._terms[place] = terms = terms_that_hold(stream)
+        for term in terms:
+            self._of_term.setdefault(term, deque()).append(cursor)
+        self._fanout.news(terms)
 
     def event(self, cursor: int) -> Event:
         """The event of that number; it must be kept still."""
@@ -77,24 +81,33 @@ class Feed:
         assert found is not None and found.cursor == cursor
         return found
 
-    def cursors_of(self, stream_id: str, after: int) -> list[int]:
-        """The numbers of the kept events of a stream, above after, rising."""
-        return list(takewhile(lambda cursor: cursor > after, reversed(self._of_stream.get(stream_id, ()))))[::-1]
+    def cursors_of(self, term: str, after: int) -> Iterator[int]:
+        """The numbers of the kept events that held term when they happened (empty: of all), above after, rising."""
+        if not term:
+            return iter(range(max(after, self.cursor - self.ring_events) + 1, self.cursor + 1))
+        kept = self._of_term.get(term, deque())
+        return (kept[place] for place in range(bisect_right(kept, after), len(kept)))
 
-    def _forget(self, event: Event | None) -> None:
-        if event is not None and event.stream is not None:
-            cursors = self._of_stream[event.stream.id]
+    def last_of(self, term: str) -> int:
+        """The number of the newest kept event that held term (empty: of all); 0 if there is none."""
+        if not term:
+            return self.cursor
+        return self._of_term[term][-1] if term in self._of_term else 0
+
+    def _forget(self, place: int) -> None:
+        for term in self._terms[place]:
+            cursors = self._of_term[term]
             cursors.popleft()
             if not cursors:
-                del self._of_stream[event.stream.id]
+                del self._of_term[term]
 
     def watch(
-        self, wanted: Wanted = everything, cursor: int = 0, cut: Callable[[], object] = lambda: None, only: str = ""
+        self, wanted: Wanted = everything, cursor: int = 0, cut: Callable[[], object] = lambda: None, term: str = ""
     ) -> AsyncIterator[Event]:
         """Events after cursor (0: after now) that are wanted; registered at the call, not at the first step.
 
         The first one, and one whenever there was nothing else for a while, is a bookmark: a cursor and
-        nothing else. only is the id of the one stream that can be wanted, if it is known. cut ends the
+        nothing else. term holds for whatever can be wanted (filters.terms_that_hold). cut ends the
         call of a reader that was dropped and does not take its answer. Raises OutOfRange if the cursor is
         not in the ring, ResourceExhausted when too many watch, or later, when this one is too slow,
         Unavailable when the daemon ends.
@@ -102,7 +115,7 @@ class Feed:
         position = self._position(cursor)
         if self._fanout.count >= self._watcher_limit:
             raise ResourceExhausted(f"{self._watcher_limit:,} watchers are connected already: close one")
-        watcher = Watcher(position, wanted, only, cut, asyncio.get_running_loop().time())
+        watcher = Watcher(position, wanted, term, cut, asyncio.get_running_loop().time())
         self._fanout.add(watcher)
         return self._events(watcher)
 

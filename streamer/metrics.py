@@ -62,6 +62,9 @@ class Metrics:
         self.webhook_waiting: Callable[[], int] = lambda: 0
         waiting = "events that the webhook has not taken yet"
         shelf.gauge("streamer_webhook_events_waiting", waiting, (), lambda: [((), self.webhook_waiting())])
+        self.webhook_problem: Callable[[], str] = lambda: ""
+        failing = "1 while the webhook does not take events: the last attempt failed"
+        shelf.gauge("streamer_webhook_failing", failing, (), lambda: [((), bool(self.webhook_problem()))])
         self.loop_lag_seconds = 0.0
         shelf.gauge("streamer_recovery_seconds", "how long the last recovery took", (), lambda: [((), self.recovery_seconds)])
         shelf.gauge("streamer_loop_lag_seconds", "how late the event loop ran last", (), lambda: [((), self.loop_lag_seconds)])

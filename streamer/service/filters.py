@@ -11,6 +11,8 @@ DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 
 _STREAM_NAMES = frozenset({"id", "state", "reason", "node", "destination", "group"})
+_RAREST = ("id", "labels.", "group", "destination", "reason", "state", "node")
+"""Of the terms of a filter, the first of these is what events are picked by."""
 _STREAM_TERMS = "id= state= reason= node= destination= group= labels.KEY="
 _PAYMENT_TERMS = "stream= state= node= in_doubt"
 _PAYMENT_STATES = {
@@ -28,14 +30,39 @@ class StreamFilter:
     terms: tuple[tuple[str, str], ...] = ()
 
     @property
-    def stream_id(self) -> str:
-        """The id of the only stream that can match, if one is named."""
-        return next((value for name, value in self.terms if name == "id"), "")
+    def rarest(self) -> str:
+        """The term that fewest events hold, as terms_that_hold writes it; empty if there is none."""
+        return min((f"{name}={value}" for name, value in self.terms), key=_rank, default="")
 
     def matches(self, stream: Stream, state: str = "", reason: str | None = None) -> bool:
         """True if every term holds. state and reason: those it had at an event, instead of the present ones."""
         state, reason = state or stream.state, stream.reason if reason is None else reason
         return all(_holds(stream, state, reason, name, value) for name, value in self.terms)
+
+
+def _rank(term: str) -> int:
+    name = term.partition("=")[0]
+    return _RAREST.index(name) if name in _RAREST else _RAREST.index("labels.")
+
+
+def terms_that_hold(stream: Stream) -> tuple[str, ...]:
+    """Every term of a filter that holds for stream now, and whose it is, as term_of_key writes it."""
+    terms = stream.terms
+    return (
+        f"id={stream.id}",
+        f"state={stream.state}",
+        f"reason={stream.reason}",
+        f"node={terms.node}",
+        f"destination={terms.destination.hex()}",
+        f"group={terms.group}",
+        term_of_key(stream.api_key),
+        *[f"labels.{name}={value}" for name, value in terms.labels],
+    )
+
+
+def term_of_key(api_key: int) -> str:
+    """What holds for the streams of this API key; no filter has it."""
+    return f"key {api_key}"
 
 
 def _holds(stream: Stream, state: str, reason: str, name: str, value: str) -> bool:

@@ -120,5 +120,5 @@ Wanted = Callable[[Event], bool]
 class Events(Protocol):
     """Where watchers get events from; feed.py is the one there is."""
 
-    def watch(self, wanted: Wanted, cursor: int, cut: Callable[[], object], only: str) -> AsyncIterator[Event]:
-        """Events after cursor (0: from now on) that are wanted; see Feed.watch."""
+    def watch(self, wanted: Wanted, cursor: int, cut: Callable[[], object], term: str) -> AsyncIterator[Event]:
+        """Events after cursor (0: from now on) that are wanted, of those that hold term (filters.terms_that_hold); see Feed.watch."""

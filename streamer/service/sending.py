@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 from streamer.engine import Engine
 from streamer.errors import FailedPrecondition, InvalidArgument
@@ -24,6 +25,8 @@ class Sending:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self.webhook_problem: Callable[[], str] = lambda: ""
+        """Why events do not arrive, in words; empty if they do."""
 
     async def stop(self, drain: bool, patience_seconds: float) -> DaemonReport:
         """Stop all new payments with reason OPERATOR; drain: wait until none is in flight, or patience ends."""
@@ -130,6 +133,8 @@ class Sending:
             found += [f"node {engine.name}: {text}" for text in _node_problems(engine, now_ns)]
         if free_bytes < LOW_SPACE_BYTES:
             found.append(f"only {free_bytes // 1024**2} MiB are free for the journal: make room; sending stops at 64 MiB")
+        if problem := self.webhook_problem():
+            found.append(problem)
         return found
 
 

@@ -18,7 +18,7 @@ from streamer.engine import Engine
 from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, StreamerError
 from streamer.model import ENDED, ApiKey, Facts, PaymentQuery, Request, Stream, Terms
 from streamer.service.explain import explain
-from streamer.service.filters import page_size, page_start, parse_stream_filter
+from streamer.service.filters import page_size, page_start, parse_stream_filter, term_of_key
 from streamer.service.forecast import forecast, payments_per_second
 from streamer.service.once import Once
 from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
@@ -148,7 +148,8 @@ class Streams:
             stream = event.stream
             return stream is not None and owns(caller, stream.api_key) and wanted.matches(stream, event.state, event.reason)
 
-        return self._watched(caller, self._around.events.watch(matches, cursor, cut, wanted.stream_id))
+        term = wanted.rarest or ("" if caller.admin else term_of_key(caller.number))
+        return self._watched(caller, self._around.events.watch(matches, cursor, cut, term))
 
     async def _watched(self, caller: ApiKey, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         async for event in events:

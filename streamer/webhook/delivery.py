@@ -83,9 +83,17 @@ class Delivery:
         self._read = 0
         self._news = asyncio.Event()
         self._ready = asyncio.Event()
-        self._failing = False
+        self._refusal = ""
         self._chance = random.SystemRandom()
         outbox.on_news = self._news.set
+
+    @property
+    def problem(self) -> str:
+        """Why events do not arrive, in words; empty if the last one did, or none was tried."""
+        if not self._refusal:
+            return ""
+        host = httpx.URL(self._url).host
+        return f"the webhook at {host} does not take events: {self._refusal}; {self._outbox.waiting:,} wait, and are sent again for 3 days"
 
     async def run(self) -> None:
         """Deliver until cancelled; ends with the store."""
@@ -163,8 +171,8 @@ class Delivery:
 
     def _arrived(self, attempt: _Attempt) -> None:
         self._done.append(attempt.number)
-        if self._failing:
-            self._failing = False
+        if self._refusal:
+            self._refusal = ""
             log.info("the webhook takes events again")
             now = asyncio.get_running_loop().time()
             for other in self._due:
@@ -173,8 +181,8 @@ class Delivery:
             self._ready.set()
 
     def _again(self, attempt: _Attempt, refusal: str) -> None:
-        if not self._failing:
-            self._failing = True
+        before, self._refusal = self._refusal, refusal
+        if not before:
             log.warning("the webhook at %s does not take events: %s; they wait, and are sent again", httpx.URL(self._url).host, refusal)
         wait = min(FIRST_WAIT_SECONDS * 2**attempt.tries, LONGEST_WAIT_SECONDS) * self._chance.uniform(0.5, 1)
         attempt.tries = min(attempt.tries + 1, 30)

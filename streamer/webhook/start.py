@@ -33,7 +33,7 @@ def make_outbox(webhook: WebhookSettings, store: SqliteStore, snapshot: Snapshot
 
 
 def start_delivery(
-    webhook: WebhookSettings, outbox: Outbox, service: Service, engines: Mapping[str, Engine], store: Store, clock: Clock
+    webhook: WebhookSettings, outbox: Outbox, service: Service, engines: Mapping[str, Engine], store: Store, clock: Clock, metrics: Metrics
 ) -> asyncio.Task[None]:
     """Post what the outbox puts into the journal, until cancelled. Raises ConfigError if the secret cannot be read."""
     assert webhook.secret_file is not None
@@ -47,4 +47,5 @@ def start_delivery(
 
     outbox.stream_of, outbox.show = stream_of, show
     delivery = Delivery(store, outbox, clock, webhook.url, read_secret(webhook.secret_file), outbox.on_dropped)
+    service.sending.webhook_problem = metrics.webhook_problem = lambda: delivery.problem
     return asyncio.create_task(delivery.run())

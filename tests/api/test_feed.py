@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -21,10 +22,11 @@ from streamer.simulator.clock import run_virtual
 class Named:
     """As much of a stream as the feed looks at."""
 
-    state, reason, state_time_ns = StreamState.ACTIVE, Reason.NONE, 5
+    state, reason, state_time_ns, api_key = StreamState.ACTIVE, Reason.NONE, 5, 0
 
     def __init__(self, name: str = "") -> None:
         self.name = self.id = name
+        self.terms = SimpleNamespace(node="", destination=b"", group=name, labels=(("app", name),))
 
 
 def named(name: str) -> Stream:
@@ -154,12 +156,12 @@ def test_a_slow_reader_is_dropped_and_resumes_without_a_gap_and_the_others_miss_
     run(test)
 
 
-@pytest.mark.parametrize("only", ["", "a"])
-def test_a_reader_whose_place_was_overwritten_before_it_began_is_dropped(only: str) -> None:
+@pytest.mark.parametrize("term", ["", "id=a"])
+def test_a_reader_whose_place_was_overwritten_before_it_began_is_dropped(term: str) -> None:
     async def test() -> None:
         feed = Feed(ring_events=10)
         publish(feed, 1, "a")
-        late = feed.watch(cursor=0 if not only else 1, only=only)
+        late = feed.watch(cursor=0 if not term else 1, term=term)
         publish(feed, 12, "a")
         assert (await anext(late)).cursor == 1
         with pytest.raises(ResourceExhausted, match=r"resume with cursor 1$"):
@@ -228,7 +230,8 @@ def test_much_for_one_does_not_keep_the_others_waiting() -> None:
     run(test)
 
 
-def test_who_wants_one_stream_is_asked_about_no_other() -> None:
+@pytest.mark.parametrize("term", ["id=a", "group=a", "labels.app=a"])
+def test_who_wants_what_holds_a_term_is_asked_about_nothing_else(term: str) -> None:
     async def test() -> None:
         feed, asked = Feed(ring_events=100), list[int]()
 
@@ -239,7 +242,7 @@ def test_who_wants_one_stream_is_asked_about_no_other() -> None:
         heard: list[int] = []
 
         async def listen(cursor: int) -> None:
-            async for event in feed.watch(wanted, cursor, only="a"):
+            async for event in feed.watch(wanted, cursor, term=term):
                 heard.append(event.cursor)
 
         publish(feed, 3, "a")
@@ -256,7 +259,24 @@ def test_who_wants_one_stream_is_asked_about_no_other() -> None:
         assert marks and heard == sorted(heard)
         listening.cancel()
         await asyncio.sleep(0)
-        assert await took(feed.watch(cursor=620, only="a"), 1) == [633]
+        assert await took(feed.watch(cursor=620, term=term), 1) == [633]
+
+    run(test)
+
+
+def test_nobody_starves_behind_those_who_always_have_something_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "ROUND_LOOKS", 10)
+
+    async def test() -> None:
+        feed = Feed()
+        busy = [asyncio.ensure_future(took(feed.watch(of("none"), term="group=a"), 1)) for _ in range(5)]
+        waiting = [asyncio.ensure_future(took(feed.watch(term=term), 1)) for term in ("group=a", "labels.app=a", "")]
+        for _ in range(40):
+            publish(feed, 10, "a")
+            await asyncio.sleep(fanout.ROUND_SECONDS)
+        assert all(task.done() for task in waiting)
+        for task in busy:
+            task.cancel()
 
     run(test)
 
@@ -264,7 +284,7 @@ def test_who_wants_one_stream_is_asked_about_no_other() -> None:
 def test_who_wants_one_stream_and_does_not_read_is_dropped_and_resumes_too() -> None:
     async def test() -> None:
         feed = Feed(ring_events=100)
-        events = feed.watch(cursor=0, only="a")
+        events = feed.watch(cursor=0, term="id=a")
         await anext(events)
         publish(feed, 2, "a")
         assert await took(events, 1) == [1]
@@ -274,7 +294,7 @@ def test_who_wants_one_stream_and_does_not_read_is_dropped_and_resumes_too() -> 
             await asyncio.sleep(1)
         with pytest.raises(ResourceExhausted, match="resume with cursor 1"):
             await anext(events)
-        assert await took(feed.watch(cursor=1, only="a"), 9) == [2, *range(10, 67, 8)]
+        assert await took(feed.watch(cursor=1, term="id=a"), 9) == [2, *range(10, 67, 8)]
 
     run(test)
 
@@ -282,7 +302,7 @@ def test_who_wants_one_stream_and_does_not_read_is_dropped_and_resumes_too() -> 
 def test_at_the_end_who_wants_one_stream_is_told_the_newest_cursor() -> None:
     async def test() -> None:
         feed = Feed()
-        events = feed.watch(only="a")
+        events = feed.watch(term="id=a")
         await anext(events)
         getting = asyncio.ensure_future(took(events, 2))
         await asyncio.sleep(1)
@@ -328,7 +348,7 @@ def test_watchers_have_a_bounded_share_of_the_loop_whatever_they_want(monkeypatc
 def test_many_events_of_one_stream_come_in_bursts_and_the_old_ones_are_forgotten() -> None:
     async def test() -> None:
         feed = Feed(ring_events=200)
-        events = feed.watch(only="a")
+        events = feed.watch(term="id=a")
         for _ in range(5):
             getting = asyncio.ensure_future(took(events, 100))
             await asyncio.sleep(1)
@@ -336,6 +356,7 @@ def test_many_events_of_one_stream_come_in_bursts_and_the_old_ones_are_forgotten
             found = await getting
             assert found == list(range(found[0], found[0] + 100))
         publish(feed, 200, "b")
-        assert {name: len(cursors) for name, cursors in feed._of_stream.items()} == {"b": 200}
+        kept = {term: len(cursors) for term, cursors in feed._of_term.items()}
+        assert kept.pop("id=b") == 200 and "id=a" not in kept and set(kept.values()) == {200}
 
     run(test)

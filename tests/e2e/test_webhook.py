@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import ssl
 import time
 from pathlib import Path
@@ -87,6 +88,9 @@ def test_a_broken_receiver_delays_no_payment_and_gets_everything_later(network: 
             assert daemon.cli("stream", "open", network.receivers[0], "2sat/1s").code == 0
             until(lambda: len(called.calls) > 1, "a second attempt")
             assert "does not take events: it answers HTTP 500" in daemon.log()
+            words = r"the webhook at 127\.0\.0\.1 does not take events: it answers HTTP 500; \d+ wait, and are sent again for 3 days"
+            assert re.search(words, daemon.status()) and not daemon.unready()
+            assert daemon.metric("webhook_failing") == 1
             called.mode = receiver.SLOW
             before = len(settled(tmp_path))
             until(lambda: len(settled(tmp_path)) > before + 2, "payments go on")
@@ -108,7 +112,8 @@ def test_a_broken_receiver_delays_no_payment_and_gets_everything_later(network: 
             with house(tmp_path, *given) as again:
                 until(lambda: called.settled() >= settled_payments(tmp_path), "every payment is told of")
                 until(lambda: not again.metric("webhook_events_waiting"), "nothing waits any more")
-                assert again.metric("events_dropped_total") == 0
+                assert (again.metric("events_dropped_total"), again.metric("webhook_failing")) == (0, 0)
+                assert again.cli("status").code == 0
                 assert not any(b"elsewhere" in body for _, body in called.calls)
                 assert again.stop() == 0
             assert called.settled() >= settled_payments(tmp_path)

@@ -123,11 +123,13 @@ def test_when_the_receiver_is_back_nothing_waits_for_its_turn() -> None:
 
     async def test(desk: Desk) -> None:
         await desk.put(*range(1, 101))
+        assert not desk.delivery.problem
         await asyncio.sleep(600)
         assert len(await desk.left()) == 100
+        assert "does not take events: it answers HTTP 503; " in desk.delivery.problem
         back[0] = True
         await asyncio.sleep(delivery.LONGEST_WAIT_SECONDS / 4 + 10)
-        assert await desk.left() == []
+        assert await desk.left() == [] and not desk.delivery.problem
 
     run(lambda *_: 200 if back[0] else 503, test)
 
