@@ -9,7 +9,8 @@ import pytest
 
 from streamer import givenup
 from streamer.errors import NodeUnavailable
-from streamer.model import PaymentState
+from streamer.givenup import GivenUp
+from streamer.model import Payment, PaymentState
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import NOT_FOUND, Desk, S, failed, settled
 
@@ -119,5 +120,46 @@ def test_a_hash_that_is_used_again_is_let_go_and_no_other() -> None:
         desk.asked.clear()
         await desk.run(5 * MINUTE)
         assert not desk.asked[reused.payment_hash] and desk.asked[kept.payment_hash]
+
+    run_virtual(main)
+
+
+def watching(desk: Desk, count: int) -> tuple[GivenUp, list[Payment]]:
+    """So many payments that failed just now, looked at by nobody else."""
+    watch, payments = GivenUp(desk, desk.house.book, desk.defer), list[Payment]()  # type: ignore[arg-type]
+    for _ in range(count):
+        payments.append(desk.payment())
+        desk.house.fail(payments[-1])
+        watch.add(payments[-1], desk.clock.now_ns())
+    return watch, payments
+
+
+def test_one_that_is_let_go_while_it_is_asked_for_does_not_hold_up_the_others() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        watch, (reused, other) = watching(desk, 2)
+        for payment in (reused, other):
+            desk.answers[payment.payment_hash] = settled()
+        desk.answer_seconds = 0.1
+        looking = asyncio.ensure_future(watch.look(clock.now_ns() + givenup.ASK_EVERY_NS))
+        await asyncio.sleep(0.05)
+        watch.let_go(reused.payment_hash)
+        await looking
+        await asyncio.sleep(0.01)
+        assert (reused.state, other.state) == (PaymentState.FAILED, PaymentState.SETTLED)
+        assert other.end_ns == desk.began_ns + 2 * S // 10, "when it became known"
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(("early_ns", "asked"), [(1, 2), (0, 1)])
+def test_it_is_looked_at_for_the_last_time_when_its_hour_is_over(early_ns: int, asked: int) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        began_ns = clock.now_ns()
+        watch, [payment] = watching(desk, 1)
+        await watch.look(began_ns + givenup.WATCH_NS - early_ns)
+        await watch.look(began_ns + 2 * givenup.WATCH_NS)
+        assert len(desk.asked[payment.payment_hash]) == asked
 
     run_virtual(main)

@@ -340,8 +340,24 @@ def test_in_doubt_after_its_time_and_written_off_after_its_own() -> None:
         await desk.run(397.5)
         assert lost.open
         await desk.run(2)
-        assert (lost.state, lost.settled_msat) == (PaymentState.WRITTEN_OFF, lost.amount_msat)
+        assert (lost.state, lost.settled_msat, lost.accepted) == (PaymentState.WRITTEN_OFF, lost.amount_msat, False)
         assert held.open, "what lnd still has is never written off"
+
+    run_virtual(main)
+
+
+def test_what_is_just_as_old_as_it_may_be_is_neither_in_doubt_nor_written_off() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, in_doubt_after_ns=100 * S, orphan_write_off_after_ns=500 * S)
+        loose, orphan = desk.loose(IN_FLIGHT), desk.loose(IN_FLIGHT)
+        desk.house.mark(orphan, Mark.ORPHAN)
+        for age_ns, doubtful, is_open in ((100 * S, [], True), (100 * S + 1, [loose.row], True), (500 * S, [loose.row], True)):
+            desk.recovery._mark_old(desk.began_ns + age_ns)
+            await asyncio.sleep(0)
+            assert (list(desk.house.book.slots.doubtful), orphan.open) == (doubtful, is_open)
+        desk.recovery._mark_old(desk.began_ns + 500 * S + 1)
+        await asyncio.sleep(0)
+        assert orphan.state is PaymentState.WRITTEN_OFF and loose.open
 
     run_virtual(main)
 

@@ -10,7 +10,7 @@ from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Rate, Single, StreamState
 from streamer.ports import Channel, Channels
 from streamer.reasons import Reason
-from streamer.recovery import cannot_pay, has_restarted
+from streamer.recovery import Patience, Recovery, cannot_pay, has_restarted
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, WITNESS, Desk, S, channel, failed, settled
 
@@ -329,7 +329,8 @@ def test_a_node_that_says_how_long_it_runs_has_restarted_since_or_not(open_secon
 def test_a_refusal_needs_no_witness() -> None:
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
-        desk.recovery.witness = None
+        desk.recovery = Recovery(desk, desk.house.book, clock, Patience(), desk)  # type: ignore[arg-type]
+        assert desk.recovery.witness is None, "until somebody finds one"
         payment = desk.loose(lost=Answer(Kind.REFUSED, message="no"))
         await desk.run(1)
         assert payment.state is PaymentState.REFUSED
