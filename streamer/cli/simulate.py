@@ -15,7 +15,6 @@ from streamer.cli.fault import fault
 from streamer.money import parse_duration
 from streamer.nodes.permissions import NEEDED
 from streamer.simulator.channels import Policy
-from streamer.simulator.control import Control
 from streamer.simulator.control_server import ControlServer
 from streamer.simulator.serve import MAX_CHANNELS, MAX_NODES, Plan, ServedNetwork, start_network
 from streamer.simulator.server import Unavailable
@@ -59,6 +58,7 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--away-for", callback=_duration, metavar="DURATION", default="30s", show_default=True, help="How long it stays away.")
 @click.option("--hold-every", callback=_duration, metavar="DURATION", default="0s", help="Let each receiver hold HTLCs so often.")
 @click.option("--hold-for", callback=_duration, metavar="DURATION", default="1m", show_default=True, help="How long it holds them.")
+@click.option("--faults-every", callback=_duration, metavar="DURATION", default="0s", help="A fault of any kind so often, undone later.")
 @click.option("--fast", is_flag=True, help="A leaner server: thousands of payments per second on one core.")
 @click.option("--network", type=click.Choice(["regtest", "signet", "testnet", "mainnet"]), default="regtest", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the first node; the others follow. 0: free ones.")
@@ -85,6 +85,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         away_for_ns=options["away_for"],
         hold_every_ns=options["hold_every"],
         hold_for_ns=options["hold_for"],
+        faults_every_ns=options["faults_every"],
     )
     return Plan(
         nodes=options["nodes"],
@@ -112,7 +113,7 @@ async def _serve(folder: Path, plan: Plan, control_port: int, *, as_json: bool) 
     async with start_network(folder, plan) as served:
         for credentials in served.credentials.values():
             credentials.bake("streamer", LEAST)
-        control = ControlServer(Control(served.simulation), plan.host, control_port)
+        control = ControlServer(served.control, plan.host, control_port)
         address = await control.start()
         _show(served, address, as_json=as_json)
         await stopped.wait()

@@ -5,6 +5,7 @@ What happens is Faults' business (faults.py); this reads words into its calls.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,9 @@ from streamer.simulator.lightning_node import CallFate, Wallet
 
 Values = Mapping[str, Any]
 """What a fault was given; a name that is not there has its default."""
+
+MAX_PLAYED = 10_000
+"""How many of the last faults are remembered."""
 
 DEFAULT_ORPHAN_RATE = 0.33
 """Share of the open payments that a restarted lnd leaves without an HTLC (tried: 10 to 40 %)."""
@@ -31,11 +35,12 @@ class Fault:
 
 
 class Control:
-    """Strikes by name at one simulation; keeps the snapshots that were taken of nodes."""
+    """Strikes by name at one simulation; keeps the snapshots that were taken of nodes, and what was played when."""
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
         self.snapshots: dict[str, History] = {}
+        self.played: deque[dict[str, Any]] = deque(maxlen=MAX_PLAYED)
 
     @property
     def faults(self) -> Faults:
@@ -56,6 +61,9 @@ class Control:
         if "peer" in values and values["peer"] not in self.simulation.network.named:
             raise ValueError(f"{name} needs peer, the name of a node")
         fault.strike(self, node, values)
+        network = self.simulation.network
+        seconds = (network.now_ns - network.start_ns) / SECOND_NS
+        self.played.append({"seconds": seconds, "node": node, "fault": name, "values": dict(given)})
 
     def nodes(self) -> list[dict[str, Any]]:
         """Each node: its name, its state, and what it has open."""
@@ -192,7 +200,11 @@ FAULTS: dict[str, Fault] = {
     "enable": Fault(
         "The channels with peer are active again.", lambda c, n, v: c.faults.disable_channels(n, v["peer"], disabled=False), _PEER
     ),
-    "close": Fault("The channels with peer go into closing.", lambda c, n, v: c.faults.close_channels(n, v["peer"]), _PEER),
+    "close": Fault(
+        "Channels with peer go into closing.",
+        lambda c, n, v: c.faults.close_channels(n, v["peer"], v["count"]),
+        {**_PEER, "count": (int, 0, "how many of them, the oldest first; 0: all")},
+    ),
     "forget": Fault("All ended payments are deleted.", lambda c, n, v: c.faults.forget(n)),
     "snapshot": Fault("Its payments are kept aside.", _snapshot),
     "restore": Fault("It gets the payments of its snapshot back, as from an old backup.", _restore),

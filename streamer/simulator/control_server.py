@@ -1,6 +1,6 @@
 """The control API of a simulator: faults over plain HTTP and JSON, on an address of its own.
 
-GET /v1/nodes, GET /v1/faults, POST /v1/nodes/NODE/faults/FAULT with the parameters as a JSON object.
+GET /v1/nodes, GET /v1/faults, GET /v1/played, POST /v1/nodes/NODE/faults/FAULT with the parameters as a JSON object.
 Nobody is asked who he is: it listens on this machine, and nothing behind it is worth anything.
 """
 
@@ -36,6 +36,7 @@ class ControlServer:
         routes = [
             Route("/v1/nodes", self._nodes, methods=["GET"]),
             Route("/v1/faults", self._faults, methods=["GET"]),
+            Route("/v1/played", self._played, methods=["GET"]),
             Route("/v1/nodes/{node}/faults/{fault}", self._strike, methods=["POST"]),
         ]
         config = uvicorn.Config(
@@ -78,6 +79,9 @@ class ControlServer:
 
     async def _faults(self, request: Request) -> JSONResponse:
         return JSONResponse({"faults": {name: _described(name) for name in FAULTS}})
+
+    async def _played(self, request: Request) -> JSONResponse:
+        return JSONResponse({"played": list(self._control.played)})
 
     async def _strike(self, request: Request) -> JSONResponse:
         body = await request.body()

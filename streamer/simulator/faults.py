@@ -23,6 +23,9 @@ RESTART_STEPS = (
 )
 """When a killed lnd 0.21.2-beta listens again, and when it comes to which state (tried)."""
 
+REVOKED_TEXT = "verification failed: signature mismatch after caveat verification"
+"""What lnd says to a macaroon whose root key is gone."""
+
 
 @dataclass(slots=True)
 class History:
@@ -109,10 +112,11 @@ class Faults:
             side.balance_msat -= moved
             side.other.balance_msat += moved
 
-    def close_channels(self, one: str, two: str) -> None:
-        """The channels between two nodes go into closing."""
+    def close_channels(self, one: str, two: str, count: int = 0) -> None:
+        """The channels between two nodes go into closing: the oldest count of them, or (0) all."""
         first, second = self._at(one), self._network.named[two]
-        for side in first.sides_to.get(second.pubkey, ()):
+        sides = [side for side in first.sides_to.get(second.pubkey, ()) if not side.channel.closing]
+        for side in sides[: count or None]:
             side.channel.closing = True
 
     # -- receivers ---------------------------------------------------------------------------
@@ -151,7 +155,7 @@ class Faults:
         """Each send call is answered UNKNOWN with this text; "" ends it."""
         self._at(name).refuse_text = text
 
-    def reject_credentials(self, name: str, text: str = "verification failed: signature mismatch after caveat verification") -> None:
+    def reject_credentials(self, name: str, text: str = REVOKED_TEXT) -> None:
         """Each call is answered UNKNOWN with this text, as with a macaroon that is revoked; "" ends it."""
         self._at(name).credentials_text = text
 

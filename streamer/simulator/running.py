@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from streamer.simulator.books import ReceivedHtlc
-from streamer.simulator.control import Control
 from streamer.simulator.serve import Plan, ServedNetwork, ServedNode, start_network
 
 T = TypeVar("T")
@@ -37,12 +36,11 @@ class RunningNetwork:
     def __init__(self, served: ServedNetwork, loop: asyncio.AbstractEventLoop) -> None:
         self.nodes: list[ServedNode] = served.nodes
         self._served = served
-        self._control = Control(served.simulation)
         self._loop = loop
 
     def strike(self, node: str, fault: str, **values: object) -> None:
         """Let a fault happen (control.FAULTS says which there are). Raises ValueError in words."""
-        self.do(lambda served: self._control.strike(node, fault, values))
+        self.do(lambda served: served.control.strike(node, fault, values))
 
     def received(self, node: str) -> list[ReceivedHtlc]:
         """What the node was really paid: every settled HTLC, in order."""

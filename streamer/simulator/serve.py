@@ -15,11 +15,13 @@ from streamer.money import SECOND_NS
 from streamer.ports import Clock
 from streamer.simulator.channels import Policy
 from streamer.simulator.clock import RealClock
+from streamer.simulator.control import Control
 from streamer.simulator.credentials import Credentials, make_credentials
 from streamer.simulator.drive import Simulation
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.network import Network
 from streamer.simulator.pace import LND_CURVE, Pace
+from streamer.simulator.seeded_faults import SeededFaults
 from streamer.simulator.server import NodeServer
 from streamer.simulator.state import load, save
 from streamer.simulator.troubles import Troubles, begin
@@ -78,11 +80,12 @@ class ServedNode:
 
 @dataclass(slots=True, frozen=True)
 class ServedNetwork:
-    """The nodes, the model behind them (faults, books), and their files."""
+    """The nodes, the model behind them (faults, books), their files, and the faults by name."""
 
     nodes: list[ServedNode]
     simulation: Simulation
     credentials: dict[str, Credentials]
+    control: Control
 
     @property
     def network(self) -> Network:
@@ -126,7 +129,7 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
 
     With plan.state the network goes on where the file left it, and is written there at the end.
     Raises Unavailable (a port is taken), OSError (a folder cannot be written), ValueError (the state
-    file is not one, or does not fit the plan).
+    file is not one, or does not fit the plan; faults too close together).
     """
     plan = plan or Plan()
     clock = clock or RealClock()
@@ -138,6 +141,8 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
             stack.callback(save, network, plan.state)
         served = await stack.enter_async_context(serve(folder, network, clock, plan.host, plan.port, fast=plan.fast))
         begin(served.simulation, plan.troubles)
+        if plan.troubles.faults_every_ns:
+            SeededFaults(served.control, plan.seed, plan.troubles.faults_every_ns, node_names(plan.nodes)[1:]).begin()
         yield served
 
 
@@ -156,4 +161,4 @@ async def serve(
             stack.push_async_callback(server.stop)
             credentials[name] = files
             served.append(ServedNode(name, node.pubkey.hex(), server.rpcserver, str(files.tlscertpath), str(files.macaroonpath)))
-        yield ServedNetwork(served, simulation, credentials)
+        yield ServedNetwork(served, simulation, credentials, Control(simulation))

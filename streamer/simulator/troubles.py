@@ -17,7 +17,8 @@ class Troubles:
 
     failure_rate: share of payments that fail on the way. restart: the payer is killed and comes back
     after 4.3 s, leaving orphan_rate of its open payments as orphans. away, hold: each receiver goes
-    offline, or holds what reaches it, for the time given.
+    offline, or holds what reaches it, for the time given. faults: one fault of any kind so often on
+    average (seeded_faults.py).
     """
 
     failure_rate: float = 0.0
@@ -27,6 +28,7 @@ class Troubles:
     away_for_ns: int = 0
     hold_every_ns: int = 0
     hold_for_ns: int = 0
+    faults_every_ns: int = 0
 
 
 def begin(simulation: Simulation, troubles: Troubles) -> None:
