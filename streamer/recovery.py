@@ -198,11 +198,9 @@ class Recovery:
     def _mark_old(self, now_ns: int) -> None:
         for loose in self.loose.values():
             payment = loose.payment
-            if now_ns - payment.planned_ns > self.patience.in_doubt_after_ns and payment.row not in self.book.slots.doubtful:
-                if payment.mark not in ends.FREE_MARKS:
-                    self._doubt(payment)
-                elif now_ns - payment.planned_ns > self.patience.orphan_write_off_after_ns:
-                    self._conclude(payment, Event.WRITE_OFF, Answer(Kind.IN_FLIGHT, accepted=payment.accepted))
+            old = now_ns - payment.planned_ns > self.patience.in_doubt_after_ns
+            if old and payment.mark not in ends.FREE_MARKS and payment.row not in self.book.slots.doubtful:
+                self._doubt(payment)
 
     def _doubt(self, payment: Payment) -> None:
         def action(now_ns: int, facts: Facts) -> None:
@@ -262,8 +260,16 @@ class Recovery:
                 self._conclude(payment, Event.ACCEPTED, answer)
             elif not self.sender.up_since_ns:
                 loose.next_ask_ns = now_ns  # nothing may be resent yet: ask again as soon as the node is open
+        elif self._is_written_off(payment, verdict, now_ns):
+            self._conclude(payment, Event.WRITE_OFF, Answer(Kind.IN_FLIGHT, accepted=payment.accepted))
         else:
             self._mark(payment, Mark(verdict.value), channels, answer)
+
+    def _is_written_off(self, payment: Payment, verdict: Verdict, now_ns: int) -> bool:
+        """Its time has come, and the node, just asked, cannot tell its end."""
+        known = Mark(verdict.value) is payment.mark and payment.mark in ends.FREE_MARKS
+        old = now_ns - payment.planned_ns > self.patience.orphan_write_off_after_ns
+        return known and old
 
     def _circumstances(self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool, now_ns: int) -> Circumstances:
         pending = channels is not None and any(loose.payment.payment_hash in channel.pending for channel in channels.channels)

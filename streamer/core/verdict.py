@@ -64,7 +64,7 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
     if answer.kind is Kind.SETTLED:
         return Verdict.SETTLE
     if answer.kind is Kind.FAILED:
-        return _resend_or_wait(so) if so.ghost else Verdict.FAIL
+        return _resend_or_wait(payment, so) if so.ghost else Verdict.FAIL
     if answer.kind is Kind.NOT_FOUND:
         if so.refused and not so.ghost and not payment.accepted:
             return Verdict.FAIL
@@ -75,7 +75,7 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
             return Verdict.LOST_SIGHT
         if so.partial:
             return Verdict.WAIT
-        return _resend_or_wait(so) if so.ghost else Verdict.FAIL
+        return _resend_or_wait(payment, so) if so.ghost else Verdict.FAIL
     if answer.kind is Kind.IN_FLIGHT:
         return _held_or_orphan(payment, so)
     return Verdict.WAIT
@@ -86,10 +86,11 @@ def _held_or_orphan(payment: Payment, so: Circumstances) -> Verdict:
     bereft = not so.pending and (so.down_since_send or so.absent or payment.mark is Mark.ORPHAN)
     if so.long_open and not bereft:
         return Verdict.HELD
-    if bereft and so.steady and not so.closing:
+    if bereft and (payment.mark is Mark.ORPHAN or (so.steady and not so.closing)):
         return Verdict.ORPHAN
     return Verdict.NOT_HELD if bereft and payment.mark is Mark.HELD else Verdict.WAIT
 
 
-def _resend_or_wait(so: Circumstances) -> Verdict:
-    return Verdict.RESEND if so.may_resend else Verdict.WAIT
+def _resend_or_wait(payment: Payment, so: Circumstances) -> Verdict:
+    # a node that has lost its history may have paid it in what it lost, whatever it says of a later call
+    return Verdict.RESEND if so.may_resend and payment.mark is not Mark.LOST_SIGHT else Verdict.WAIT

@@ -234,7 +234,7 @@ MUTATIONS = (
         SCENARIOS + RULES,
     ),
     Mutation(6, "what has an HTLC is an orphan", JUDGE, "bereft = not so.pending and (", "bereft = (", VERDICT),
-    Mutation(6, "an orphan is found before the node is steady", JUDGE, "bereft and so.steady and", "bereft and", VERDICT),
+    Mutation(6, "an orphan is found before the node is steady", JUDGE, "(so.steady and not", "(not", VERDICT),
     Mutation(6, "an orphan is held again without an HTLC", JUDGE, " or payment.mark is Mark.ORPHAN)", ")", VERDICT),
     Mutation(
         6, "orphans are never written off", RECOVERY, "self._conclude(payment, Event.WRITE_OFF,", "(payment, Event.WRITE_OFF,", SCENARIOS

@@ -1,0 +1,86 @@
+"""When recovery lets go of what the node does not end: a hold without an HTLC, and what may be written off."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamer.model import Mark, PaymentState
+from streamer.simulator.clock import VirtualClock, run_virtual
+from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, channel, failed
+
+
+@pytest.mark.parametrize(("frozen_seconds", "mark"), [(0, Mark.ORPHAN), (300, Mark.HELD)])
+def test_without_an_htlc_for_ten_minutes_it_is_an_orphan_unless_a_peer_was_away(frozen_seconds: float, mark: Mark) -> None:
+    """What a clock that was wrong when it was planned hides: the node has restarted since."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.payment()
+        desk.answers[payment.payment_hash] = IN_FLIGHT
+        desk.lose(payment, IN_FLIGHT)
+        await desk.run(300)
+        assert payment.mark is Mark.HELD and desk.house.book.slots.holds(payment.destination)
+        desk.now_open = (channel(), channel(active=False))
+        await desk.run(frozen_seconds)
+        desk.now_open = (channel(),)
+        await desk.run(400 - frozen_seconds)
+        assert payment.mark is mark
+        assert desk.house.book.slots.holds(payment.destination) == (mark is Mark.HELD)
+
+    run_virtual(main)
+
+
+def test_absence_is_counted_anew_after_the_connection_was_lost() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.payment()
+        desk.answers[payment.payment_hash] = IN_FLIGHT
+        desk.lose(payment, IN_FLIGHT)
+        await desk.run(300)
+        desk.recovery.lost_connection()
+        desk.recovery.loose[payment.row].down_since_send = False
+        await desk.run(590)
+        assert payment.mark is Mark.HELD
+        await desk.run(70)
+        assert payment.mark is Mark.ORPHAN
+
+    run_virtual(main)
+
+
+def test_a_hold_ends_with_its_reason_though_a_closing_channel_hides_whether_it_is_an_orphan() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.recovery.closing = frozenset()
+        payment = desk.payment()
+        desk.answers[payment.payment_hash] = IN_FLIGHT
+        desk.lose(payment, IN_FLIGHT)
+        await desk.run(60)
+        assert payment.mark is Mark.HELD
+        desk.closing = frozenset({"new"})
+        desk.up_since_ns = clock.now_ns()
+        await desk.run(120)
+        assert payment.mark is Mark.NONE and not desk.house.book.slots.holds(payment.destination)
+        desk.closing = frozenset()
+        await desk.run(120)
+        assert payment.mark is Mark.ORPHAN
+
+    run_virtual(main)
+
+
+def test_nothing_is_written_off_before_the_node_has_been_asked_again_and_its_ghost_is_dead() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=120 * S, orphan_write_off_after_ns=500 * S)
+        lost, desk.recovery.witness = desk.loose(NOT_FOUND), None
+        await desk.run(100)
+        desk.up_since_ns = 0
+        desk.recovery.lost_connection()
+        await desk.run(1_000)
+        desk.answers[lost.payment_hash] = failed()
+        desk.up_since_ns = clock.now_ns()
+        await desk.connect()
+        await desk.run(100)
+        assert lost.mark is Mark.LOST_SIGHT and not desk.resent
+        await desk.run(100)
+        assert lost.state is PaymentState.FAILED
+
+    run_virtual(main)
