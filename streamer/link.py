@@ -22,9 +22,9 @@ from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import Facts, Kind, Mark, Payment
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import payment_hash
-from streamer.ports import Clock, Node, NodeIdentity
+from streamer.ports import Channels, Clock, Node, NodeIdentity
 from streamer.reasons import Halt, Reason
-from streamer.recovery import BLOCKED_TEXT, Recovery, cannot_pay
+from streamer.recovery import BLOCKED_TEXT, Recovery, cannot_pay, open_points
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,7 @@ class Link:
         witness = settings.get(self._key("witness"), "")
         self.witness = self._remembered = self.recovery.witness = bytes.fromhex(witness) or None
         self.recovery.closing = frozenset(settings.get(self._key("closing"), "").split())
+        self.recovery.known_open = frozenset(settings.get(self._key("open"), "").split())
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
 
     def saw(self, payment_hash: bytes, index: int) -> None:
@@ -288,10 +289,7 @@ class Link:
         channels = await self.node.channels()
         active = [channel.spendable_msat for channel in channels.channels if channel.active]
         self.book.largest_spendable_msat = max(active, default=None) if active else self.book.largest_spendable_msat
-        if not self.recovery.loose and channels.closing != self.recovery.closing:
-            self.recovery.closing = channels.closing
-            known = " ".join(sorted(channels.closing))
-            self.engine.defer(lambda _, facts: facts.settings.append((self._key("closing"), known)))
+        self._remember_channels(channels)
         reason = cannot_pay(channels, self.terms.min_payment_msat)
         if reason is not Reason.NONE:
             self.block(reason, BLOCKED_TEXT[reason])
@@ -301,6 +299,21 @@ class Link:
             if self.up:
                 self._log("")
                 self._end_outage()
+
+    def _remember_channels(self, channels: Channels) -> None:
+        """What is open and closing, for the time when a payment is unknown: a node put back to an old copy loses channels."""
+        recovery, points = self.recovery, open_points(channels)
+        known_open = points | recovery.known_open if recovery.unsure else points
+        if known_open != recovery.known_open:
+            recovery.known_open = known_open
+            self._keep("open", known_open)
+        if not recovery.loose and channels.closing != recovery.closing:
+            recovery.closing = channels.closing
+            self._keep("closing", channels.closing)
+
+    def _keep(self, what: str, points: frozenset[str]) -> None:
+        text = " ".join(sorted(points))
+        self.engine.defer(lambda _, facts: facts.settings.append((self._key(what), text)))
 
     def _down(self, why: str) -> None:
         self.up_since_ns = 0

@@ -48,7 +48,7 @@ class Channel:
     """One channel as lnd's ListChannels shows it, inactive ones too; amounts in msat.
 
     spendable_msat: local_msat, our balance, less our reserve, not below 0. pending: hash → expiry height, of
-    outgoing HTLCs; slots counts HTLCs of both directions.
+    outgoing HTLCs; slots counts HTLCs of both directions. point: its funding outpoint, by which Channels names closing ones.
     """
 
     channel_id: int
@@ -58,6 +58,7 @@ class Channel:
     slots: int
     pending: dict[bytes, int] = field(default_factory=dict)
     local_msat: int = 0
+    point: str = ""
 
 
 @dataclass(slots=True, frozen=True)

@@ -103,6 +103,7 @@ class Recovery:
         self.loose: dict[int, Loose] = {}
         self.witness: bytes | None = None
         self.closing: frozenset[str] | None = None
+        self.known_open: frozenset[str] = frozenset()
         self._short: list[tuple[Payment, Answer]] = []
         self._given_up = GivenUp(node, book, sender.defer)
         self._wake = asyncio.Event()
@@ -132,6 +133,11 @@ class Recovery:
         """The node said that its balance is insufficient: find out whose fault that is (MONEY.md 6)."""
         self._short.append((payment, answer))
         self._wake.set()
+
+    @property
+    def unsure(self) -> bool:
+        """True while nobody can tell of some payment whether the node has executed it."""
+        return any(not loose.payment.accepted and loose.payment.mark is Mark.NONE for loose in self.loose.values())
 
     def haunted(self, payment: Payment, now_ns: int) -> bool:
         """True while a call of unknown end of this payment may be alive."""
@@ -283,6 +289,7 @@ class Recovery:
             may_resend=self.sender.may_resend(loose.payment),
             witness=witness,
             closing=channels is not None and self._closes(channels),
+            closed=channels is not None and bool(self.known_open - open_points(channels)),
             partial=channels is not None and restarted and not all_active(channels),
             pending=pending,
             down_since_send=restarted and (loose.down_since_send or up_since_ns > planned_ns),
@@ -349,6 +356,11 @@ class Recovery:
 def has_restarted(channels: Channels, planned_ns: int, now_ns: int) -> bool:
     """True unless the node says that it has run since before planned_ns."""
     return now_ns - channels.running_seconds * SECOND_NS >= planned_ns
+
+
+def open_points(channels: Channels) -> frozenset[str]:
+    """The funding outpoints of all channels that are neither closing nor closed."""
+    return frozenset(channel.point for channel in channels.channels)
 
 
 def all_active(channels: Channels) -> bool:

@@ -37,7 +37,8 @@ class Circumstances:
     refused: the newest call was answered with an error status before any update. ghost: a call of
     unknown end may be alive. may_resend: switch, stream and pace allow it now.
     witness: the newest payment that the node had accepted is still known to it. closing: a channel
-    went into closing since. partial: the node has restarted since, and a channel of it is not active
+    went into closing since. closed: one that was open, when what became of each payment was known last,
+    is no longer: even if it has been closed for good meanwhile. partial: the node has restarted since, and a channel of it is not active
     again: if its history was restored from an old copy, only the peer at the other end may know.
     pending: the hash is in a channel's pending HTLCs. down_since_send: the connection was lost since
     the payment was sent, and the node may have restarted. steady: the node has been up, its channels
@@ -51,6 +52,7 @@ class Circumstances:
     may_resend: bool
     witness: bool
     closing: bool
+    closed: bool
     partial: bool
     pending: bool
     down_since_send: bool
@@ -71,7 +73,7 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
         if payment.mark is Mark.LOST_SIGHT:
             # a witness that came after it was lost proves nothing about it
             return Verdict.LOST_SIGHT
-        if payment.accepted or not so.witness or so.closing:
+        if payment.accepted or not so.witness or so.closing or so.closed:
             return Verdict.LOST_SIGHT
         if so.partial:
             return Verdict.WAIT

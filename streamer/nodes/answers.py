@@ -100,6 +100,7 @@ def _channel(channel: ln.Channel) -> Channel:
         slots=len(channel.pending_htlcs),
         pending={htlc.hash_lock: htlc.expiration_height for htlc in channel.pending_htlcs if not htlc.incoming},
         local_msat=channel.local_balance * MSAT_PER_SAT,
+        point=channel.channel_point,
     )
 
 

@@ -230,6 +230,7 @@ class SimulatedNode:
                     len(side.htlcs) + len(other.htlcs),
                     {htlc.payment_hash: htlc.expiry_height for htlc in side.htlcs.values()},
                     side.balance_msat,
+                    str(side.channel.id),
                 )
             )
         network = self._simulation.network

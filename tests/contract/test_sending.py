@@ -232,6 +232,7 @@ def test_htlcs_in_flight_are_seen_in_the_channels_by_hash(world: World) -> None:
         assert {channel.channel_id for channel in after.channels} == {channel.channel_id for channel in idle.channels}
         assert all(channel.active for channel in after.channels)
         assert after.closing == frozenset()
+        assert all(len(channel.point.partition(":")[0]) == 64 for channel in after.channels)
 
     world.play(scene)
 

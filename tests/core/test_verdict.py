@@ -66,12 +66,13 @@ def test_a_resend_passes_the_gates_and_has_a_witness(accepted: bool) -> None:
         for so, found in every(kind, accepted):
             if found is Verdict.RESEND:
                 assert so.may_resend and so.ghost
-                assert kind is Kind.FAILED or (so.witness and not so.closing and not so.partial and not accepted)
+                assert kind is Kind.FAILED or (so.witness and not so.closing and not so.closed and not so.partial and not accepted)
 
 
-def test_not_found_without_a_witness_or_with_a_closing_channel_is_lost_sight() -> None:
+def test_not_found_without_a_witness_or_after_a_channel_was_closed_is_lost_sight() -> None:
     for so, found in every(Kind.NOT_FOUND, False):
-        if (so.ghost and (so.closing or not so.witness)) or (not so.refused and (so.closing or not so.witness)):
+        suspicious = so.closing or so.closed or not so.witness
+        if suspicious and (so.ghost or not so.refused):
             assert found is Verdict.LOST_SIGHT
 
 

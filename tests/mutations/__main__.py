@@ -18,6 +18,7 @@ from tests.mutations.invoices import INVOICE_MUTATIONS
 from tests.mutations.keys import KEY_MUTATIONS
 from tests.mutations.mutation import Mutation
 from tests.mutations.patches import MUTATIONS
+from tests.mutations.sight import SIGHT_MUTATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("streamer", "tests", "proto", "pyproject.toml")
@@ -68,7 +69,8 @@ def judge(mutation: Mutation) -> tuple[bool, str]:
 
 def main(words: list[str]) -> int:
     """Try the mutations; 0 if all were noticed."""
-    chosen = [one for one in (*MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS) if not words or any(word in one.name for word in words)]
+    known = (*MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS)
+    chosen = [one for one in known if not words or any(word in one.name for word in words)]
     killed = 0
     with ThreadPoolExecutor(PARALLEL) as pool:
         for noticed, line in pool.map(judge, chosen):

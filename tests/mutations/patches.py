@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import CORE, CRASHES, ENDS, LOOSE_ENDS, RULES, SCENARIOS, VERDICT, Mutation
+from tests.mutations.mutation import CORE, CRASHES, ENDS, RULES, SCENARIOS, VERDICT, Mutation
 
 ENGINE = "streamer/engine.py"
 RECOVERY = "streamer/recovery.py"
@@ -235,7 +235,6 @@ MUTATIONS = (
     ),
     Mutation(6, "what has an HTLC is an orphan", JUDGE, "bereft = not so.pending and (", "bereft = (", VERDICT),
     Mutation(6, "an orphan is found before the node is steady", JUDGE, "(so.steady and not", "(not", VERDICT),
-    Mutation(6, "an orphan is held again without an HTLC", JUDGE, " or payment.mark is Mark.ORPHAN)", ")", VERDICT),
     Mutation(
         6, "orphans are never written off", RECOVERY, "self._conclude(payment, Event.WRITE_OFF,", "(payment, Event.WRITE_OFF,", SCENARIOS
     ),
@@ -367,8 +366,6 @@ MUTATIONS = (
         "    if False:\n        pass",
         ENDS,
     ),
-    Mutation(12, "a hold outlives its reason", JUDGE, "Verdict.NOT_HELD if bereft", "Verdict.WAIT if bereft", VERDICT),
-    Mutation(12, "a hold without an HTLC never ends", RECOVERY, "absent=absent and", "absent=False and", LOOSE_ENDS),
     Mutation(12, "held payments are without bound", RECOVERY, "self.book.slots.held >= active * SLOTS_PER_CHANNEL // 2", "False", RULES),
     Mutation(
         12,

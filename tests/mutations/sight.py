@@ -1,0 +1,24 @@
+"""What recovery may conclude from what a node does not show: a hash that is unknown, an HTLC that is absent, a channel that is gone."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import VERDICT, Mutation
+
+JUDGE = "streamer/core/verdict.py"
+RECOVERY = "streamer/recovery.py"
+LINK = "streamer/link.py"
+LOOSE_ENDS = ("tests/simulation/test_loose_ends.py",)
+CLOSED = ("tests/simulation/test_closed_channels.py",)
+GROWING = "points | recovery.known_open if recovery.unsure else points"
+
+SIGHT_MUTATIONS = (
+    Mutation(5, "a channel that is gone says nothing", JUDGE, " or so.closed:", ":", CLOSED),
+    Mutation(5, "a channel that is gone is forgotten", LINK, GROWING, "points", CLOSED),
+    Mutation(5, "a channel that is gone is never forgotten", LINK, GROWING, "points | recovery.known_open", CLOSED),
+    Mutation(5, "what was lost sight of is sent again", JUDGE, " and payment.mark is not Mark.LOST_SIGHT", "", VERDICT),
+    Mutation(5, "written off before it is asked for", RECOVERY, "return known and old", "return old", LOOSE_ENDS),
+    Mutation(5, "written off at once", RECOVERY, "return known and old", "return known", LOOSE_ENDS),
+    Mutation(6, "an orphan is held again without an HTLC", JUDGE, " or payment.mark is Mark.ORPHAN)", ")", VERDICT),
+    Mutation(12, "a hold outlives its reason", JUDGE, "Verdict.NOT_HELD if bereft", "Verdict.WAIT if bereft", VERDICT),
+    Mutation(12, "a hold without an HTLC never ends", RECOVERY, "absent=absent and", "absent=False and", LOOSE_ENDS),
+)

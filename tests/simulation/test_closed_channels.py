@@ -1,0 +1,101 @@
+"""A node that was put back to an old copy loses the channels that had moved: also when they are closed for good by the time we look."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streamer.model import Mark
+from streamer.money import MILLISECOND_NS, SECOND_NS
+from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.simulator.lightning_node import CallFate
+from streamer.simulator.pace import Pace
+from tests.simulation.world import World
+
+QUICK = Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS))
+
+
+def replace_channel(world: World) -> None:
+    """The payer's channel is closed, gone from every list, and the operator has opened another one."""
+    payer, receiver = world.network.named["payer"], world.network.named["receiver0"]
+    for side in [side for channel in world.network.channels.values() for side in channel.sides]:
+        side.channel.closing = True
+        if side in side.node.sides:
+            side.node.sides.remove(side)
+            side.node.sides_to[side.peer.pubkey].remove(side)
+    world.network.open_channel(payer, receiver, 100_000_000)
+
+
+async def lose_one(world: World) -> None:
+    """The call of the payment that is due in half a second is lost, and never executed."""
+    world.faults.lose_calls("payer", 1, CallFate.NEVER)
+    await asyncio.sleep(0.6)
+
+
+@pytest.mark.parametrize("after_seconds", [0, 5])
+def test_what_a_restored_node_does_not_know_is_not_paid_again_when_its_channel_is_gone(after_seconds: float) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with world.running():
+            await world.open("1sat/1s")
+            await asyncio.sleep(5.5)
+            history = world.faults.history("payer")
+            world.faults.freeze("payer")
+            await asyncio.sleep(0.6)
+        world.crash()
+        world.faults.thaw("payer")
+        await asyncio.sleep(1)
+        # the call of the dead process was executed, unseen by anybody
+        world.faults.restore("payer", history)
+        async with world.running():
+            world.faults.take_down("payer")
+            await asyncio.sleep(after_seconds)
+            world.crash()
+        replace_channel(world)
+        world.faults.bring_up("payer")
+        async with world.running():
+            await asyncio.sleep(300)
+            received = [htlc.payment_hash for htlc in world.network.named["receiver0"].received]
+            assert len(received) == len(set(received)) > 250
+            assert Mark.LOST_SIGHT in {payment.mark for payment in world.book.payments.values()}
+
+    run_virtual(main)
+
+
+def test_a_channel_that_was_closed_before_proves_nothing_about_a_later_payment() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with world.running():
+            stream = await world.open("1sat/1s")
+            await asyncio.sleep(3.5)
+            replace_channel(world)
+            await asyncio.sleep(62)
+            await lose_one(world)
+            await asyncio.sleep(10)
+            assert not {payment.mark for payment in world.book.payments.values()} - {Mark.NONE}
+            assert world.ahead_ns(stream) > -SECOND_NS
+
+    run_virtual(main)
+
+
+def test_what_is_open_is_remembered_over_a_restart_and_only_grows_while_a_payment_is_unsure() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with world.running():
+            await world.open("1sat/1s")
+            await asyncio.sleep(3.5)
+            await lose_one(world)
+        first = world.engine.recovery.known_open
+        world.crash()
+        assert world.engine.recovery.known_open == first != frozenset()
+        replace_channel(world)
+        world.faults.freeze("payer")
+        async with world.running():
+            assert world.engine.recovery.unsure
+            await asyncio.sleep(1)
+            world.faults.thaw("payer")
+            await asyncio.sleep(0.01)
+            assert world.engine.recovery.known_open == first | {str(side.channel.id) for side in world.network.named["payer"].sides}
+
+    run_virtual(main)
