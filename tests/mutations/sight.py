@@ -7,7 +7,7 @@ from tests.mutations.mutation import VERDICT, Mutation
 JUDGE = "streamer/core/verdict.py"
 RECOVERY = "streamer/recovery.py"
 LINK = "streamer/link.py"
-LOOSE_ENDS = ("tests/simulation/test_loose_ends.py",)
+LOOSE_ENDS = ("tests/simulation/test_loose_ends.py", "tests/simulation/test_letting_go.py")
 CLOSED = ("tests/simulation/test_closed_channels.py",)
 GROWING = "points | recovery.known_open if recovery.unsure else points"
 

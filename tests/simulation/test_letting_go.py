@@ -6,7 +6,7 @@ import pytest
 
 from streamer.model import Mark, PaymentState
 from streamer.simulator.clock import VirtualClock, run_virtual
-from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, channel, failed
+from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed
 
 
 @pytest.mark.parametrize(("frozen_seconds", "mark"), [(0, Mark.ORPHAN), (300, Mark.HELD)])
