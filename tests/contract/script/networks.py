@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from streamer.money import SECOND_NS
 from streamer.simulator.network import Network as Model
 from streamer.simulator.serve import serve
 from tests.contract.script.play import CAPACITY_SAT, CHANNELS
@@ -19,6 +20,7 @@ from tests.lnd.process import until
 NAMES = ("alice", "bob", "carol", "dave")
 DEAF = "dave"
 BOBS_SAT = 100_000_000
+AGE_NS = 20 * SECOND_NS
 PUBLIC_CHANNELS = sum(not private for *_, private in CHANNELS)
 
 
@@ -66,8 +68,8 @@ def _knows_all(node: Lnd) -> bool:
 
 @asynccontextmanager
 async def simulated(folder: Path, *, fast: bool = False) -> AsyncIterator[dict[str, Place]]:
-    """The same network in this process."""
-    network = Model(1, start_ns=time.time_ns())
+    """The same network in this process; its channels have been there for some seconds, as the real ones have."""
+    network = Model(1, start_ns=time.time_ns() - AGE_NS)
     nodes = {name: network.add_node(name) for name in NAMES}
     nodes[DEAF].keysend = False
     for one, other, push_sat, private in CHANNELS:

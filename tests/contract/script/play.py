@@ -7,15 +7,15 @@ from typing import Any
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from tests.contract.script import invoices, macaroons, nodes_and_graph, payments
 from tests.contract.script.player import Place, Player
-from tests.contract.script.recording import Names
+from tests.contract.script.recording import Names, filled
 
 CAPACITY_SAT = 10_000_000
 CHANNELS = (("alice", "bob", 0, False), ("alice", "bob", 4_000_000, False), ("bob", "carol", 1_000_000, False), ("bob", "dave", 0, True))
 """(who opens it, with whom, what is pushed in sat, private)."""
 
 
-async def play(places: dict[str, Place]) -> list[dict[str, Any]]:
-    """Every call with its answers, in names that both networks share."""
+async def play(places: dict[str, Place], seen: set[str] | None = None) -> list[dict[str, Any]]:
+    """Every call with its answers, in names that both networks share; seen gets the name of each field that was set."""
     player = Player(places)
     try:
         channels = await _channels(player)
@@ -41,6 +41,8 @@ async def play(places: dict[str, Place]) -> list[dict[str, Any]]:
         await macaroons.strange(player)
     finally:
         await player.close()
+    if seen is not None:
+        seen.update(name for answer in player.answers for message in answer.messages for name in filled(message))
     names = Names({name: place.pubkey for name, place in places.items()}, channels, info.block_height)
     return [names.record(answer) for answer in player.answers]
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -24,7 +26,7 @@ MADE_UP = {
     # counters of bytes, pings and seconds
     **dict.fromkeys(("bytes_sent", "bytes_recv", "ping_time", "flap_count", "last_ping_payload", "lifetime", "uptime"), "measured"),
     # of the chain and its wallet
-    **dict.fromkeys(("block_hash", "closing_txid", "total_balance", "confirmed_balance", "reserved_balance_anchor_chan"), "of the chain"),
+    **dict.fromkeys(("block_hash", "total_balance", "confirmed_balance", "reserved_balance_anchor_chan"), "of the chain"),
     # which end of a channel has the lower key
     **dict.fromkeys(("channel_flags",), "of the keys"),
     # how often a commitment was signed depends on how updates fell together
@@ -117,6 +119,14 @@ def _in_order(edge: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {swapped.get(key, key): part for key, part in edge.items()}
 
 
+def filled(message: Message) -> Iterator[str]:
+    """The names of all fields that are set, here and in all parts."""
+    for descriptor, value in message.ListFields():
+        yield descriptor.name
+        for part in _parts(descriptor, value):
+            yield from filled(part)
+
+
 SORTED = ("nodes", "peers", "edges", "channels")
 """Lists whose order lnd leaves to chance, or to keys and ids that differ from network to network."""
 
@@ -127,10 +137,14 @@ def unknown(message: Message) -> str:
     if len(fields):
         return f"{message.DESCRIPTOR.full_name} field {fields[0].field_number}"
     for descriptor, value in message.ListFields():
-        if descriptor.type != descriptor.TYPE_MESSAGE:
-            continue
-        parts = value.values() if hasattr(value, "values") else value if descriptor.is_repeated else [value]
-        for part in parts:
-            if isinstance(part, Message) and (found := unknown(part)):
+        for part in _parts(descriptor, value):
+            if found := unknown(part):
                 return found
     return ""
+
+
+def _parts(descriptor: FieldDescriptor, value: Any) -> list[Message]:
+    if descriptor.type != descriptor.TYPE_MESSAGE:
+        return []
+    parts = value.values() if hasattr(value, "values") else value if descriptor.is_repeated else [value]
+    return [part for part in parts if isinstance(part, Message)]
