@@ -3,7 +3,7 @@
 `python -m tests.mutations.score` begins anew and takes an hour; `… --again` tries only what survived
 last time, and what changed since. It works on copies in .cache/, a process at a time. What survives
 has its reason in docs/mutation-score.md: the command ends with 1 if a survivor is not in that table,
-or if the score is below LEAST_PERCENT.
+or if the score of a part is below LEAST_PERCENT.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ LEAST_PERCENT = 90
 CAUGHT = frozenset({"killed", "timeout"})
 CONTEXT = 24
 """Characters shown before and after a change."""
+NO_TABLE = str.maketrans("|`", "∣'")
+"""What would end a cell of the page, and what is shown instead."""
 
 SETTINGS = """
 [tool.mutmut]
@@ -87,6 +89,8 @@ def prepare(part: Part, anew: bool) -> Path:
             if not copy.exists() or copy.read_bytes() != source.read_bytes():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
+    # which tests reach which function is found out anew: tests and functions may be new
+    (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
     settings = SETTINGS.format(sources=_quoted(part.sources), tests=_quoted(part.tests))
     (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + settings)
     return folder
@@ -142,13 +146,28 @@ def change_of(before: str, after: str) -> str:
     head, tail = "".join(old[:first]), "".join(old[len(old) - last :])
     head = head if len(head) <= CONTEXT else "…" + head[-CONTEXT:]
     tail = tail if len(tail) <= CONTEXT else tail[:CONTEXT] + "…"
-    return f"{head}[{''.join(old[first : len(old) - last])} → {''.join(new[first : len(new) - last])}]{tail}".replace("|", "∣")
+    return f"{head}[{''.join(old[first : len(old) - last])} → {''.join(new[first : len(new) - last])}]{tail}".translate(NO_TABLE)
 
 
 def explained() -> Counter[Survivor]:
-    """The survivors that the page has a reason for."""
+    """The survivors that the page has a reason for: a row has one function, one reason, and each change that it holds for."""
     rows = (line.strip().strip("|").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| `"))
-    return Counter(Survivor(row[0].strip(" `"), row[1].strip(" `")) for row in rows if len(row) == 3)
+    return Counter(Survivor(row[0].strip(" `"), change) for row in rows if len(row) == 3 for change in row[1].strip(" `").split("`, `"))
+
+
+def count(part: Part, again: bool) -> tuple[float, Counter[Survivor]]:
+    """Try the mutants of part: how many percent were noticed, and those that were not."""
+    folder = prepare(part, anew=not again)
+    old = [name for name, state in states(folder).items() if state not in CAUGHT]
+    run(folder, [])
+    names = set(states(folder))
+    if old := [name for name in old if name in names]:
+        run(folder, old)
+    found = states(folder)
+    survivors = Counter(describe(folder, name) for name, state in found.items() if state not in CAUGHT)
+    percent = 100 * (len(found) - survivors.total()) / len(found)
+    print(f"{part.name}: {len(found) - survivors.total()} of {len(found)} changes noticed: {percent:.1f} %", flush=True)
+    return percent, survivors
 
 
 def main() -> int:
@@ -157,27 +176,14 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="only what survived last time, and what changed since")
     parser.add_argument("parts", nargs="*", help="core, recovery; default both")
     chosen = parser.parse_args()
-    caught = tried = 0
-    survivors: Counter[Survivor] = Counter()
-    for part in [part for part in PARTS if not chosen.parts or part.name in chosen.parts]:
-        folder = prepare(part, anew=not chosen.again)
-        old = [name for name, state in states(folder).items() if state not in CAUGHT]
-        run(folder, [])
-        names = set(states(folder))
-        if again := [name for name in old if name in names]:
-            run(folder, again)
-        found = states(folder)
-        count = Counter(found.values())
-        print(part.name, dict(count))
-        caught += sum(count[state] for state in CAUGHT)
-        tried += len(found)
-        survivors.update(describe(folder, name) for name, state in found.items() if state not in CAUGHT)
-    known = explained()
+    counted = [count(part, chosen.again) for part in PARTS if not chosen.parts or part.name in chosen.parts]
+    known, survivors = explained(), Counter(survivor for _, found in counted for survivor in found.elements())
     for survivor in sorted((survivors - known).elements()):
         print(f"| `{survivor.where}` | `{survivor.change}` | not explained |")
-    percent = 100 * caught / tried
-    print(f"{caught} of {tried} mutants caught: {percent:.1f} %; {sum((survivors - known).values())} survivors are not in {PAGE.name}")
-    return 0 if percent >= LEAST_PERCENT and not survivors - known else 1
+    for survivor in sorted((known - survivors).elements()) if not chosen.parts else ():
+        print(f"no longer survives: `{survivor.where}` | `{survivor.change}`")
+    print(f"{survivors.total()} survivors, {(survivors - known).total()} of them not in {PAGE.name}")
+    return 0 if all(percent >= LEAST_PERCENT for percent, _ in counted) and not survivors - known else 1
 
 
 if __name__ == "__main__":
