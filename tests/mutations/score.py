@@ -60,6 +60,8 @@ PARTS = (
         (
             "tests/simulation/test_recovery.py",
             "tests/simulation/test_loose_ends.py",
+            "tests/simulation/test_letting_go.py",
+            "tests/simulation/test_closed_channels.py",
             "tests/simulation/test_adoption.py",
             "tests/simulation/test_givenup.py",
         ),
