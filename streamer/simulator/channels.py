@@ -61,6 +61,22 @@ class Side:
     htlcs: dict[int, Htlc] = field(default_factory=dict)
     next_htlc: int = 0
     sent_msat: int = 0
+    closer: bool = False
+
+    def close(self, *, forced: bool = False) -> None:
+        """This end closes the channel: with the other, or by force."""
+        self.closer = self.channel.closing = True
+        self.channel.forced = forced
+
+    @property
+    def closing(self) -> bool:
+        """Whether this end knows of it: the other's commitment it sees in a block, and none comes that has it."""
+        return self.channel.closing and (self.closer or not self.channel.forced)
+
+    @property
+    def active(self) -> bool:
+        """What this end calls the channel: active, too, when it was closed by force and this end does not know."""
+        return self.channel.connected and not self.closing
 
     @property
     def spendable_msat(self) -> int:
@@ -90,6 +106,7 @@ class Channel:
     push_msat: int = 0
     opened_ns: int = 0
     closing: bool = False
+    forced: bool = False
     disabled: bool = False
     sides: tuple[Side, ...] = ()
     updates: int = 0
@@ -97,7 +114,12 @@ class Channel:
     @property
     def active(self) -> bool:
         """True while both ends are up and the channel is neither closing nor cut."""
-        return not self.closing and not self.disabled and self.sides[0].node.up and self.sides[1].node.up
+        return not self.closing and self.connected
+
+    @property
+    def connected(self) -> bool:
+        """True while both ends are up and the channel is not cut."""
+        return not self.disabled and self.sides[0].node.up and self.sides[1].node.up
 
 
 @dataclass(slots=True)

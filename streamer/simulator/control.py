@@ -201,9 +201,13 @@ FAULTS: dict[str, Fault] = {
         "The channels with peer are active again.", lambda c, n, v: c.faults.disable_channels(n, v["peer"], disabled=False), _PEER
     ),
     "close": Fault(
-        "Channels with peer go into closing.",
-        lambda c, n, v: c.faults.close_channels(n, v["peer"], v["count"]),
-        {**_PEER, "count": (int, 0, "how many of them, the oldest first; 0: all")},
+        "It closes channels with peer.",
+        lambda c, n, v: c.faults.close_channels(n, v["peer"], v["count"], forced=v["forced"]),
+        {
+            **_PEER,
+            "count": (int, 0, "how many of them, the oldest first; 0: all"),
+            "forced": (bool, False, "true: with its commitment, without peer"),
+        },
     ),
     "forget": Fault("All ended payments are deleted.", lambda c, n, v: c.faults.forget(n)),
     "snapshot": Fault("Its payments are kept aside.", _snapshot),

@@ -112,12 +112,12 @@ class Faults:
             side.balance_msat -= moved
             side.other.balance_msat += moved
 
-    def close_channels(self, one: str, two: str, count: int = 0) -> None:
-        """The channels between two nodes go into closing: the oldest count of them, or (0) all."""
+    def close_channels(self, one: str, two: str, count: int = 0, *, forced: bool = False) -> None:
+        """One closes its channels with two: the oldest count of them, or (0) all; forced: without asking two."""
         first, second = self._at(one), self._network.named[two]
         sides = [side for side in first.sides_to.get(second.pubkey, ()) if not side.channel.closing]
         for side in sides[: count or None]:
-            side.channel.closing = True
+            side.close(forced=forced)
 
     # -- receivers ---------------------------------------------------------------------------
 

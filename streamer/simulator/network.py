@@ -239,7 +239,7 @@ class Network:
     def _expire(self, flight: Flight) -> None:
         if flight.done:
             return
-        flight.record.route[0].side.channel.closing = True
+        flight.record.route[0].side.close(forced=True)
         self.fail(flight, Failure.TIMEOUT)
 
     def conclude(self, flight: Flight) -> None:

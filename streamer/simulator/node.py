@@ -207,7 +207,7 @@ class SimulatedNode:
         """Who the node is. Raises NodeUnavailable or NodeRejected."""
         await self._ready()
         network = self._simulation.network
-        active = sum(side.channel.active for side in self._node.sides)
+        active = sum(side.active for side in self._node.sides)
         header_ns = network.now_ns // SECOND_NS * SECOND_NS
         return NodeIdentity(self._node.pubkey, self._node.name, network.chain, VERSION, header_ns, active)
 
@@ -217,14 +217,14 @@ class SimulatedNode:
         shown: list[Channel] = []
         closing: set[str] = set()
         for side in self._node.sides:
-            if side.channel.closing:
+            if side.closing:
                 closing.add(str(side.channel.id))
                 continue
             other = side.other
             shown.append(
                 Channel(
                     side.channel.id,
-                    side.channel.active,
+                    side.active,
                     max(0, side.balance_msat - side.reserve_msat),
                     max(0, other.balance_msat - other.reserve_msat),
                     len(side.htlcs) + len(other.htlcs),

@@ -7,7 +7,7 @@ import hashlib
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.money import MSAT_PER_SAT, SECOND_NS
 from streamer.simulator import features
-from streamer.simulator.channels import ANCHORS_SAT, COMMIT_SAT, MAX_HTLCS, Channel, Side
+from streamer.simulator.channels import ANCHORS_SAT, MAX_HTLCS, Channel, Side
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.network import Network
 
@@ -30,15 +30,13 @@ FEE_PER_KW = 253
 
 def info_message(network: Network, node: LightningNode) -> ln.GetInfoResponse:
     """lnrpc.GetInfoResponse: who the node is."""
-    channels = [side.channel for side in node.sides]
-    active = sum(channel.active for channel in channels)
-    closing = sum(channel.closing for channel in channels)
+    shown = [side for side in node.sides if not side.closing]
+    active = sum(side.active for side in shown)
     return ln.GetInfoResponse(
         identity_pubkey=node.pubkey.hex(),
         alias=node.name,
-        num_pending_channels=closing,
         num_active_channels=active,
-        num_inactive_channels=len(channels) - active - closing,
+        num_inactive_channels=len(shown) - active,
         num_peers=sum(1 for sides in node.sides_to.values() if sides[0].peer.up),
         block_height=network.height,
         block_hash=block_hash(network),
@@ -88,7 +86,7 @@ def channel_message(network: Network, side: Side, *, with_alias: bool = False) -
     age = (network.now_ns - max(channel.opened_ns, side.node.up_since_ns)) // SECOND_NS
     fee, weight = _commitment(channel)
     message = ln.Channel(
-        active=channel.active,
+        active=side.active,
         remote_pubkey=side.peer.pubkey.hex(),
         channel_point=channel.point,
         chan_id=channel.id,
@@ -157,35 +155,9 @@ def _constraints(side: Side) -> ln.ChannelConstraints:
     )
 
 
-def waiting_message(side: Side) -> ln.PendingChannelsResponse.WaitingCloseChannel:
-    """A channel that waits for its closing transaction."""
-    balance = side.balance_msat // MSAT_PER_SAT
-    closing = hashlib.sha256(f"{side.channel.point}/closing".encode()).hexdigest()
-    return ln.PendingChannelsResponse.WaitingCloseChannel(
-        channel=ln.PendingChannelsResponse.PendingChannel(
-            remote_node_pub=side.peer.pubkey.hex(),
-            channel_point=side.channel.point,
-            capacity=side.channel.capacity_msat // MSAT_PER_SAT,
-            local_balance=balance,
-            remote_balance=side.other.balance_msat // MSAT_PER_SAT,
-            local_chan_reserve_sat=side.reserve_msat // MSAT_PER_SAT,
-            remote_chan_reserve_sat=side.other.reserve_msat // MSAT_PER_SAT,
-            initiator=ln.INITIATOR_LOCAL if side.channel.sides[0] is side else ln.INITIATOR_REMOTE,
-            commitment_type=ln.ANCHORS,
-            chan_status_flags="ChanStatusLocalCloseInitiator",
-            private=side.channel.private,
-        ),
-        limbo_balance=balance,
-        commitments=ln.PendingChannelsResponse.Commitments(
-            local_txid=closing, remote_txid=closing, local_commit_fee_sat=COMMIT_SAT, remote_commit_fee_sat=COMMIT_SAT
-        ),
-        closing_txid=closing,
-    )
-
-
 def balance_message(node: LightningNode) -> ln.ChannelBalanceResponse:
     """lnrpc.ChannelBalanceResponse: the sums over all channels that are not closing."""
-    sides = [side for side in node.sides if not side.channel.closing]
+    sides = [side for side in node.sides if not side.closing]
     local, remote = sum(side.balance_msat for side in sides), sum(side.other.balance_msat for side in sides)
     sent = sum(htlc.amount_msat for side in sides for htlc in side.htlcs.values())
     coming = sum(htlc.amount_msat for side in sides for htlc in side.other.htlcs.values())

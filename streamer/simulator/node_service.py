@@ -6,9 +6,10 @@ from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.verrpc import verrpc_pb2 as ver
 from streamer.simulator.books import PUBKEY_BYTES, Refused
 from streamer.simulator.channels import Side
+from streamer.simulator.closing_messages import pending_message
 from streamer.simulator.drive import Simulation
 from streamer.simulator.lightning_node import LightningNode
-from streamer.simulator.node_messages import VERSION, balance_message, channel_message, info_message, peer_message, waiting_message
+from streamer.simulator.node_messages import VERSION, balance_message, channel_message, info_message, peer_message
 
 WALLET_SAT = 100_000_000
 """What a simulated wallet holds on chain: one bitcoin, which nothing here spends."""
@@ -57,14 +58,13 @@ class NodeService:
             raise Refused("UNKNOWN", "either `public_only` or `private_only` can be set, but not both")
         if request.peer and len(request.peer) != PUBKEY_BYTES:
             raise Refused("UNKNOWN", f"invalid `peer` key: invalid vertex length of {len(request.peer)}, want {PUBKEY_BYTES}")
-        shown = [side for side in self._node.sides if not side.channel.closing and _is_wanted(side, request)]
+        shown = [side for side in self._node.sides if not side.closing and _is_wanted(side, request)]
         alias = request.peer_alias_lookup
         return ln.ListChannelsResponse(channels=[channel_message(self._network, side, with_alias=alias) for side in shown])
 
     def pending_channels(self, request: ln.PendingChannelsRequest) -> ln.PendingChannelsResponse:
         """The channels in closing."""
-        closing = [waiting_message(side) for side in self._node.sides if side.channel.closing]
-        return ln.PendingChannelsResponse(total_limbo_balance=sum(one.limbo_balance for one in closing), waiting_close_channels=closing)
+        return pending_message(self._node.sides)
 
     def closed_channels(self, request: ln.ClosedChannelsRequest) -> ln.ClosedChannelsResponse:
         """None: here a channel in closing stays there."""
@@ -88,8 +88,8 @@ class NodeService:
 def _is_wanted(side: Side, request: ln.ListChannelsRequest) -> bool:
     channel = side.channel
     return (
-        (not request.active_only or channel.active)
-        and (not request.inactive_only or not channel.active)
+        (not request.active_only or side.active)
+        and (not request.inactive_only or not side.active)
         and (not request.public_only or not channel.private)
         and (not request.private_only or channel.private)
         and (not request.peer or request.peer == side.peer.pubkey)

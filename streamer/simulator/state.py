@@ -14,6 +14,7 @@ from typing import Any
 
 from streamer.simulator.bolt11 import HopHint
 from streamer.simulator.books import Failure, HtlcState, InvoiceRecord, InvoiceState, Order, PaymentRecord, ReceivedHtlc, Status
+from streamer.simulator.channels import Channel
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.network import Network
 
@@ -29,7 +30,7 @@ def save(network: Network, path: Path) -> None:
         "chain": network.chain,
         "start_ns": network.start_ns,
         "channels": {
-            str(channel.id): [_settled_balance(side) for side in channel.sides] + [channel.closing, channel.updates]
+            str(channel.id): [_settled_balance(side) for side in channel.sides] + [channel.closing, channel.updates, *_closed_how(channel)]
             for channel in network.channels.values()
         },
         "nodes": {name: _node_out(node) for name, node in network.named.items()},
@@ -54,13 +55,21 @@ def load(network: Network, path: Path) -> None:
     if not same or not fits:
         raise ValueError(f"{path} belongs to a network of another seed, chain or size: give the same options, or another file")
     network.start_ns = content["start_ns"]
-    for number, (first, second, closing, updates) in channels.items():
+    for number, (first, second, closing, updates, *how) in channels.items():
         channel = network.channels[int(number)]
         channel.sides[0].balance_msat, channel.sides[0].next_htlc = first
         channel.sides[1].balance_msat, channel.sides[1].next_htlc = second
-        channel.closing, channel.updates = closing, updates
+        channel.updates = updates
+        if closing:
+            closer, forced = how or (0, False)
+            channel.sides[closer].close(forced=forced)
     for name, saved in nodes.items():
         _node_in(network.named[name], saved)
+
+
+def _closed_how(channel: Channel) -> tuple[int, bool] | tuple[()]:
+    """Which end of a channel in closing closed it, and whether by force."""
+    return ([side.closer for side in channel.sides].index(True), channel.forced) if channel.closing else ()
 
 
 def _settled_balance(side: Any) -> tuple[int, int]:

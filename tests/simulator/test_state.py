@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
+from streamer.simulator.closing_messages import pending_message
 from streamer.simulator.serve import Plan, ServedNetwork, build, start_network
 from streamer.simulator.state import load, save
 from tests.simulator.simnet import COMMITMENT_MSAT, START_NS, hash_of
@@ -76,3 +77,16 @@ def test_a_state_of_another_network_is_refused(tmp_path: Path):
     for other in (Plan(seed=2), Plan(seed=1, nodes=3), Plan(seed=1, channels=3), Plan(seed=1, chain="signet")):
         with pytest.raises(ValueError, match="another seed, chain or size"):
             load(build(other, START_NS), path)
+
+
+def test_who_closed_a_channel_and_how_comes_back(tmp_path: Path):
+    path, before, after = tmp_path / "state.json", build(Plan(), START_NS), build(Plan(), START_NS)
+    alice, bob = before.named.values()
+    bob.sides[0].close()
+    alice.sides[1].close(forced=True)
+    save(before, path)
+    load(after, path)
+    for old, new in zip(before.named.values(), after.named.values(), strict=True):
+        assert pending_message(new.sides) == pending_message(old.sides)
+    assert len(pending_message(after.named["alice"].sides).waiting_close_channels) == 2
+    assert len(pending_message(after.named["bob"].sides).waiting_close_channels) == 1
