@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from streamer.core import ends
 from streamer.core.book import Book
-from streamer.core.payment import Event
 from streamer.core.switch import Switch
 from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Stream
 from streamer.nodes.keysend import (
@@ -34,6 +33,7 @@ FAILED = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
 
 Find = Callable[[str, int], Awaitable[Payment | None]]
 Defer = Callable[[Callable[[int, Facts], None]], None]
+Suspect = Callable[[Payment], None]
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,11 +44,13 @@ class Adopted:
     theirs: NodePayment
 
 
-async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret: bytes, index: int, switch: Switch) -> list[Payment]:
+async def adopt_unknown(
+    node: Node, book: Book, defer: Defer, find: Find, suspect: Suspect, secret: bytes, index: int, switch: Switch
+) -> list[Payment]:
     """Read the node's payments after index and take in what is ours and unknown: those, once deferred work is done.
 
-    One that the journal knows as failed, and the node as settled, settles late. One that was paid to somebody else stops
-    switch (HASH_COLLISION), durably. Raises NodeUnavailable.
+    One that the journal knows as failed, and the node as settled, is a suspect: a ghost of it was executed (money
+    rule 4). One that was paid to somebody else stops switch (HASH_COLLISION), durably. Raises NodeUnavailable.
     """
     if not book.streams:
         return []
@@ -65,7 +67,7 @@ async def adopt_unknown(node: Node, book: Book, defer: Defer, find: Find, secret
             known = await find(found[0].id, found[1].seq)
             if known is not None:
                 if known.state in FAILED and theirs.answer.kind is Kind.SETTLED:
-                    defer(_late(book, known, theirs))
+                    suspect(known)
                 continue
             payment = _payment(book, found[0], found[1], theirs)
             defer(_adoption(book, found[0], Adopted(payment, theirs), switch))
@@ -95,15 +97,6 @@ def _payment(book: Book, stream: Stream, record: StreamRecord, theirs: NodePayme
         theirs.answer.amount_msat, 0, book.limits.cltv_limit, book.limits.timeout_seconds, records, theirs.create_time_ns,
         theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0, stream.api_key,
     )  # fmt: skip
-
-
-def _late(book: Book, known: Payment, theirs: NodePayment) -> Callable[[int, Facts], None]:
-    """A ghost of a failed payment was executed after all (money rule 4)."""
-
-    def action(now_ns: int, facts: Facts) -> None:
-        ends.resolve(book, known, Event.SETTLED, theirs.answer, now_ns, facts)
-
-    return action
 
 
 def _adoption(book: Book, stream: Stream, adopted: Adopted, switch: Switch) -> Callable[[int, Facts], None]:

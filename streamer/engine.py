@@ -24,7 +24,7 @@ from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
 from streamer.errors import FailedPrecondition, ResourceExhausted, StoreFailed
 from streamer.link import Link, LinkTerms
-from streamer.model import Answer, Facts, Kind, Payment, Single, Snapshot, Stream
+from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Single, Snapshot, Stream
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import derive_preimage
 from streamer.pool import Pool
@@ -134,6 +134,10 @@ class Engine:
     async def find(self, owner: str, seq: int) -> Payment | None:
         """The payment in the journal, open or ended."""
         return await self._store.payment(owner, seq)
+
+    async def history(self, query: PaymentQuery) -> list[Payment]:
+        """Payments in the journal; see ports.Store."""
+        return await self._store.payments(query)
 
     def defer(self, action: Callable[[int, Facts], None]) -> None:
         """Do action in the next turn, with (now_ns, facts); what it puts into facts becomes durable."""

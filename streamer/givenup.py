@@ -1,20 +1,25 @@
-"""Looks again at payments that were given up although a call of theirs had an unknown end.
+"""Looks again at payments that were given up although a call of theirs may have had an unknown end.
 
 A ghost may outlive ghost_after: bytes that lay in a proxy are executed when the payment has long
 been called FAILED, and its time been paid again (money rule 4). Nothing can undo that, but it must not
-go unseen: it is posted late, as a credit of the stream, and alarmed. What is executed while this
-process is away has a new index at the node, and is found by adoption at the next connect.
+go unseen: it is posted late, as a credit of the stream, and alarmed. The journal does not say which
+calls had an unknown end, so after a start all that failed lately is looked at. What is executed
+while this process is away has a new index at the node, and is found at the next connect by adoption,
+which calls it a suspect: only here is anything posted late, and nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
-from streamer.model import Answer, Facts, Kind, Payment
+from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
+from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, PaymentState
 from streamer.money import SECOND_NS
 from streamer.ports import Node
 
@@ -22,7 +27,20 @@ WATCH_NS = 3600 * SECOND_NS
 ASK_EVERY_NS = 60 * SECOND_NS
 MAX_WATCHED = 1_000
 """The oldest are let go beyond this."""
+ASKS_A_LOOK = 50
+"""So that what is open does not wait for what has ended."""
 PATIENCE_SECONDS = 10.0
+FAILED = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
+
+
+class Journal(Protocol):
+    """What is needed of the engine."""
+
+    def defer(self, action: Callable[[int, Facts], None]) -> None:
+        """Do action in the engine's next turn; what it puts into facts becomes durable."""
+
+    async def history(self, query: PaymentQuery) -> list[Payment]:
+        """Payments in the journal; see ports.Store."""
 
 
 @dataclass(slots=True)
@@ -35,17 +53,24 @@ class _Watched:
 class GivenUp:
     """The payments of one node that are looked at again."""
 
-    def __init__(self, node: Node, book: Book, defer: Callable[[Callable[[int, Facts], None]], None]) -> None:
+    def __init__(self, node: Node, book: Book, journal: Journal) -> None:
         self._node = node
         self._book = book
-        self._defer = defer
+        self._journal = journal
         self._watched: dict[int, _Watched] = {}
+        self._posted: dict[int, None] = {}
+        self._remembered = False
 
     def add(self, payment: Payment, now_ns: int) -> None:
         """Look at payment again from now on, for WATCH_NS."""
-        while len(self._watched) >= MAX_WATCHED:
-            del self._watched[next(iter(self._watched))]
-        self._watched[payment.row] = _Watched(payment, now_ns + WATCH_NS, now_ns + ASK_EVERY_NS)
+        self._watch(payment, now_ns + WATCH_NS, now_ns + ASK_EVERY_NS)
+
+    def suspect(self, payment: Payment, now_ns: int) -> None:
+        """Look at payment at the next look."""
+        if payment.row in self._watched:
+            self._watched[payment.row].next_ask_ns = now_ns
+        else:
+            self._watch(payment, now_ns + WATCH_NS, now_ns)
 
     def let_go(self, payment_hash: bytes) -> None:
         """Look no more at what was sent with this hash: a new attempt has it now, and the node's word is about that one."""
@@ -54,17 +79,46 @@ class GivenUp:
 
     async def look(self, now_ns: int) -> None:
         """Ask about those whose time has come; what settled after all is posted late."""
-        for watched in [watched for watched in self._watched.values() if watched.next_ask_ns <= now_ns]:
+        if not self._remembered:
+            with suppress(Unavailable, ResourceExhausted, StoreFailed):
+                await self._remember(now_ns)
+        due = [watched for watched in self._watched.values() if watched.next_ask_ns <= now_ns]
+        for watched in sorted(due, key=lambda watched: watched.next_ask_ns)[:ASKS_A_LOOK]:
             watched.next_ask_ns = now_ns + ASK_EVERY_NS
-            payment = watched.payment
-            answer = await self._node.track(payment.payment_hash, PATIENCE_SECONDS)
-            if payment.row not in self._watched:
-                continue
+            answer = await self._node.track(watched.payment.payment_hash, PATIENCE_SECONDS)
             if answer.kind is Kind.SETTLED:
+                self._post(watched.payment, answer)
+            elif now_ns >= watched.until_ns:
+                self._watched.pop(watched.payment.row, None)
 
-                def late(at_ns: int, facts: Facts, payment: Payment = payment, answer: Answer = answer) -> None:
-                    ends.resolve(self._book, payment, Event.SETTLED, answer, at_ns, facts)
+    def _watch(self, payment: Payment, until_ns: int, next_ask_ns: int) -> None:
+        if payment.row in self._posted:
+            return  # the journal was read before that was durable
+        while len(self._watched) >= MAX_WATCHED:
+            del self._watched[next(iter(self._watched))]
+        self._watched[payment.row] = _Watched(payment, until_ns, next_ask_ns)
 
-                self._defer(late)
-            if answer.kind is Kind.SETTLED or now_ns >= watched.until_ns:
-                self._watched.pop(payment.row, None)
+    async def _remember(self, now_ns: int) -> None:
+        """What failed before this process began. Raises Unavailable, ResourceExhausted or StoreFailed."""
+        node, since_ns = self._book.node, now_ns - 2 * WATCH_NS
+        failed = await self._journal.history(PaymentQuery(node=node, states=FAILED, since_ns=since_ns, limit=MAX_WATCHED))
+        recent = [payment for payment in failed if payment.end_ns + WATCH_NS > now_ns and payment.row not in self._watched]
+        last = [payment for payment in recent if not payment.payment_request or await self._is_last(payment)]
+        self._remembered = True
+        for payment in reversed(last):
+            self._watch(payment, payment.end_ns + WATCH_NS, now_ns)
+
+    async def _is_last(self, payment: Payment) -> bool:
+        [newest] = await self._journal.history(PaymentQuery(payment_hash=payment.payment_hash, limit=1))
+        return newest.row == payment.row
+
+    def _post(self, payment: Payment, answer: Answer) -> None:
+        def late(now_ns: int, facts: Facts) -> None:
+            if self._watched.pop(payment.row, None) is None:
+                return
+            while len(self._posted) >= MAX_WATCHED:
+                del self._posted[next(iter(self._posted))]
+            self._posted[payment.row] = None
+            ends.resolve(self._book, payment, Event.SETTLED, answer, now_ns, facts)
+
+        self._journal.defer(late)

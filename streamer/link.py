@@ -182,7 +182,9 @@ class Link:
         self.problem = ""
         await self._look_at_channels()
         defer, find = self.engine.defer, self.engine.find
-        adopted = await adopt_unknown(self.node, self.book, defer, find, self.terms.secret, self.last_index, self.switch)
+        adopted = await adopt_unknown(
+            self.node, self.book, defer, find, self.recovery.suspect, self.terms.secret, self.last_index, self.switch
+        )
         if adopted:
             text = f"the node has {len(adopted)} payments of ours that the journal lacks: our data is older; they are taken in"
             log.warning("node %s: %s", self.book.node, text)

@@ -374,7 +374,7 @@ class PaymentQuery:
     """Which payments to list: newest first, rows below before_row, at most limit (≤ 1000).
 
     payment_hash and payment_request find the attempts to pay an invoice; keysends are not found by them.
-    api_key 0: of all keys.
+    api_key 0: of all keys. since_ns: no row older than the first that was planned then or later.
     """
 
     owner: str = ""
@@ -385,6 +385,7 @@ class PaymentQuery:
     payment_hash: bytes = b""
     payment_request: str = ""
     api_key: int = 0
+    since_ns: int = 0
 
 
 HALT_SETTING = "halt."

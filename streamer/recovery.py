@@ -19,7 +19,7 @@ from streamer.core.payment import Event
 from streamer.core.verdict import Circumstances, Verdict, judge
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.givenup import GivenUp
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState
 from streamer.money import SECOND_NS
 from streamer.ports import Channels, Clock, Node
 from streamer.reasons import Reason
@@ -90,6 +90,9 @@ class Sender(Protocol):
     def block(self, reason: Reason, text: str) -> None:
         """The whole node cannot pay for now."""
 
+    async def history(self, query: PaymentQuery) -> list[Payment]:
+        """Payments in the journal; see ports.Store."""
+
 
 class Recovery:
     """The loose payments of one node."""
@@ -105,7 +108,7 @@ class Recovery:
         self.closing: frozenset[str] | None = None
         self.known_open: frozenset[str] = frozenset()
         self._short: list[tuple[Payment, Answer]] = []
-        self._given_up = GivenUp(node, book, sender.defer)
+        self._given_up = GivenUp(node, book, sender)
         self._wake = asyncio.Event()
 
     # -- what comes in ------------------------------------------------------------------------
@@ -149,6 +152,10 @@ class Recovery:
         loose = self.loose.pop(payment.row, None)
         if loose is not None and loose.ghost_until_ns and payment.state in (PaymentState.FAILED, PaymentState.REFUSED):
             self._given_up.add(payment, self.clock.now_ns())
+
+    def suspect(self, payment: Payment) -> None:
+        """The node lists as settled what the journal calls failed: ask about it now."""
+        self._given_up.suspect(payment, self.clock.now_ns())
 
     def let_go(self, payment_hash: bytes) -> None:
         """Earlier payments with this hash have ended for good: it is used again, or its end is known."""

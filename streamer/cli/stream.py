@@ -126,7 +126,7 @@ def pause(connection: Connection, stream_id: str) -> int:
 @click.argument("stream_id", metavar="ID")
 @talks
 def resume(connection: Connection, stream_id: str) -> int:
-    """Go on; for a stalled stream: try now."""
+    """Go on; a stream that waits after a failure tries now."""
     return _act(connection, "Resume", stream_id)
 
 

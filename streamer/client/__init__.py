@@ -122,7 +122,7 @@ class Client(Connection):
         return _as(Stream, await self.call(self.streams.PauseStream, stream_pb2.PauseStreamRequest(id=stream_id)))
 
     async def resume_stream(self, stream_id: str) -> Stream:
-        """Go on; for a stalled stream: try now."""
+        """Go on; a stream that waits after a failure tries now."""
         return _as(Stream, await self.call(self.streams.ResumeStream, stream_pb2.ResumeStreamRequest(id=stream_id)))
 
     async def cancel_stream(self, stream_id: str) -> Stream:

@@ -39,11 +39,12 @@ def pause(book: Book, stream: Stream, now_ns: int, facts: Facts, reason: Reason 
 
 
 def resume(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
-    """Go on at the covered moment, or now if that is later; for a STALLED stream: try now."""
+    """Go on at the covered moment, or now if that is later; a stream that waits after a failure tries now."""
     account = stream.account
     if not _goes_on(book, stream, "resumed", now_ns, facts):
         return
-    if stream.state is StreamState.STALLED and stream.reason is not Reason.IN_DOUBT:
+    waits = stream.state is StreamState.ACTIVE and account.next_attempt_ns > now_ns
+    if waits or (stream.state is StreamState.STALLED and stream.reason is not Reason.IN_DOUBT):
         account.next_attempt_ns = now_ns
         facts.accounts.append(stream)
     elif stream.state is StreamState.PAUSED:

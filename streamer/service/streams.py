@@ -186,7 +186,7 @@ class Streams:
         return await self._act(caller, stream_id, lambda engine, stream, now_ns, facts: lifecycle.pause(engine.book, stream, now_ns, facts))
 
     async def resume(self, caller: ApiKey, stream_id: str) -> StreamReport:
-        """Go on; for a STALLED stream: try now. Raises FailedPrecondition if its key has ended."""
+        """Go on; a stream that waits after a failure tries now. Raises FailedPrecondition if its key has ended."""
 
         def act(engine: Engine, stream: Stream, now_ns: int, facts: Facts) -> None:
             require_not_revoked(self._around.keys.of(stream.api_key), stream)

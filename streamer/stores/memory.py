@@ -114,16 +114,18 @@ class MemoryStore:
     async def payments(self, query: PaymentQuery) -> list[Payment]:
         """A page of payments, newest first, at most 1,000."""
         page: list[Payment] = []
+        recent = (row for row, intent in self._durable.intents.items() if intent[_PLANNED] >= query.since_ns)
+        oldest = min(recent, default=self._durable.last_row + 1) if query.since_ns else 0
+        states = {state.value for state in query.states}
         for row in sorted(self._durable.intents, reverse=True):
-            if len(page) >= min(query.limit, PAGE_ROWS):
+            if len(page) >= min(query.limit, PAGE_ROWS) or row < oldest:
                 break
-            if query.before_row and row >= query.before_row:
+            if (query.before_row and row >= query.before_row) or (states and self._durable.ends[row][_STATE] not in states):
                 continue
             found = self._payment(row)
             if (
                 (not query.owner or found.owner == query.owner)
                 and (not query.node or found.node == query.node)
-                and (not query.states or found.state in query.states)
                 and (not query.payment_hash or (row in self._durable.invoices and found.payment_hash == query.payment_hash))
                 and (not query.payment_request or found.payment_request == plain(query.payment_request))
                 and (not query.api_key or found.api_key == query.api_key)

@@ -137,6 +137,27 @@ def test_resume_of_a_stalled_stream_means_try_now() -> None:
     assert house.pay(1).probe
 
 
+def test_resume_of_a_stream_that_waits_after_a_failure_means_try_now() -> None:
+    house = House()
+    stream = house.open()
+    house.fail(house.pay(0), Reason.NO_ROUTE)
+    house.idle(1)
+    assert stream.state is StreamState.ACTIVE
+    house.resume(stream)
+    house.crash()
+    assert house.pay(1).seq == 2
+    assert stream.account.streak == 1, "the failure is not forgotten"
+
+
+def test_resume_of_a_stream_that_waits_for_nothing_changes_nothing() -> None:
+    house = House()
+    stream = house.open()
+    house.settle(house.pay(0))
+    house.at(0.5)
+    house.resume(stream)
+    assert stream.account.next_attempt_ns == 0
+
+
 def test_pause_while_stalled_pauses_and_resume_begins_afresh() -> None:
     house = House(stall_after=1)
     stream = house.open(catch_up_ns=0)

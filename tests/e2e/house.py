@@ -115,6 +115,11 @@ class House:
         assert done.code == 0, done
         return json.loads(done.out)
 
+    def newest_hash(self) -> bytes:
+        """The payment hash of the newest payment; empty while there is none."""
+        found = self.json("payment", "list", "--limit", "1")["payments"]
+        return bytes.fromhex(found[0]["payment_hash"]) if found else b""
+
     def status(self) -> str:
         """`streamer status` of a daemon that is not well."""
         done = self.cli("status")

@@ -32,7 +32,7 @@ class Fate(Enum):
     """What happens when a trap springs."""
 
     CUT = "both ends lose the connection"
-    KEEP = "from here on the bytes of this way are kept, even when the client is gone"
+    KEEP = "from here on the bytes of this way are kept on every connection there is, even when the client is gone"
 
 
 @dataclass(slots=True)
@@ -91,9 +91,9 @@ class Proxy:
         """Whether there is a connection and nothing was said on any for so long."""
         return bool(self._pairs) and asyncio.get_running_loop().time() - self.last_byte > seconds
 
-    def kept(self) -> int:
-        """How many bytes are kept."""
-        return sum(len(lane.kept) for pair in self._pairs for lane in pair)
+    def keeps(self, words: bytes) -> bool:
+        """Whether these bytes are kept."""
+        return any(words in lane.kept for pair in self._pairs for lane in pair)
 
     def swallow(self) -> None:
         """A black hole: connections stay and new ones are taken, nothing comes through either way."""
@@ -153,11 +153,13 @@ class Proxy:
                 await lane.write(data)
             else:
                 self._trap = None
+                if trap.fate is Fate.KEEP:
+                    for each in (one for pair in self._pairs for one in pair if one.way is lane.way):
+                        each.keeping = True
                 await lane.write(data[: trap.left])
                 if trap.fate is Fate.CUT:
                     back.writer.transport.abort()
                     break
-                lane.keeping = True
                 self._keep(lane, data[trap.left :])
         if lane.way is Way.DOWN or not lane.keeping:
             lane.writer.close()

@@ -198,7 +198,7 @@ def test_a_killed_daemons_call_that_is_executed_late_pays_once(road: Road, resen
         road.open_stream(daemon)
         road.until_quiet()
         road.trap(Way.UP, 0, Fate.KEEP)
-        until(lambda: road.networks.do(road.proxy.kept) > 100, "the call is on its way")
+        until(lambda: keeps_call(road, daemon), "the call is on its way")
         assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
     before, failures = road.network.count(), failed(road)
     if resent == "fails":
@@ -215,6 +215,12 @@ def test_a_killed_daemons_call_that_is_executed_late_pays_once(road: Road, resen
         road.until_paid(2)
     road.check()
     assert len(settled(road.home)) == road.network.count()
+
+
+def keeps_call(road: Road, daemon: House) -> bool:
+    """Whether the call of the newest payment lies in the proxy."""
+    newest = daemon.newest_hash()
+    return road.networks.do(lambda: road.proxy.keeps(newest))
 
 
 def failed(road: Road) -> int:

@@ -10,8 +10,6 @@ from tests.lnd.books import Row, rows
 from tests.lnd.town import Town
 
 AMOUNT_MSAT, INTERVAL_MS = 1_000, 1_000
-CALL_BYTES = 100
-"""A SendPaymentV2 is longer, anything that HTTP/2 says by itself is shorter."""
 
 
 def leave_a_ghost(town: Town, *options: str) -> Row:
@@ -21,7 +19,7 @@ def leave_a_ghost(town: Town, *options: str) -> Row:
         town.open_streams(daemon, 1, AMOUNT_MSAT, INTERVAL_MS, town.receivers[0])
         town.until_arrived(2)
         town.trap(Way.UP, 0, Fate.KEEP)
-        until(lambda: town.kept() > CALL_BYTES, "the call is on its way")
+        until(lambda: town.keeps_call(daemon), "the call is on its way")
         kill(daemon)
     [ghost] = [row for row in rows(town.home) if row.open]
     return ghost

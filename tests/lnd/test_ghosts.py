@@ -73,6 +73,7 @@ def test_a_ghost_later_than_ghost_after_is_posted_late_and_becomes_a_credit(scen
         assert daemon.stop() == 0
     with town.daemon(*short) as daemon:
         daemon.until_paying()
+        until(lambda: daemon.json("payment", "show", f"{ghost.owner}.{ghost.seq}")["state"] == "SETTLED", "it is posted late")
         town.until_arrived(3)
         assert daemon.stop() == 0
     scene.check()

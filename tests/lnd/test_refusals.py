@@ -8,7 +8,7 @@ from tests.e2e.house import House, until
 from tests.e2e.proxy import Fate, Way
 from tests.lnd.books import check_conservation, rows, sent
 from tests.lnd.conftest import Scene
-from tests.lnd.ghost import CALL_BYTES, kill
+from tests.lnd.ghost import kill
 
 pytestmark = pytest.mark.lnd
 
@@ -47,7 +47,7 @@ def test_a_refusal_ends_nothing_while_a_ghost_of_the_call_may_be_alive(scene: Sc
         daemon.until_paying()
         town.trap(Way.UP, 0, Fate.KEEP)
         town.open_streams(daemon, 1, AMOUNT_MSAT, INTERVAL_MS, scene.receiver)
-        until(lambda: town.kept() > CALL_BYTES, "the call is on its way")
+        until(lambda: town.keeps_call(daemon), "the call is on its way")
         kill(daemon)
     with town.daemon(*ghostly) as daemon:
         daemon.until_paying()

@@ -153,8 +153,10 @@ class Town:
     def delay(self, seconds: float) -> None:
         self._networks.do(lambda: setattr(self.proxy, "delay_seconds", seconds))
 
-    def kept(self) -> int:
-        return self._networks.do(self.proxy.kept)
+    def keeps_call(self, daemon: House) -> bool:
+        """Whether the call of the daemon's newest payment lies in the proxy."""
+        newest = daemon.newest_hash()
+        return bool(newest) and self._networks.do(lambda: self.proxy.keeps(newest))
 
     def drop(self) -> None:
         self._networks.do(self.proxy.drop)

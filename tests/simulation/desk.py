@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from streamer.model import Answer, Facts, Kind, Payment, Stream
+from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Stream
 from streamer.money import SECOND_NS
 from streamer.ports import Channel, Channels
 from streamer.reasons import Reason
@@ -51,6 +52,9 @@ class Desk:
         self.resent: list[Payment] = []
         self.blocked: list[tuple[Reason, str]] = []
         self.may = True
+        self.past: list[Payment] = []
+        """What the journal has, newest first."""
+        self.late: list[Payment] = []
         self.up_since_ns = clock.now_ns()
         self.recovery = Recovery(self, self.house.book, clock, Patience(**patience), self)  # type: ignore[arg-type]
         self.recovery.witness = WITNESS
@@ -88,7 +92,9 @@ class Desk:
         self.house.now_ns, facts = self.clock.now_ns(), Facts()
         action(self.clock.now_ns(), facts)
         self.house.commit(facts)
-        for payment in self.house.book.take_tally().ended:
+        tally = self.house.book.take_tally()
+        self.late += tally.late
+        for payment in tally.ended:
             self.recovery.forget(payment)
 
     def resend(self, payment: Payment) -> None:
@@ -99,6 +105,17 @@ class Desk:
 
     def block(self, reason: Reason, text: str) -> None:
         self.blocked.append((reason, text))
+
+    async def history(self, query: PaymentQuery) -> list[Payment]:
+        self._may_fail("history")
+        found = [
+            copy.copy(payment)
+            for payment in self.past
+            if (not query.states or payment.state in query.states)
+            and (not query.payment_hash or (payment.payment_request and payment.payment_hash == query.payment_hash))
+            and payment.planned_ns >= query.since_ns
+        ]
+        return found[: query.limit]
 
     # -- the test ---------------------------------------------------------------------------------
 

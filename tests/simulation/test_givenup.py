@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from itertools import pairwise
 
 import pytest
 
 from streamer import givenup
-from streamer.errors import NodeUnavailable
+from streamer.errors import NodeUnavailable, Unavailable
 from streamer.givenup import GivenUp
 from streamer.model import Payment, PaymentState
+from streamer.recovery import Patience, Recovery
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import NOT_FOUND, Desk, S, failed, settled
 
@@ -106,6 +108,121 @@ def test_only_so_many_are_watched_and_the_newest(monkeypatch: pytest.MonkeyPatch
         desk.asked.clear()
         await desk.run(5 * MINUTE)
         assert [bool(desk.asked[payment.payment_hash]) for payment in payments] == [False, True, True]
+
+    run_virtual(main)
+
+
+async def after_a_restart(clock: VirtualClock, *failed_for: float, request: str = "") -> tuple[Desk, list[Payment]]:
+    """A daemon that was killed; before that, payments had failed, so many seconds ago each, newest last. One stream each."""
+    desk = Desk(clock)
+    desk.may = False
+    payments = [desk.loose(failed(), NOT_FOUND) for _ in failed_for]
+    await desk.run(1)
+    assert not any(payment.open for payment in payments)
+    again = Desk(clock)
+    again.house = desk.house
+    again.house.crash()
+    again.recovery = Recovery(again, again.house.book, clock, Patience(), again)  # type: ignore[arg-type]
+    for payment, seconds in zip(payments, failed_for, strict=True):
+        payment.end_ns = clock.now_ns() - int(seconds * S)
+        payment.planned_ns = payment.end_ns - S
+        payment.payment_request = request
+    again.past = payments[::-1]
+    return again, payments
+
+
+def test_what_a_killed_process_gave_up_is_looked_at_to_the_end_of_its_hour() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, [old, new] = await after_a_restart(clock, HOUR + 1, HOUR - 10 * MINUTE)
+        await desk.run(3 * HOUR)
+        assert not desk.asked[old.payment_hash]
+        assert 10 <= len(desk.asked[new.payment_hash]) <= 12
+
+    run_virtual(main)
+
+
+def test_what_a_killed_process_gave_up_and_settles_after_all_is_a_credit_once() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, [payment] = await after_a_restart(clock, MINUTE)
+        desk.answers[payment.payment_hash] = settled(1_000, 3)
+        await desk.run(5 * MINUTE)
+        desk.recovery.suspect(payment)
+        await desk.run(5 * MINUTE)
+        [stream] = desk.house.book.streams.values()
+        assert (stream.account.settled_msat, stream.account.fee_msat) == (1_000, 3)
+        assert [late.row for late in desk.late] == [payment.row]
+        assert len(desk.asked[payment.payment_hash]) == 1
+
+    run_virtual(main)
+
+
+def test_a_journal_that_cannot_be_read_now_is_read_later() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, [payment] = await after_a_restart(clock, MINUTE)
+        desk.trouble["history"] = Unavailable("busy")
+        await desk.run(3 * MINUTE)
+        assert not desk.asked
+        desk.trouble.clear()
+        await desk.run(3 * MINUTE)
+        assert desk.asked[payment.payment_hash]
+
+    run_virtual(main)
+
+
+def test_of_the_attempts_to_pay_an_invoice_only_the_last_is_looked_at() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, [first, last] = await after_a_restart(clock, 2 * MINUTE, MINUTE, request="lnbcrt1")
+        last.payment_hash = first.payment_hash
+        desk.answers[first.payment_hash] = settled(1_000)
+        await desk.run(5 * MINUTE)
+        assert [late.row for late in desk.late] == [last.row]
+
+    run_virtual(main)
+
+
+def test_a_suspect_is_asked_for_at_once() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        payment_hash, _ = await given_up(desk)
+        [payment] = [watched.payment for watched in desk.recovery._given_up._watched.values()]
+        desk.answers[payment_hash] = settled(1_000)
+        desk.asked.clear()
+        for _ in range(2):
+            desk.recovery.suspect(copy.copy(payment))
+            await desk.connect()
+            await desk.run(1)
+        assert len(desk.asked[payment_hash]) == 1
+        assert len(desk.late) == 1
+
+    run_virtual(main)
+
+
+def test_a_slow_disk_posts_nothing_twice() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, [payment] = await after_a_restart(clock, MINUTE)
+        desk.answers[payment.payment_hash] = settled(1_000)
+        turn, waiting = desk.defer, []
+        desk.defer = waiting.append  # type: ignore[method-assign]
+        await desk.run(5 * MINUTE)
+        assert len(waiting) > 1, "it is asked for until its end is known"
+        for action in waiting:
+            turn(action)
+        await asyncio.sleep(0)
+        assert len(desk.late) == 1
+
+    run_virtual(main)
+
+
+def test_a_look_asks_for_so_many_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(givenup, "ASKS_A_LOOK", 2)
+
+    async def main(clock: VirtualClock) -> None:
+        desk, payments = await after_a_restart(clock, *([MINUTE] * 5))
+        await desk.connect()
+        await desk.run(1)
+        assert sum(bool(desk.asked[payment.payment_hash]) for payment in payments) == 2
+        await desk.run(5 * MINUTE)
+        assert all(desk.asked[payment.payment_hash] for payment in payments)
 
     run_virtual(main)
 

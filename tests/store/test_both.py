@@ -199,6 +199,9 @@ def test_pages_of_payments(on: Callable[[Story], None]) -> None:
         assert await rows(owner="st_none") == []
         assert await rows(states=frozenset({PaymentState.FAILED}), limit=2) == [61, 57]
         assert await rows(node="b", states=frozenset({PaymentState.PLANNED}), limit=2) == [58, 55]
+        assert await rows(since_ns=made[40].planned_ns, limit=1000) == list(range(61, 40, -1))
+        assert await rows(since_ns=made[40].planned_ns, states=frozenset({PaymentState.FAILED}), limit=1000) == list(range(61, 40, -4))
+        assert await rows(since_ns=made[60].planned_ns + 1) == []
         assert await rows(limit=0) == []
         assert await bench.store.payment(one.id, 41) is None and await bench.store.payment("st_none", 1) is None
         found = await bench.store.payment(made[60].owner, 0)

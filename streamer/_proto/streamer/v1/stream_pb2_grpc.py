@@ -124,7 +124,7 @@ class StreamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResumeStream(self, request, context):
-        """Goes on at the covered moment, or now if that is later. For a STALLED stream: try now.
+        """Goes on at the covered moment, or now if that is later. A stream that waits after a failure tries now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
