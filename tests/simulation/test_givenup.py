@@ -205,10 +205,29 @@ def test_a_slow_disk_posts_nothing_twice() -> None:
         desk.defer = waiting.append  # type: ignore[method-assign]
         await desk.run(5 * MINUTE)
         assert len(waiting) > 1, "it is asked for until its end is known"
-        for action in waiting:
+        turn(waiting[0])
+        await asyncio.sleep(0)
+        assert len(desk.late) == 1
+        for action in waiting[1:]:
             turn(action)
         await asyncio.sleep(0)
         assert len(desk.late) == 1
+
+    run_virtual(main)
+
+
+def test_a_hash_that_is_used_again_before_its_late_end_was_taken_is_the_new_attempts() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, [payment] = await after_a_restart(clock, MINUTE)
+        desk.answers[payment.payment_hash] = settled(1_000)
+        turn, waiting = desk.defer, []
+        desk.defer = waiting.append  # type: ignore[method-assign]
+        await desk.run(MINUTE + 1)
+        desk.recovery.let_go(payment.payment_hash)
+        for action in waiting:
+            turn(action)
+        await asyncio.sleep(0)
+        assert waiting and not desk.late
 
     run_virtual(main)
 
