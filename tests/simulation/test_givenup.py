@@ -262,7 +262,7 @@ def test_a_hash_that_is_used_again_is_let_go_and_no_other() -> None:
 
 def watching(desk: Desk, count: int) -> tuple[GivenUp, list[Payment]]:
     """So many payments that failed just now, looked at by nobody else."""
-    watch, payments = GivenUp(desk, desk.house.book, desk.defer), list[Payment]()  # type: ignore[arg-type]
+    watch, payments = GivenUp(desk, desk.house.book, desk), list[Payment]()  # type: ignore[arg-type]
     for _ in range(count):
         payments.append(desk.payment())
         desk.house.fail(payments[-1])
