@@ -311,3 +311,22 @@ def test_no_remainder_that_no_payment_could_buy_is_left_for_the_end() -> None:
 def test_the_last_of_a_total_budget_goes_in_one_payment() -> None:
     stream = stream_of(terms_of(end_time_ns=T0 + int(3.5 * S), fee_floor_msat=0, fee_limit_ppm=10**6, budget=budget_of(6_000)))
     assert bought(stream, 3.2, room=6_000).amount_msat == 3_000, "and its fees the other half"
+
+
+def of_total(stream: Stream, second: float, room: int, whole: int) -> int:
+    """What is bought out of a total budget with so much room, and a spend limit of whole."""
+    made = buy_within(stream, T0 + int(second * S), False, None, Levels(Budget(room, None), None, whole), (Outages(), Outages()))
+    assert isinstance(made, Purchase), made
+    return made.amount_msat
+
+
+def test_a_total_budget_goes_as_far_as_the_spend_limit_lets_it_when_no_other_payment_fits() -> None:
+    stream = stream_of(terms_of(rate=Rate(2_900, S, S), budget=budget_of(3_900)))
+    assert of_total(stream, 0, 3_900, 10**9) == 3_800, "800 that no payment could buy go with it"
+    assert of_total(stream, 0, 3_900, 3_100) == 3_000
+    assert of_total(stream, 0, 4_100, 3_100) == 2_900, "1,000 are left for another one"
+
+
+def test_a_spend_limit_that_just_fits_makes_nothing_smaller() -> None:
+    stream = stream_of(terms_of(end_time_ns=T0 + int(3.5 * S), fee_floor_msat=0, fee_limit_ppm=10**6, budget=budget_of(6_000)))
+    assert of_total(stream, 3.2, 6_000, 6_000) == 3_000

@@ -122,6 +122,7 @@ def test_a_budget_that_is_taken_away_bounds_nothing_and_a_new_one_begins_afresh(
     assert (payment.amount_msat, payment.period_start_ns, payment.key_period_ns) == (60_000, 0, 0)
     house.settle(payment)
     house.change(stream, budget=budget_of(100_000, HOUR))
+    assert (stream.account.period_start_ns, stream.account.period_spent_msat) == (0, 0)
     own = house.book.budgets.own(stream, house.now_ns)
     assert own is not None and own.room_msat() == 100_000
 

@@ -1,7 +1,7 @@
 """The mutation score of the rules and of recovery: mutmut changes them bit by bit, and the tests must notice.
 
-`python -m tests.mutations.score` begins anew and takes an hour; `… --again` tries only what survived
-last time, and what changed since. It works on copies in .cache/, a process at a time. What survives
+`python -m tests.mutations.score` begins anew and takes half an hour or more; `… --again` tries only what
+survived last time, and what changed since. It works on copies in .cache/, a process at a time. What survives
 has its reason in docs/mutation-score.md: the command ends with 1 if a survivor is not in that table,
 or if the score of a part is below LEAST_PERCENT.
 """
