@@ -64,6 +64,7 @@ PARTS = (
             "tests/simulation/test_closed_channels.py",
             "tests/simulation/test_adoption.py",
             "tests/simulation/test_givenup.py",
+            "tests/simulation/test_suspects.py",
         ),
     ),
 )
