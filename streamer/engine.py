@@ -344,7 +344,7 @@ class Engine:
                 continue
             if event is not None:
                 ends.resolve(self.book, payment, event, answer, now_ns, facts)
-            elif answer.kind is Kind.FAILED and answer.reason is Reason.NO_LIQUIDITY and not self.recovery.haunted(payment, now_ns):
+            elif answer.kind is Kind.FAILED and answer.reason is Reason.NO_LIQUIDITY and payment.row not in self.recovery.loose:
                 self.recovery.take_short(payment, answer)
             else:
                 if answer.accepted:
@@ -372,7 +372,7 @@ class Engine:
         if answer.kind is Kind.SETTLED:
             event = Event.SETTLED
             self.window.ended(payment.destination, now_ns - began_ns, now_ns, self._in_flight)
-        elif answer.kind is Kind.FAILED and answer.reason is not Reason.NO_LIQUIDITY and not self.recovery.haunted(payment, now_ns):
+        elif answer.kind is Kind.FAILED and answer.reason is not Reason.NO_LIQUIDITY and not self.recovery.haunted(payment, began_ns):
             event = Event.FAILED
             self.window.ended(payment.destination, now_ns - began_ns, now_ns, self._in_flight)
         self._ended(payment, answer, event)

@@ -238,7 +238,7 @@ class Recovery:
             self._judge_short(payment, answer, channels)
         for loose, answer in zip(due, answers, strict=True):
             if loose.payment.open:
-                await self._decide(loose, answer, channels, witness)
+                await self._decide(loose, answer, channels, witness, now_ns)
 
     async def _ask(self, payments: Sequence[Payment]) -> list[Answer]:
         answers: list[Answer] = []
@@ -255,11 +255,11 @@ class Recovery:
             raise NodeUnavailable("lnd did not answer about the witness")
         return answer.kind is not Kind.NOT_FOUND
 
-    async def _decide(self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool) -> None:
+    async def _decide(self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool, asked_ns: int) -> None:
         payment, now_ns = loose.payment, self.clock.now_ns()
         loose.asks += 1
         loose.next_ask_ns = now_ns + min(ASK_AT_MOST_EVERY_NS, ASK_AGAIN_NS << min(loose.asks, 6))
-        so = self._circumstances(loose, answer, channels, witness, now_ns)
+        so = self._circumstances(loose, answer, channels, witness, (asked_ns, now_ns))
         verdict = judge(payment, answer, so)
         if verdict is Verdict.SETTLE:
             self._conclude(payment, Event.SETTLED, answer)
@@ -284,7 +284,10 @@ class Recovery:
         old = now_ns - payment.planned_ns > self.patience.orphan_write_off_after_ns
         return known and old
 
-    def _circumstances(self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool, now_ns: int) -> Circumstances:
+    def _circumstances(
+        self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool, when_ns: tuple[int, int]
+    ) -> Circumstances:
+        asked_ns, now_ns = when_ns
         pending = channels is not None and any(loose.payment.payment_hash in channel.pending for channel in channels.channels)
         up_since_ns, planned_ns = self.sender.up_since_ns, loose.payment.planned_ns
         restarted = channels is None or has_restarted(channels, planned_ns, now_ns)
@@ -292,7 +295,8 @@ class Recovery:
         loose.absent_since_ns = (loose.absent_since_ns or now_ns) if absent else 0
         return Circumstances(
             refused=loose.refusal is not None,
-            ghost=self.haunted(loose.payment, now_ns),
+            # an answer that was given while the ghost lived is older than what the ghost did
+            ghost=self.haunted(loose.payment, asked_ns),
             may_resend=self.sender.may_resend(loose.payment),
             witness=witness,
             closing=channels is not None and self._closes(channels),

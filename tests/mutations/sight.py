@@ -7,11 +7,20 @@ from tests.mutations.mutation import VERDICT, Mutation
 JUDGE = "streamer/core/verdict.py"
 RECOVERY = "streamer/recovery.py"
 LINK = "streamer/link.py"
-LOOSE_ENDS = ("tests/simulation/test_loose_ends.py", "tests/simulation/test_letting_go.py")
+LETTING_GO = ("tests/simulation/test_letting_go.py",)
+LOOSE_ENDS = ("tests/simulation/test_loose_ends.py", *LETTING_GO)
 CLOSED = ("tests/simulation/test_closed_channels.py",)
 GROWING = "points | recovery.known_open if recovery.unsure else points"
 
 SIGHT_MUTATIONS = (
+    Mutation(
+        4,
+        "an answer older than its ghost's death counts",
+        RECOVERY,
+        "haunted(loose.payment, asked_ns)",
+        "haunted(loose.payment, now_ns)",
+        LETTING_GO,
+    ),
     Mutation(5, "a channel that is gone says nothing", JUDGE, " or so.closed:", ":", CLOSED),
     Mutation(5, "a channel that is gone is forgotten", LINK, GROWING, "points", CLOSED),
     Mutation(5, "a channel that is gone is never forgotten", LINK, GROWING, "points | recovery.known_open", CLOSED),

@@ -6,7 +6,7 @@ import pytest
 
 from streamer.model import Mark, PaymentState
 from streamer.simulator.clock import VirtualClock, run_virtual
-from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed
+from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed, settled
 
 
 @pytest.mark.parametrize(("frozen_seconds", "mark"), [(0, Mark.ORPHAN), (300, Mark.HELD)])
@@ -82,5 +82,22 @@ def test_nothing_is_written_off_before_the_node_has_been_asked_again_and_its_gho
         assert lost.mark is Mark.LOST_SIGHT and not desk.resent
         await desk.run(100)
         assert lost.state is PaymentState.FAILED
+
+    run_virtual(main)
+
+
+def test_an_answer_that_was_asked_for_while_the_ghost_lived_ends_nothing_however_late_it_is_read() -> None:
+    """The machine slept in between, and the ghost was executed meanwhile."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=120 * S)
+        desk.may = False
+        payment = desk.loose(NOT_FOUND)
+        desk.answer_seconds = 200
+        await desk.run(401)  # the witness is asked for as well
+        assert payment.open and max(desk.asked[payment.payment_hash]) < 120
+        desk.answers[payment.payment_hash] = settled()
+        await desk.run(600)
+        assert payment.state is PaymentState.SETTLED
 
     run_virtual(main)
