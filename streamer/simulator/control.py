@@ -21,6 +21,9 @@ Values = Mapping[str, Any]
 MAX_PLAYED = 10_000
 """How many of the last faults are remembered."""
 
+MAX_NUMBER = 10**9
+"""The largest count, and the most seconds (31 years), that a fault takes."""
+
 DEFAULT_ORPHAN_RATE = 0.33
 """Share of the open payments that a restarted lnd leaves without an HTLC (tried: 10 to 40 %)."""
 
@@ -58,12 +61,20 @@ class Control:
         if strange:
             raise ValueError(f"{name} takes {', '.join(fault.parameters) or 'nothing'}, not {strange[0]!r}")
         values = {key: _value(key, given.get(key), kind, default) for key, (kind, default, _) in fault.parameters.items()}
-        if "peer" in values and values["peer"] not in self.simulation.network.named:
-            raise ValueError(f"{name} needs peer, the name of a node")
+        if "peer" in values:
+            self._check_peer(name, node, values["peer"])
         fault.strike(self, node, values)
         network = self.simulation.network
         seconds = (network.now_ns - network.start_ns) / SECOND_NS
-        self.played.append({"seconds": seconds, "node": node, "fault": name, "values": dict(given)})
+        self.played.append({"seconds": seconds, "node": node, "fault": name, "values": {key: values[key] for key in given}})
+
+    def _check_peer(self, fault: str, node: str, peer: str) -> None:
+        named = self.simulation.network.named
+        if peer not in named:
+            raise ValueError(f"{fault} needs peer, the name of a node")
+        near = [named[node].sides_to[pubkey][0].peer.name for pubkey in named[node].sides_to]
+        if peer not in near:
+            raise ValueError(f"{node} has no channel with {peer}: it has some with {', '.join(near)}")
 
     def nodes(self) -> list[dict[str, Any]]:
         """Each node: its name, its state, and what it has open."""
@@ -93,9 +104,13 @@ def _value(key: str, given: Any, kind: type, default: Any) -> Any:
             raise ValueError(f"{key} is true or false, not {given!r}")
         return str(given).lower() == "true"
     try:
-        return kind(given)
-    except (TypeError, ValueError) as error:
+        found = kind(given)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{key} is {_KINDS[kind]}, not {given!r}") from error
+    most = 1 if key.endswith("rate") else MAX_NUMBER
+    if kind is not str and not 0 <= found <= most:
+        raise ValueError(f"{key} is from 0 to {most}, not {given!r}")
+    return found
 
 
 _KINDS = {float: "a number", int: "a whole number", str: "text"}

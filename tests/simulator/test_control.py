@@ -48,13 +48,16 @@ async def refused(address: str, node: str, fault: str, **values: Any) -> str:
     return str(json.load(error.value)["error"])
 
 
-async def nodes(address: str) -> dict[str, Any]:
+async def ask(address: str, what: str) -> Any:
     def get() -> Any:
-        with urllib.request.urlopen(f"{address}/v1/nodes", timeout=30) as reply:
-            return json.load(reply)
+        with urllib.request.urlopen(f"{address}/v1/{what}", timeout=30) as reply:
+            return json.load(reply)[what]
 
-    found = await asyncio.to_thread(get)
-    return {node["name"]: node for node in found["nodes"]}
+    return await asyncio.to_thread(get)
+
+
+async def nodes(address: str) -> dict[str, Any]:
+    return {node["name"]: node for node in await ask(address, "nodes")}
 
 
 async def listening(net: Net) -> None:
@@ -121,6 +124,18 @@ def test_held_forgotten_restored_drained_and_closed():
     at(scene)
 
 
+def test_what_was_played_is_told():
+    async def scene(net: Net, address: str) -> None:
+        await strike(address, "bob", "hold")
+        await strike(address, "alice", "lose_replies", count="3")
+        played = await ask(address, "played")
+        told = [(one["node"], one["fault"], one["values"]) for one in played]
+        assert told == [("bob", "hold", {}), ("alice", "lose_replies", {"count": 3})]
+        assert 0 <= played[0]["seconds"] <= played[1]["seconds"]
+
+    at(scene)
+
+
 def test_what_makes_no_sense_is_refused_in_words():
     async def scene(net: Net, address: str) -> None:
         assert await refused(address, "zoe", "down") == "no node 'zoe': there are alice, bob"
@@ -128,6 +143,11 @@ def test_what_makes_no_sense_is_refused_in_words():
         assert await refused(address, "bob", "hold", loud=1) == "hold takes nothing, not 'loud'"
         assert await refused(address, "bob", "away", seconds="x") == "seconds is a number, not 'x'"
         assert await refused(address, "bob", "close") == "close needs peer, the name of a node"
+        assert await refused(address, "bob", "close", peer="bob") == "bob has no channel with bob: it has some with alice"
+        assert await refused(address, "bob", "close", peer="alice", count=-1) == "count is from 0 to 1000000000, not -1"
+        assert await refused(address, "bob", "away", seconds="nan") == "seconds is from 0 to 1000000000, not 'nan'"
+        assert await refused(address, "bob", "lose_replies", count=float("inf")) == "count is a whole number, not inf"
+        assert await refused(address, "bob", "fail", rate=1.5) == "rate is from 0 to 1, not 1.5"
         assert await refused(address, "bob", "release", settle="maybe") == "settle is true or false, not 'maybe'"
         assert await refused(address, "bob", "state", state="ASLEEP") == f"state is one of {STATES}, not 'ASLEEP'"
         assert await refused(address, "bob", "lose_replies", fate="odd") == "fate is never, accepted, late, not 'odd'"
