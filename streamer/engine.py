@@ -22,7 +22,7 @@ from streamer.core.payment import Event
 from streamer.core.rate import Bucket, Window
 from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
-from streamer.errors import FailedPrecondition, ResourceExhausted, StoreFailed
+from streamer.errors import FailedPrecondition, ResourceExhausted, StoreFailed, Unavailable
 from streamer.link import Link, LinkTerms
 from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Single, Snapshot, Stream
 from streamer.money import SECOND_NS
@@ -92,7 +92,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._in_flight = 0
         self._failed = False
-        self._commits = 0
+        self._commits = self._begun = 0
         self._committed = asyncio.Event()
 
     # -- what others see ------------------------------------------------------------------------
@@ -166,11 +166,12 @@ class Engine:
     async def begin(self, order: Single, facts: Facts) -> Payment:
         """Make one payment that belongs to no stream durable, and hand it to the node; wait_for tells its end.
 
-        facts take its intent together with what the caller has put there. To be cancelled by nobody: an intent that
-        is durable must be handed over. Raises FailedPrecondition if nothing may be sent now, ResourceExhausted if
-        the budget of its key has no room, StoreFailed.
+        facts take its intent too. To be cancelled by nobody: an intent that is durable must be handed over. Raises
+        FailedPrecondition if nothing may be sent now, Unavailable at the end, ResourceExhausted if its key's budget is short, StoreFailed.
         """
         payment, now_ns = None, self._clock.now_ns()
+        if self.stopping:
+            raise Unavailable("streamer is stopping: call again when it is back", "STOPPING")
         if short := self.book.budgets.key_shortage(order.api_key, order.amount_msat + order.fee_limit_msat, now_ns):
             raise ResourceExhausted(short, Reason.KEY_BUDGET_SPENT)
         if self.paying and not self.book.slots.holds(order.destination):
@@ -178,8 +179,11 @@ class Engine:
         if payment is None:
             raise FailedPrecondition(self._why_not())
         self.recovery.let_go(payment.payment_hash)
+        self.link.remember(facts)  # without a witness this payment could never be resent
         commit = self._append(facts)
+        self._begun += 1
         await asyncio.wait((commit,))
+        self._begun -= 1
         if not self._is_durable(commit):
             raise StoreFailed("nothing was sent: the journal cannot be written; see `streamer status`")
         self._pool.hand_over(payment)
@@ -241,7 +245,7 @@ class Engine:
         """Plan nothing new and wait until no call is with the node."""
         self.stopping = True
         while not self._failed and (
-            self._in_flight or self._pool.waiting or self._commits or self._ends or self._actions or self.book.tally
+            self._in_flight or self._pool.waiting or self._commits or self._begun or self._ends or self._actions or self.book.tally
         ):
             self._wake.set()
             await asyncio.sleep(0.02)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streamer.errors import InvalidArgument, NotFound
 from streamer.money import SECOND_NS
 from streamer.ports import InvoiceState, NodeInvoice
-from streamer.service.seams import Surroundings
+from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import check_amount
 
 MAX_INVOICE_CHARS = 7_089
@@ -36,9 +36,12 @@ class Invoices:
         return await self._around.engine_for("").node.add_invoice(amount_msat, memo, expiry_seconds)
 
     async def paid(self, invoice: str) -> bool:
-        """Whether an invoice that the first node made is paid. Raises InvalidArgument, NotFound, NodeUnavailable, NodeRejected."""
-        node, text = self._around.engine_for("").node, read_invoice(invoice)
-        found = await node.find_invoice((await node.decode_invoice(text)).payment_hash)
+        """Whether an invoice that one of our nodes made is paid. Raises InvalidArgument, NotFound, NodeUnavailable, NodeRejected."""
+        text, engines = read_invoice(invoice), tuple(self._around.engines.values())
+        reader = next((engine for engine in engines if engine.up), self._around.engine_for(""))
+        asked = await reader.node.decode_invoice(text)
+        maker = next((engine for engine in engines if own_pubkey(engine) == asked.destination), reader)
+        found = await maker.node.find_invoice(asked.payment_hash)
         if found is None or found.payment_request != text:
             raise NotFound("this node did not make that invoice: only who made one can say whether it is paid")
         return found.state is InvoiceState.SETTLED

@@ -95,7 +95,7 @@ class Paying:
             async with self._hashes.only(found.payment_hash.hex()):
                 newest = await self._newest(PaymentQuery(payment_hash=found.payment_hash, limit=1))
                 if newest is None or newest.state in RETRY:
-                    return await self._attempt(caller, engine, order, found, newest, asked)
+                    return await self._attempt(caller, engine, order, found, asked)
             _require_same(newest.payment_request, order, found.payment_hash)
         _require_own(caller, newest)
         if asked is not None:
@@ -105,30 +105,29 @@ class Paying:
             return newest, (await engine_then.node.track(newest.payment_hash, TRACK_SECONDS)).preimage
         return newest, b""
 
-    async def _attempt(
-        self, caller: ApiKey, engine: Engine, order: InvoiceOrder, found: DecodedInvoice, failed: Payment | None, asked: Request | None
-    ) -> Found:
-        """Begin to pay, unless the node knows of a payment that the journal does not."""
+    async def _attempt(self, caller: ApiKey, engine: Engine, order: InvoiceOrder, found: DecodedInvoice, asked: Request | None) -> Found:
+        """Begin to pay, unless a node knows of a payment that the journal does not."""
         require_may_pay(caller, found.destination, self._around.clock.now_ns())
-        answer = await engine.node.track(found.payment_hash, TRACK_SECONDS)
-        if answer.kind is Kind.LOST:
-            raise Unavailable(f"the node did not say whether the invoice is paid already ({answer.message}): call again")
-        if answer.kind is Kind.SETTLED:
-            _require_same(answer.payment_request, order, found.payment_hash)
-            return _require_own(caller, await self._settled(caller, engine, order, found, failed, answer)), b""
-        if answer.kind is Kind.IN_FLIGHT:
-            raise pending(f"a payment with the invoice's hash {found.payment_hash.hex()}, at the node {engine.name} itself,")
+        asked_now = [engine, *(other for other in self._around.engines.values() if other is not engine and other.up)]
+        answers = await asyncio.gather(*(asked_one.node.track(found.payment_hash, TRACK_SECONDS) for asked_one in asked_now))
+        if answers[0].kind is Kind.LOST:
+            raise Unavailable(f"the node did not say whether the invoice is paid already ({answers[0].message}): call again")
+        for knowing, answer in zip(asked_now, answers, strict=True):
+            if answer.kind is Kind.SETTLED:
+                _require_same(answer.payment_request, order, found.payment_hash)
+                return _require_own(caller, await self._settled(caller, knowing, order, found, answer)), b""
+            if answer.kind is Kind.IN_FLIGHT:
+                raise pending(f"a payment with the invoice's hash {found.payment_hash.hex()}, at the node {knowing.name} itself,")
         owner = "pay_" + secrets.token_hex(ID_BYTES)
         single = self._single(caller, owner, engine, order, found)
         facts = Facts(requests=[] if asked is None else [replace(asked, resource_id=owner)])
         return await engine.begin(single, facts), b""
 
-    async def _settled(
-        self, caller: ApiKey, engine: Engine, order: InvoiceOrder, found: DecodedInvoice, failed: Payment | None, answer: Answer
-    ) -> Payment:
+    async def _settled(self, caller: ApiKey, engine: Engine, order: InvoiceOrder, found: DecodedInvoice, answer: Answer) -> Payment:
         """The node has paid it: a failed attempt of ours was executed after all, or somebody else has."""
-        if failed is not None and failed.node == engine.name:
-            return await self._late(engine, failed, answer)
+        ours = await self._newest(PaymentQuery(node=engine.name, payment_hash=found.payment_hash, limit=1))
+        if ours is not None:
+            return await self._late(engine, ours, answer)
         foreign = Payment(
             0, "", 0, 0, engine.name, found.destination, found.payment_hash, answer.amount_msat, 0, 0, 0, b"", 0, 0, 0, 0, 0, False, 0, 0
         )

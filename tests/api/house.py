@@ -78,13 +78,18 @@ class House:
 
 @asynccontextmanager
 async def house(
-    settings: StreamSettings | None = None, limit_msat: int = 10**12, cors_origins: tuple[str, ...] = ()
+    settings: StreamSettings | None = None,
+    limit_msat: int = 10**12,
+    cors_origins: tuple[str, ...] = (),
+    payers: tuple[str, ...] = ("payer",),
 ) -> AsyncIterator[House]:
     clock = RealClock()
     network = Network(seed=7, start_ns=clock.now_ns())
-    payer = network.add_node("payer")
-    for name in ("receiver", "other"):
-        network.open_channel(payer, network.add_node(name), 100_000_000)
+    receivers = [network.add_node(name) for name in ("receiver", "other")]
+    for payer in payers:
+        node = network.add_node(payer)
+        for receiver in receivers:
+            network.open_channel(node, receiver, 100_000_000)
     replays: list[int] = []
     ring = Keyring(SECRET, KEY)
     with Simulation(network, clock) as simulation:
@@ -92,22 +97,26 @@ async def house(
         limit.begin(clock.now_ns())
         shared = Shared(Budgets(limit), switch, Outages(), itertools.count(1), lambda: 50)
         metrics, feed = Metrics("0", "simulator"), Feed()
-        engine = Engine(
-            SimulatedNode(simulation, "payer"),
-            Book("payer", Limits(), shared, stamp_with(SECRET)),
-            store,
-            clock,
-            SECRET,
-            Telling(metrics, feed, clock),
-            Pace(),
-            Patience(),
-            LinkTerms(SECRET),
-            lambda text: None,
-        )
-        engine.replay(store.load(), clock.now_ns())
+        engines = {
+            name: Engine(
+                SimulatedNode(simulation, name),
+                Book(name, Limits(), shared, stamp_with(SECRET)),
+                store,
+                clock,
+                SECRET,
+                Telling(metrics, feed, clock),
+                Pace(),
+                Patience(),
+                LinkTerms(SECRET),
+                lambda text: None,
+            )
+            for name in payers
+        }
+        for engine in engines.values():
+            engine.replay(store.load(), clock.now_ns())
         service = Service(
             Surroundings(
-                {"payer": engine},
+                engines,
                 store,
                 clock,
                 shared,
@@ -128,16 +137,19 @@ async def house(
         app = make_app(metrics.render, service.sending.unready, Gateway(calls, rpcs), cors_origins)
         http_door = HttpDoor(app, "127.0.0.1:0")
         address = await http_door.start()
-        running = asyncio.create_task(engine.run())
+        running = [asyncio.create_task(engine.run()) for engine in engines.values()]
         try:
             async with Client(server, KEY) as client, httpx.AsyncClient(base_url=f"http://{address}", headers={"X-API-KEY": KEY}) as http:
                 async with asyncio.timeout(10):
-                    while not engine.paying:
+                    while not all(engine.paying for engine in engines.values()):
                         await asyncio.sleep(0.01)
-                yield House(client, service, engine, network, simulation, store, metrics, server, replays, http, keys, http_door)
+                yield House(
+                    client, service, engines[payers[0]], network, simulation, store, metrics, server, replays, http, keys, http_door
+                )
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await http_door.stop()
             await door.stop(0)
 

@@ -64,8 +64,9 @@ def test_calls_under_way_end_and_new_ones_are_told(network: Network, tmp_path: P
 
         async def test() -> None:
             async with client_of(daemon) as client:
-                paying = asyncio.ensure_future(client.keysend(network.receivers[0], 1_000, "r1"))
-                watching = asyncio.ensure_future(last_of(client))
+                paying, begun = asyncio.ensure_future(client.keysend(network.receivers[0], 1_000, "r1")), asyncio.Event()
+                watching = asyncio.ensure_future(last_of(client, begun))
+                await begun.wait()
                 while not daemon.metric("payments_open"):
                     await asyncio.sleep(0.02)
                 daemon.process.send_signal(signal.SIGTERM)
@@ -92,12 +93,13 @@ async def until_refused(client: Client) -> None:
         await asyncio.sleep(0.02)
 
 
-async def last_of(client: Client) -> tuple[int, str]:
-    """(the last cursor, why it ended) of one watching call."""
+async def last_of(client: Client, begun: asyncio.Event) -> tuple[int, str]:
+    """(the last cursor, why it ended) of one watching call; begun is set when the call is no new one any more."""
     cursor = 0
     try:
         async for event in client.events("", 0, SILENCE_SECONDS):
             cursor = event.cursor
+            begun.set()
     except CallFailed as error:
         return cursor, str(error)
     return cursor, ""
