@@ -81,6 +81,15 @@ class Budgets:
         payment.key_period_ns = key.period_start_ns if key is not None else 0
         payment.daemon_period_ns = self.spend_limit.period_start_ns
 
+    def stamp_adopted(self, payment: Payment, stream: Stream, now_ns: int) -> None:
+        """The same for a payment that the journal lacked: the periods in which it was made (planned_ns), not that of now."""
+        moment = min(payment.planned_ns, now_ns)
+        own, key = self.own(stream, now_ns), self.of_key(payment.api_key, now_ns)
+        self.spend_limit.roll(now_ns)
+        payment.period_start_ns = own.period_of(moment) if own is not None else 0
+        payment.key_period_ns = key.period_of(moment) if key is not None else 0
+        payment.daemon_period_ns = self.spend_limit.period_of(moment)
+
     def reserve(self, payment: Payment) -> None:
         """Reserve amount and fee limit on every level whose present period is the payment's."""
         msat = payment.amount_msat + payment.fee_limit_msat

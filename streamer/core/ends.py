@@ -117,7 +117,7 @@ def adopt(book: Book, stream: Stream, payment: Payment, answer: Answer, now_ns: 
     account.seq = max(account.seq, payment.seq)
     facts.intents.append(payment)
     # even a failure: it may settle late, and a stream that never planned has no budget in memory yet
-    book.budgets.own(stream, now_ns)
+    book.budgets.stamp_adopted(payment, stream, now_ns)
     if answer.kind is Kind.FAILED:
         payment.state, payment.end_ns, payment.reason = move(payment.state, Event.FAILED)[0], now_ns, answer.reason
         facts.ends.append(payment)

@@ -57,6 +57,12 @@ class Budget:
             return
         self.begin(now_ns - now_ns % period if self.aligned else now_ns)
 
+    def period_of(self, moment_ns: int) -> int:
+        """When the period of a moment up to now began, after roll(now); 0 for one before periods that keep no grid."""
+        if self.period_ns is None or moment_ns >= self.period_start_ns:
+            return self.period_start_ns
+        return moment_ns - moment_ns % self.period_ns if self.aligned else 0
+
     def end_ns(self) -> int | None:
         """When the present period ends; None: never."""
         return None if self.period_ns is None else self.period_start_ns + self.period_ns

@@ -9,10 +9,11 @@ from streamer.reasons import Reason
 from tests.core.house import House, S, budget_of, stamp
 
 
-def adopt(house: House, stream: Stream, seq: int, kind: Kind, amount: int = 5_000) -> Payment:
+def adopt(house: House, stream: Stream, seq: int, kind: Kind, amount: int = 5_000, made_ns: int = 0) -> Payment:
+    made_ns = made_ns or house.now_ns
     theirs = Payment(
         next(house.book.shared.rows), stream.id, stream.key, seq, "node", stream.terms.destination, stamp(None, stream.id, seq, 0)[0],
-        amount, 0, 288, 30, b"", house.now_ns, house.now_ns, 0, 0, 0, False, 0, 0,
+        amount, 0, 288, 30, b"", made_ns, made_ns, 0, 0, 0, False, 0, 0, stream.api_key,
     )  # fmt: skip
     facts = Facts()
     ends.adopt(house.book, stream, theirs, Answer(kind, True, amount_msat=amount, fee_msat=3), house.now_ns, facts)
@@ -60,6 +61,35 @@ def test_an_adopted_failure_that_settles_late_is_in_the_budget_even_if_the_strea
     house.settle(adopted, fee_msat=80)
     own = house.book.budgets.own(stream, house.now_ns)
     assert own is not None and (own.spent_msat, own.room_msat()) == (5_080, 14_920)
+
+
+def test_an_adopted_payment_counts_in_every_budget_in_the_period_in_which_it_was_made() -> None:
+    house = House()
+    house.at(30)
+    house.add_key(1, 100_000, 60 * S)
+    stream = house.open(budget=budget_of(50_000, 60 * S), api_key=1)
+    now_ns = house.now_ns
+    for seq, (kind, age) in enumerate([(Kind.SETTLED, 20), (Kind.IN_FLIGHT, 25), (Kind.SETTLED, 40)], 1):
+        house.now_ns = now_ns - age * S
+        made_ns, house.now_ns = house.now_ns, now_ns
+        adopt(house, stream, seq, kind, made_ns=made_ns)
+    for _ in range(2):
+        own, key = house.book.budgets.own(stream, now_ns), house.key_budget(1)
+        assert own is not None
+        assert (own.spent_msat, own.reserved_msat) == (key.spent_msat, key.reserved_msat) == (5_003, 5_000)
+        limit = house.book.budgets.spend_limit
+        assert (limit.spent_msat, limit.reserved_msat) == (5_003, 5_000)
+        house.crash()
+        stream = house.again(stream)
+
+
+def test_an_adopted_payment_that_was_made_before_the_period_leaves_it_alone() -> None:
+    house = House()
+    house.at(10)
+    stream = house.open(budget=budget_of(50_000, 60 * S))
+    adopt(house, stream, 1, Kind.IN_FLIGHT, made_ns=house.now_ns - 15 * S)
+    own = house.book.budgets.own(stream, house.now_ns)
+    assert own is not None and (own.spent_msat, own.reserved_msat) == (0, 0)
 
 
 def test_what_is_adopted_comes_on_top_of_what_is_open_and_ends_when_it_is_learned() -> None:

@@ -49,6 +49,9 @@ def jobs(first_seed: int, seeds: int) -> list[Job]:
     nonsense = [Job(f"nonsense: {door}", (*PYTEST, f"tests/fuzz/test_{door}.py")) for door in ("grpc", "http")]
     real.append(Job("kills in PayInvoice and Keysend", (*PYTEST, "tests/e2e/test_invoices.py", "-k", "sigkill")))
     crashes = [Job(f"crash points: {way.name}", (*PYTEST, f"{pairs}[{way.name}]")) for way in WAYS]
+    calls = "tests/simulation/test_crash_points_of_invoices.py::test_a_crash_at_a_point_of_a_call_and_again_at_a_point_of_its_recovery"
+    for kind in ("PayInvoice", "Keysend"):
+        crashes += [Job(f"crash points of {kind}: {way.name}", (*PYTEST, f"{calls}[{way.name}-{kind}]")) for way in WAYS]
     simulated = [
         Job(f"seeds from {first}", (sys.executable, "-m", "tests.simulation.simulate", "--seed", str(first), "--runs", str(SEEDS_A_JOB)))
         for first in range(first_seed, first_seed + seeds, SEEDS_A_JOB)

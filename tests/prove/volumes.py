@@ -18,6 +18,8 @@ REQUIRED = {
     "simulated days": 2_000,
     "simulated payments": 1_000_000,
     "crash-point pairs": 3_000,
+    "crash-point pairs of PayInvoice": 1_000,
+    "crash-point pairs of Keysend": 1_000,
     "SIGKILLs": 500,
     "SIGKILLs in PayInvoice and Keysend": 200,
     "cuts": 2_000,

@@ -1,7 +1,7 @@
-"""The way of one invoice through a process that dies at a given point, and a caller who asks until he is told.
+"""The way of one invoice, or one keysend, through a process that dies at a given point, and a caller who asks until he is told.
 
 The points, the ways and the mortal node are those of crashing.py; here a caller outside of the process
-calls PayInvoice, twice at once, and again after each crash and each refusal.
+calls PayInvoice, or Keysend with one request_id, twice at once, and again after each crash and each refusal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from streamer.nodes.keysend import derive_preimage
 from streamer.ports import DecodedInvoice
 from streamer.service import Keyring, Service, Surroundings
 from streamer.service.filters import MAX_PAGE
+from streamer.service.orders import PaymentOrder
 from streamer.service.reports import Totals
 from streamer.settings import StreamSettings
 from streamer.simulator.books import Failure
@@ -112,12 +113,11 @@ class InvoiceWorld(CrashingWorld):
             while not self._over():
                 await asyncio.sleep(1)
         assert not self.failures, self.failures
-        attempts = await self.store.payments(PaymentQuery(limit=MAX_PAGE))
-        assert all(attempt.payment_request == self.invoice for attempt in attempts)
-        self._check_attempts(attempts)
+        self._check_attempts(await self.store.payments(PaymentQuery(limit=MAX_PAGE)))
 
     def _check_attempts(self, attempts: Sequence[Payment]) -> None:
         invoice = self.network.named["receiver0"].invoices[self.payment_hash]
+        assert all(attempt.payment_request == self.invoice for attempt in attempts)
         settled = [attempt for attempt in attempts if attempt.state is PaymentState.SETTLED]
         written_off = [attempt for attempt in attempts if attempt.state is PaymentState.WRITTEN_OFF]
         assert len(invoice.htlcs) <= 1, "the invoice was paid twice"
@@ -135,6 +135,38 @@ class InvoiceWorld(CrashingWorld):
             assert self.told == {UNTOLD}
 
 
+class KeysendWorld(InvoiceWorld):
+    """A crashing world whose one payment is a keysend that belongs to no stream."""
+
+    def sends(self, payment: Payment) -> None:
+        CrashingWorld.sends(self, payment)
+
+    async def ask(self) -> None:
+        """Call CreatePayment of this process, with the same request_id, until its end is told: SETTLED or not."""
+        order = PaymentOrder(self.network.named["receiver0"].pubkey, AMOUNT_MSAT)
+        while True:
+            try:
+                report = await self.service.payments.create(ADMIN, order, "r1", ASK_SECONDS)
+                if not report.payment.open:
+                    self.told.add(report.preimage.hex())
+                    return
+            except StreamerError:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    def _check_attempts(self, attempts: Sequence[Payment]) -> None:
+        [payment] = attempts
+        assert not payment.open, "something is open"
+        received = [htlc for htlc in self.network.named["receiver0"].received if htlc.payment_hash == payment.payment_hash]
+        settled = payment.state is PaymentState.SETTLED
+        assert len(received) == settled, "the receiver's books are not the ledger"
+        assert len(self.network.named["receiver0"].received) == settled, "there was another payment"
+        assert settled or self.way.fails_for or self.way.orphans, payment.state
+        assert all(len(sent) == 1 for sent in self.parameters.values()), "a resend had other parameters"
+        assert self.told == {derive_preimage(SECRET, payment.owner, 0).hex() if settled else UNTOLD}, self.told
+        limit = self.book.budgets.spend_limit
+        assert (limit.reserved_msat, limit.spent_msat) == (0, payment.settled_msat + payment.fee_msat), "charged twice"
+
+
 async def watched_until_the_end(way: Way, seconds: float) -> list[Payment]:
     """Go the way without a crash, run on for so long, and look at the books again; the attempts, newest first."""
     loop = asyncio.get_running_loop()
@@ -149,13 +181,13 @@ async def watched_until_the_end(way: Way, seconds: float) -> list[Payment]:
     return attempts
 
 
-def run_invoice(way: Way, *crash_at: int) -> Outcome:
+def run_caller(kind: type[InvoiceWorld], way: Way, *crash_at: int) -> Outcome:
     """Go the way with a crash at these points of one life after the other; fails if money is wrong, or a caller is not told."""
 
     async def main() -> Outcome:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SteppedLoop)
-        world = InvoiceWorld(VirtualClock(loop, VIRTUAL_START_NS, 1), way)
+        world = kind(VirtualClock(loop, VIRTUAL_START_NS, 1), way)
         await world.begin()
         crashes = 0
         for point in crash_at:

@@ -1,6 +1,6 @@
-"""PayInvoice with a crash at the N-th point, and then at the M-th point of the recovery: paid once, and the caller is told.
+"""PayInvoice and Keysend with a crash at the N-th point, and then at the M-th point of the recovery: paid once, and the caller is told.
 
-As test_crash_points.py, whose ways these are; `make crash-points` takes every pair, but of the ways on which lnd restarts, which take long.
+As test_crash_points.py, whose ways these are: `make prove` takes every pair of each way, and so does `make crash-points`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from streamer.simulator.lightning_node import CallFate
+from tests.prove.volumes import tried
 from tests.simulation.crashing import MAX_POINTS, WAYS, SteppedLoop, Way
-from tests.simulation.crashing_invoices import run_invoice, watched_until_the_end
+from tests.simulation.crashing_invoices import InvoiceWorld, KeysendWorld, run_caller, watched_until_the_end
 from tests.simulation.test_crash_points import EVERY_PAIR, LEAST_POINTS
+
+LEAST_PAIRS = 10
 
 
 @pytest.fixture(autouse=True)
@@ -24,43 +27,50 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def go(way: Way, *crash_at: int) -> int:
+KINDS = {"PayInvoice": InvoiceWorld, "Keysend": KeysendWorld}
+
+
+def go(kind: str, way: Way, *crash_at: int) -> int:
     """Go the way; how many crashes there were. A failure names the points."""
     try:
-        return run_invoice(way, *crash_at).crashes
-    except (AssertionError, TimeoutError) as error:
-        raise AssertionError(f"{way.name}, crash at {crash_at}: {error!r}") from error
+        return run_caller(KINDS[kind], way, *crash_at).crashes
+    except (AssertionError, TimeoutError, ExceptionGroup) as error:
+        raise AssertionError(f"{kind}: {way.name}, crash at {crash_at}: {error!r}") from error
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_a_crash_at_every_point_of_pay_invoice(way: Way) -> None:
+def test_a_crash_at_every_point_of_a_call(kind: str, way: Way) -> None:
     points = 0
-    while go(way, points + 1):
+    while go(kind, way, points + 1):
         points += 1
     assert points >= LEAST_POINTS
 
 
 @pytest.mark.timeout(3600 if EVERY_PAIR else 120)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_a_crash_at_a_point_of_pay_invoice_and_again_at_a_point_of_its_recovery(way: Way) -> None:
-    steps = {(False, False): (3, 7), (False, True): (7, 13), (True, False): (1, 1), (True, True): (3, 5)}
-    first_step, second_step = steps[EVERY_PAIR, way.restart_at > 0]
+def test_a_crash_at_a_point_of_a_call_and_again_at_a_point_of_its_recovery(kind: str, way: Way) -> None:
+    thinned = (7, 13) if way.restart_at else (3, 7)
+    first_step, second_step = (1, 1) if EVERY_PAIR else thinned
     pairs = 0
     for first in range(1, MAX_POINTS, first_step):
         for second in range(1 + first % second_step, MAX_POINTS, second_step):
-            crashes = go(way, first, second)
+            crashes = go(kind, way, first, second)
             pairs += crashes == 2
             if crashes < 2:
                 break
         if crashes == 0:
             break
-    assert pairs >= LEAST_POINTS
+    assert pairs >= LEAST_PAIRS
+    tried(f"crash-point pairs of {kind}", pairs)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.orphans], ids=lambda way: way.name)
-def test_a_process_that_dies_at_the_same_point_again_and_again_pays_once(way: Way) -> None:
+def test_a_process_that_dies_at_the_same_point_again_and_again_pays_once(kind: str, way: Way) -> None:
     for point in range(1, 40, 1 if EVERY_PAIR else 4):
-        go(way, *([point] * 5))
+        go(kind, way, *([point] * 5))
 
 
 def test_the_watch_over_a_failed_attempt_ends_when_the_next_one_begins() -> None:
