@@ -35,6 +35,8 @@ def loaded(body: bytes) -> Object:
         return {}
     try:
         values = json.loads(body.decode(), object_pairs_hook=_distinct, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"the body is not UTF-8: byte {error.start + 1} of {len(body)}") from None
     except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"the body is not JSON: {_one_line(error)}") from None
     if not isinstance(values, dict):
@@ -71,4 +73,4 @@ def _kind(value: object) -> str:
 def _one_line(error: Exception) -> str:
     """An error's words without what may break a log line or an answer, and not too many of them."""
     text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return text.encode("utf-8", "replace").decode().replace("\n", " ")[:300]
+    return text.encode("utf-8", "replace").decode().replace("\n", " ")[:300].rstrip(".")
