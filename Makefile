@@ -24,7 +24,7 @@ run: .venv/run
 	$(BIN)/streamer demo
 
 test: .venv/dev
-	$(BIN)/pytest -m 'not lnd'
+	$(BIN)/pytest -m 'not lnd' --numprocesses 2 --dist worksteal
 
 test-lnd: .venv/dev
 	$(BIN)/pytest -m lnd tests/lnd tests/contract --ignore tests/lnd/test_kills.py
