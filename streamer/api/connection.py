@@ -34,7 +34,7 @@ class Connection(H11Protocol):
         served = self.app
 
         async def cuttable(scope: Any, receive: Any, send: Any) -> None:
-            scope[CUT] = self._cut
+            scope[CUT] = self.cut
             await served(scope, receive, send)
 
         self.app = cuttable
@@ -51,6 +51,11 @@ class Connection(H11Protocol):
         self._look.cancel()
         super().connection_lost(exc)
 
+    @property
+    def stuck(self) -> bool:
+        """Whether its reader does not take what there is for him."""
+        return bool(self.flow.write_paused)
+
     def _expect(self) -> None:
         self._look = self.loop.call_later(LOOK_SECONDS, self._moved, self.cycle, self.transport.get_write_buffer_size())
 
@@ -61,9 +66,9 @@ class Connection(H11Protocol):
         if self.transport.get_write_buffer_size() < unsent_bytes:
             self._expect()
         else:
-            self._cut()
+            self.cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         """End it now; the kernel, too, forgets what was not taken."""
         with suppress(OSError):  # its other end is gone already
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)

@@ -136,7 +136,10 @@ class HttpDoor:
         await self._server.shutdown(sockets=[bound])
 
     async def stop(self) -> None:
-        """Close the door; requests that are being answered may end."""
+        """Close the door; requests that are being answered may end, but not wait for readers who take nothing."""
+        for connection in tuple(self._server.server_state.connections):
+            if isinstance(connection, Connection) and connection.stuck:
+                connection.cut()
         self._server.should_exit = True
         if self._task is not None:
             await self._task

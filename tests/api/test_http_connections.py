@@ -116,6 +116,24 @@ def test_a_deadline_ends_a_stream_whose_reader_takes_nothing(monkeypatch: pytest
     in_house(test)
 
 
+def test_the_door_does_not_wait_for_a_reader_who_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(house: House) -> None:
+        feed = house.service.streams._around.events
+        assert isinstance(feed, Feed)
+        made = await create(house, wanted(house, interval=Duration(seconds=3600)))
+        client = connect(house, "GET /v1/streams:watch")
+        await until(lambda: feed._fanout.count == 1, "it watches")
+        (stuck,) = connections(house)
+        while not stuck.flow.write_paused:
+            feed.publish(house.engine._clock.now_ns(), house.engine.book.streams[made.id])
+            await asyncio.sleep(0)
+        await house.http_door.stop()
+        client.close()
+
+    in_house(test)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 def test_a_connection_on_which_nothing_moves_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamer.api.connection.LOOK_SECONDS", 0.4)
 

@@ -8,7 +8,26 @@ PAYING = "streamer/service/paying.py"
 API = ("tests/api/test_lightning.py", "tests/api/test_paid_once.py", "tests/api/test_invoices_and_keys.py")
 WAYS = ("tests/simulation/test_crash_points_of_invoices.py",)
 
+TWO = ("tests/api/test_two_nodes.py",)
+
 INVOICE_MUTATIONS = (
+    Mutation(1, "only the named node is asked whether an invoice is paid", PAYING, "if other is not engine and other.up", "if False", TWO),
+    Mutation(
+        5,
+        "a single payment goes before its witness",
+        "streamer/engine.py",
+        "        self.link.remember(facts)  # without",
+        "        # without",
+        WAYS,
+    ),
+    Mutation(
+        11,
+        "an adopted payment is in no period of a budget",
+        "streamer/core/ends.py",
+        "book.budgets.stamp_adopted(payment, stream, now_ns)",
+        "book.budgets.own(stream, now_ns)",
+        ("tests/core/test_adopted.py",),
+    ),
     Mutation(
         1,
         "two calls for one invoice do not wait for each other",
@@ -21,8 +40,8 @@ INVOICE_MUTATIONS = (
         1,
         "the node is not asked before an invoice is paid",
         PAYING,
-        "        if answer.kind is Kind.SETTLED:\n            _require_same(",
-        "        if False:\n            _require_same(",
+        "            if answer.kind is Kind.SETTLED:\n                _require_same(",
+        "            if False:\n                _require_same(",
         API,
     ),
     Mutation(
@@ -77,8 +96,8 @@ INVOICE_MUTATIONS = (
         11,
         "an invoice is paid beyond the destinations of its key",
         PAYING,
-        "        require_may_pay(caller, found.destination, self._around.clock.now_ns())\n        answer",
-        "        caller = replace(caller, destinations=frozenset())\n        answer",
+        "        require_may_pay(caller, found.destination, self._around.clock.now_ns())\n        asked_now",
+        "        caller = replace(caller, destinations=frozenset())\n        asked_now",
         API,
     ),
     Mutation(
