@@ -6,7 +6,7 @@ from streamer.core import ends
 from streamer.core.streamtime import covered_ns, paid_until_ns
 from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Stream
 from streamer.reasons import Reason
-from tests.core.house import House, S, budget_of, stamp
+from tests.core.house import HOUR, T0, House, S, budget_of, stamp
 
 
 def adopt(house: House, stream: Stream, seq: int, kind: Kind, amount: int = 5_000, made_ns: int = 0) -> Payment:
@@ -103,3 +103,22 @@ def test_what_is_adopted_comes_on_top_of_what_is_open_and_ends_when_it_is_learne
     assert adopt(house, stream, 3, Kind.SETTLED).end_ns == house.now_ns
     assert adopt(house, stream, 4, Kind.FAILED).end_ns == house.now_ns
     assert (stream.reserved_msat, stream.account.settled_msat, stream.account.owed_msat) == (6_000, 5_000, -10_000)
+
+
+def test_where_there_is_no_budget_an_adopted_payment_has_no_period_but_the_daemons() -> None:
+    house = House()
+    house.at(10)
+    stream = house.open()
+    limit_began_ns = house.book.budgets.spend_limit.period_start_ns
+    payment = adopt(house, stream, 1, Kind.IN_FLIGHT)
+    assert (payment.period_start_ns, payment.key_period_ns, payment.daemon_period_ns) == (0, 0, limit_began_ns)
+
+
+def test_a_payment_that_the_node_dates_after_now_is_of_the_present_periods() -> None:
+    house = House()
+    house.add_key(1, 100_000, HOUR)
+    house.at(7_200)
+    stream = house.open(budget=budget_of(50_000, HOUR), api_key=1)
+    payment = adopt(house, stream, 1, Kind.IN_FLIGHT, made_ns=house.now_ns + 3 * HOUR)
+    assert (payment.period_start_ns, payment.key_period_ns, payment.daemon_period_ns) == (T0 + 2 * HOUR, T0 + 2 * HOUR, house.now_ns)
+    assert house.key_budget(1).reserved_msat == house.book.budgets.spend_limit.reserved_msat == 5_000

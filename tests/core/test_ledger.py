@@ -61,6 +61,18 @@ def test_a_period_that_is_not_aligned_lasts_from_where_it_began() -> None:
     assert budget.period_start_ns == T0 + HOUR + 9
 
 
+def test_a_moment_before_the_present_period_has_its_own_if_periods_keep_a_grid() -> None:
+    aligned, free, total = Budget(1_000, HOUR), Budget(1_000, HOUR, aligned=False), Budget(1_000, None)
+    aligned.roll(T0 + HOUR + 5)
+    free.begin(T0 + HOUR + 5)
+    ages = (T0 + HOUR + 9, T0 + HOUR + 5, T0 + HOUR + 4, T0 + HOUR, T0 + HOUR - 1, T0 - 1)
+    assert [aligned.period_of(moment) - T0 for moment in ages] == [HOUR, HOUR, HOUR, HOUR, 0, -HOUR]
+    assert [free.period_of(moment) for moment in ages] == [T0 + HOUR + 5, T0 + HOUR + 5, 0, 0, 0, 0]
+    assert [total.period_of(moment) for moment in ages] == [0] * 6
+    total.begin(T0)
+    assert total.period_of(T0 - 1) == T0
+
+
 def test_a_total_budget_has_one_period() -> None:
     budget = Budget(1_000, None)
     budget.reserve(1_000)

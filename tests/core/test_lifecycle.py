@@ -156,6 +156,11 @@ def test_resume_of_a_stream_that_waits_for_nothing_changes_nothing() -> None:
     house.at(0.5)
     house.resume(stream)
     assert stream.account.next_attempt_ns == 0
+    house.fail(house.pay(1))
+    house.now_ns = stream.account.next_attempt_ns
+    facts = Facts()
+    lifecycle.resume(house.book, stream, house.now_ns, facts)
+    assert not facts, "it tries now in any case"
 
 
 def test_pause_while_stalled_pauses_and_resume_begins_afresh() -> None:
