@@ -27,7 +27,7 @@ test: .venv/dev
 	$(BIN)/pytest -m 'not lnd' --numprocesses 2 --dist worksteal
 
 test-lnd: .venv/dev
-	$(BIN)/pytest -m lnd tests/lnd tests/contract --ignore tests/lnd/test_kills.py
+	$(BIN)/pytest -m lnd tests/lnd tests/contract
 
 kills-lnd: .venv/dev
 	$(BIN)/pytest -s tests/lnd/test_kills.py

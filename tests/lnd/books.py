@@ -1,24 +1,28 @@
 """Our journal beside the books of real nodes: what arrived, what the payer's lnd says, what a stream costs.
 
-The receivers' settled HTLCs are the truth; nothing here asks the daemon. Each check names the payment
-at which it fails.
+The receivers' settled HTLCs are the truth, as far as the money in their channels bears them out; nothing
+here asks the daemon. Each check names the payment at which it fails.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
-from streamer.money import MILLISECOND_NS
+from streamer.money import MILLISECOND_NS, SECOND_NS
 from streamer.nodes.keysend import STREAM_TYPE, decode_stream_record
 from tests.e2e.house import journal
 from tests.lnd.node import Lnd, Received
+from tests.lnd.process import until
 
 PAGE = 500
 ENDED = ("SETTLED", "FAILED", "REFUSED", "WRITTEN_OFF")
+ENDS: dict[str, tuple[int | None, ...]] = {"SETTLED": (ln.Payment.SUCCEEDED,), "FAILED": (ln.Payment.FAILED, None), "REFUSED": (None,)}
+"""What lnd calls a payment of ours that has ended; None: it does not know it, because it was never executed."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Row:
     state: str
     mark: str
     settled_msat: int
+    message: str
+    planned_ns: int
+    end_ns: int
 
     @property
     def open(self) -> bool:
@@ -41,36 +48,78 @@ class Row:
 
 def rows(home: Path) -> list[Row]:
     """All payments of a daemon that has ended, oldest first."""
-    wanted = "coalesce(s.id, p.owner), seq, payment_hash, amount_msat, bought_until_ns, p.state, mark, settled_msat"
+    wanted = (
+        "coalesce(s.id, p.owner), seq, payment_hash, amount_msat, bought_until_ns, p.state, mark, settled_msat, message, planned_ns, end_ns"
+    )
     with journal(home) as connection:
         found = connection.execute(f"SELECT {wanted} FROM payments p LEFT JOIN streams s ON s.key = p.stream_key ORDER BY row")
         return [Row(*row) for row in found]
 
 
 def arrived(receivers: Iterable[Lnd]) -> dict[bytes, Received]:
-    """payment hash → the one settled HTLC with it; fails if a hash was settled twice, wherever."""
+    """payment hash → the one settled HTLC with it, or one that was given back; fails if a hash was paid twice, wherever."""
     htlcs = [htlc for receiver in receivers for htlc in receiver.received() if STREAM_TYPE in htlc.custom_records]
-    twice = [digest.hex() for digest, count in Counter(htlc.payment_hash for htlc in htlcs).items() if count > 1]
+    kept = [htlc for htlc in htlcs if not htlc.given_back]
+    twice = [digest.hex() for digest, count in Counter(htlc.payment_hash for htlc in kept).items() if count > 1]
     assert not twice, f"paid twice: {twice}"
-    return {htlc.payment_hash: htlc for htlc in htlcs}
+    return {htlc.payment_hash: htlc for htlc in [*htlcs, *kept]}
 
 
-def check_arrived(home: Path, receivers: Iterable[Lnd], before: Container[bytes] = ()) -> int:
+def check_arrived(home: Path, payer: Lnd, receivers: Iterable[Lnd], before: Container[bytes] = ()) -> int:
     """Payment by payment: what the journal calls settled is what arrived, with its amount and seq, once; how many.
 
-    What had arrived before, by hash, is another daemon's affair.
+    What had arrived before, by hash, is another daemon's affair. Of an HTLC that was given back the payer's lnd may say
+    either: that it failed, or, with the preimage in its hands, that it succeeded.
     """
     found = {payment_hash: htlc for payment_hash, htlc in arrived(receivers).items() if payment_hash not in before}
     payments = rows(home)
     assert len({(row.owner, row.seq) for row in payments}) == len(payments)
     for row in payments:
         htlc = found.pop(row.payment_hash, None)
-        assert (htlc is not None) == (row.state == "SETTLED"), (row, htlc)
-        if htlc is not None:
+        settled, failed = row.state == "SETTLED", row.state == "FAILED"
+        assert settled == (htlc is not None) or (htlc is not None and htlc.given_back and failed), story(payer, row, htlc)
+        if htlc is not None and settled:
             record = decode_stream_record(htlc.custom_records[STREAM_TYPE])
             assert (htlc.amt_msat, record.seq, record.amount_msat) == (row.settled_msat, row.seq, row.amount_msat), (row, record)
     assert not found, f"paid, and not in the journal: {list(found.values())}"
     return sum(row.state == "SETTLED" for row in payments)
+
+
+def check_payer(home: Path, payer: Lnd) -> None:
+    """The payer's lnd has come to the same end of each payment as the journal."""
+    said = sent(payer)
+    for row in rows(home):
+        wanted = ENDS.get(row.state, (ln.Payment.IN_FLIGHT,))
+        assert said.get(row.payment_hash) in wanted, story(payer, row, None)
+
+
+def check_money(receiver: Lnd) -> None:
+    """What the receiver's books hold is what is in its channels, that held nothing of its own in the beginning."""
+    booked_msat = sum(htlc.amt_msat for htlc in receiver.received() if not htlc.given_back)
+    until(f"{booked_msat} msat are in the channels of {receiver.name}", lambda: receiver.money_msat() == booked_msat)
+
+
+def story(payer: Lnd, row: Row, htlc: Received | None) -> str:
+    """All that is known of one payment, with times, for whoever has to find out what happened to it."""
+    lines = [f"the journal: {row}, planned {clock(row.planned_ns)}, ended {clock(row.end_ns)}", f"the receiver: {htlc}"]
+    for payment in listed(payer):
+        if payment.payment_hash == row.payment_hash.hex():
+            status, reason = ln.Payment.PaymentStatus.Name(payment.status), ln.PaymentFailureReason.Name(payment.failure_reason)
+            lines.append(f"lnd: {status}, {reason}, index {payment.payment_index}, created {clock(payment.creation_time_ns)}")
+            lines += [_attempt(attempt) for attempt in payment.htlcs]
+    return "\n".join(lines)
+
+
+def clock(time_ns: int) -> str:
+    """The time of day as in lnd's log."""
+    return f"{time.strftime('%H:%M:%S', time.localtime(time_ns // SECOND_NS))}.{time_ns % SECOND_NS // MILLISECOND_NS:03}"
+
+
+def _attempt(attempt: ln.HTLCAttempt) -> str:
+    status, code = ln.HTLCAttempt.HTLCStatus.Name(attempt.status), ln.Failure.FailureCode.Name(attempt.failure.code)
+    channel = attempt.route.hops[0].chan_id if attempt.route.hops else 0
+    times = f"{clock(attempt.attempt_time_ns)} to {clock(attempt.resolve_time_ns)}"
+    return f"attempt {attempt.attempt_id} over {channel}: {status}, {code} of hop {attempt.failure.failure_source_index}, {times}"
 
 
 def check_conservation(home: Path, amount_msat: int, interval_ms: int) -> None:
@@ -104,13 +153,16 @@ def in_flight_without_htlc(lnd: Lnd) -> set[bytes]:
 
 def sent(lnd: Lnd) -> dict[bytes, int]:
     """payment hash → status of every payment in lnd's own list."""
-    found: dict[bytes, int] = {}
+    return {bytes.fromhex(payment.payment_hash): payment.status for payment in listed(lnd)}
+
+
+def listed(lnd: Lnd) -> Iterator[ln.Payment]:
+    """Every payment in lnd's own list, oldest first."""
     offset = 0
-    while True:
-        page = lnd.rpc("ListPayments", ln.ListPaymentsRequest(include_incomplete=True, index_offset=offset, max_payments=PAGE))
-        found |= {bytes.fromhex(payment.payment_hash): payment.status for payment in page.payments}
-        if not page.payments:
-            return found
+    while (
+        page := lnd.rpc("ListPayments", ln.ListPaymentsRequest(include_incomplete=True, index_offset=offset, max_payments=PAGE))
+    ).payments:
+        yield from page.payments
         offset = page.last_index_offset
 
 

@@ -24,7 +24,7 @@ class Scene(Street):
 
     def check(self) -> int:
         """The journal and the receivers' books agree; how many were settled."""
-        return check_arrived(self.town.home, self.town.receivers, self.before)
+        return check_arrived(self.town.home, self.town.payer, self.town.receivers, self.before)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Real lnd: the daemon and the nodes are killed at random moments under load, behind a proxy that cuts and delays.
 
-Afterwards the receivers' books are compared with the journal, payment by payment.
+Afterwards the receivers' books are compared with the journal and with the payer's lnd, payment by payment,
+and with the money in the receivers' channels.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tests.e2e.house import House, until
 from tests.e2e.networks import Networks
 from tests.e2e.proxy import Fate, Way
 from tests.lnd.binaries import build
-from tests.lnd.books import check_arrived, check_conservation, in_flight_without_htlc, orphans, rows
+from tests.lnd.books import check_arrived, check_conservation, check_money, check_payer, clock, in_flight_without_htlc, orphans, rows
 from tests.lnd.town import Town, star
 
 pytestmark = pytest.mark.lnd
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.lnd
 KEYSENDS = 3_000
 DAEMON_KILLS, PAYER_KILLS, RECEIVER_KILLS = 40, 20, 5
 RECEIVERS, CHANNELS = 2, 3
-STREAMS, AMOUNT_MSAT, INTERVAL_MS = 100, 1_000, 2_000
+STREAMS, AMOUNT_MSAT, INTERVAL_MS = 100, 1_000, 4_000
 BETWEEN = (30, 75)
 """So many keysends come in between two kills."""
 LONGEST_DELAY_SECONDS = 0.05
@@ -39,13 +40,15 @@ QUICK = (
     *("--node.ghost-after", f"{GHOST_SECONDS:.0f}s", "--node.hold-after", "5s", "--streams.in-doubt-after", "4s"),
     *("--node.max-in-flight-per-destination", "50", "--streams.stall-after", "1000"),
 )
+ATTEMPTS_KEPT = ("--keep-failed-payment-attempts",)
+"""The payer's lnd still knows afterwards who failed an HTLC, and with which words."""
 LIMIT_SECONDS = 2_400
-END_SECONDS = 300.0
+END_SECONDS = 600.0
 
 
 @pytest.fixture
 def town(tmp_path: Path, networks: Networks) -> Iterator[Town]:
-    with star(build(), tmp_path, networks, RECEIVERS, CHANNELS) as made:
+    with star(build(), tmp_path, networks, RECEIVERS, CHANNELS, ATTEMPTS_KEPT) as made:
         yield made
 
 
@@ -57,6 +60,7 @@ class Storm:
         self.chance = random.Random(seed)
         self.done: Counter[str] = Counter()
         self.kept_since = 0.0
+        self.diary: list[str] = []
         strikes = ["payer"] * PAYER_KILLS + ["receiver"] * RECEIVER_KILLS
         self.lives: list[list[str]] = [[] for _ in range(DAEMON_KILLS)]
         for strike in strikes:
@@ -65,28 +69,32 @@ class Storm:
     def live(self, daemon: House, strikes: list[str], mischief: bool) -> None:
         """One life of the daemon, up to its own kill; the last strike may fall together with it."""
         for number, strike in enumerate(strikes):
-            self._moment(mischief)
+            self._moment(daemon, mischief)
+            self.note(strike)
             getattr(self, f"kill_{strike}")(daemon)
             if number + 1 == len(strikes) and self.chance.random() < 0.5:
                 self.done["both"] += 1
                 break
         else:
-            self._moment(mischief)
+            self._moment(daemon, mischief)
             if mischief and self.chance.random() < 0.5:
                 self.keep()
                 time.sleep(self.chance.uniform(0, 1))
+        self.note("daemon")
         daemon.process.send_signal(signal.SIGKILL)
         assert daemon.process.wait() == -signal.SIGKILL
         assert "Traceback" not in daemon.log(), daemon.log()
-        self.done["daemon"] += 1
+
+    def note(self, strike: str) -> None:
+        """Who is killed, and when."""
+        self.done[strike] += 1
+        self.diary.append(f"{strike} {clock(time.time_ns())}")
 
     def kill_payer(self, daemon: House) -> None:
         self.town.restart(self.town.payer)
-        self.done["payer"] += 1
 
     def kill_receiver(self, daemon: House) -> None:
         self.town.restart(self.chance.choice(self.town.receivers))
-        self.done["receiver"] += 1
         self.town.until_active()
         if not daemon.unready():
             self.town.try_now(daemon, [stream.id for stream in self.town.streams(daemon) if stream.HasField("next_attempt_time")])
@@ -113,10 +121,13 @@ class Storm:
             self.town.drop()
         self.kept_since = 0.0
 
-    def _moment(self, mischief: bool) -> None:
+    def _moment(self, daemon: House, mischief: bool) -> None:
         if mischief:
             self.mischief()
-        self.town.until_arrived(self.chance.randrange(*BETWEEN))
+        try:
+            self.town.until_arrived(self.chance.randrange(*BETWEEN))
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{daemon.log()}") from None
         time.sleep(self.chance.uniform(0, 0.3))
 
 
@@ -141,7 +152,7 @@ def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(town: Town) 
             storm.deliver()
             storm.live(daemon, strikes, mischief=DAEMON_KILLS // 3 <= number < 2 * DAEMON_KILLS // 3)
         town.delay(0)
-    print(f"done {dict(storm.done)}, {town.count()} keysends came in")
+    print(f"done {dict(storm.done)}, {town.count()} keysends came in; killed: {', '.join(storm.diary)}")
     with town.daemon(*QUICK) as daemon:
         daemon.until_paying()
         storm.deliver()
@@ -168,11 +179,18 @@ def settled_down(town: Town, daemon: House) -> bool:
 
 
 def check_books(town: Town) -> None:
-    settled = check_arrived(town.home, town.receivers)
-    check_conservation(town.home, AMOUNT_MSAT, INTERVAL_MS)
     left = orphans(town.home)
-    states = Counter(row.state for row in rows(town.home))
-    print(f"{settled} settled once, {dict(states)}; {len(left)} orphans: {', '.join(sorted(left.values()))}")
+    payments = rows(town.home)
+    print(f"{dict(Counter(row.state for row in payments))}; why failed: {dict(Counter(row.message for row in payments if row.message))}")
+    print(f"{len(left)} orphans: {', '.join(sorted(left.values()))}")
+    given_back = sum(len(receiver.given_back()) for receiver in town.receivers)
+    booked = sum(htlc.given_back for receiver in town.receivers for htlc in receiver.received())
+    print(f"{given_back} HTLCs given back by a receiver that was killed, {booked} of them with an invoice that stays settled")
+    settled = check_arrived(town.home, town.payer, town.receivers)
+    check_payer(town.home, town.payer)
+    for receiver in town.receivers:
+        check_money(receiver)
+    check_conservation(town.home, AMOUNT_MSAT, INTERVAL_MS)
     assert settled >= KEYSENDS
-    assert set(left) == {row.payment_hash for row in rows(town.home) if row.open}
+    assert set(left) == {row.payment_hash for row in payments if row.open}
     assert set(left) == in_flight_without_htlc(town.payer)

@@ -68,5 +68,5 @@ def test_orphans_free_their_slots_and_are_written_off_by_themselves(town: Town) 
     assert {row.payment_hash for row in written_off} == left
     assert all(row.settled_msat == row.amount_msat for row in written_off)
     assert not [row for row in rows(town.home) if row.open]
-    check_arrived(town.home, town.receivers)
+    check_arrived(town.home, town.payer, town.receivers)
     check_conservation(town.home, AMOUNT_MSAT, INTERVAL_MS)
