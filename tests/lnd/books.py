@@ -101,7 +101,8 @@ def check_money(receiver: Lnd) -> None:
 
 def story(payer: Lnd, row: Row, htlc: Received | None) -> str:
     """All that is known of one payment, with times, for whoever has to find out what happened to it."""
-    lines = [f"the journal: {row}, planned {clock(row.planned_ns)}, ended {clock(row.end_ns)}", f"the receiver: {htlc}"]
+    lines = [f"payment {row.payment_hash.hex()}", f"the journal: {row}, planned {clock(row.planned_ns)}, ended {clock(row.end_ns)}"]
+    lines += [f"the receiver: {htlc}"]
     for payment in listed(payer):
         if payment.payment_hash == row.payment_hash.hex():
             status, reason = ln.Payment.PaymentStatus.Name(payment.status), ln.PaymentFailureReason.Name(payment.failure_reason)
