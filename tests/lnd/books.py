@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
-from streamer.money import MILLISECOND_NS, SECOND_NS
+from streamer.money import MILLISECOND_NS, MSAT_PER_SAT, SECOND_NS
 from streamer.nodes.keysend import STREAM_TYPE, decode_stream_record
 from tests.e2e.house import journal
 from tests.lnd.node import Lnd, Received
@@ -94,9 +94,12 @@ def check_payer(home: Path, payer: Lnd) -> None:
 
 
 def check_money(receiver: Lnd) -> None:
-    """What the receiver's books hold is what is in its channels, that held nothing of its own in the beginning."""
-    booked_msat = sum(htlc.amt_msat for htlc in receiver.received() if not htlc.given_back)
-    until(f"{booked_msat} msat are in the channels of {receiver.name}", lambda: receiver.money_msat() == booked_msat)
+    """What the receiver's books hold is what is in each of its channels, that held nothing of its own in the beginning."""
+    booked_msat: Counter[int] = Counter()
+    for htlc in receiver.received():
+        booked_msat[htlc.chan_id] += 0 if htlc.given_back else htlc.amt_msat
+    booked_sat = {channel: msat // MSAT_PER_SAT for channel, msat in booked_msat.items()}
+    until(f"in the channels of {receiver.name} are {booked_sat} sat", lambda: receiver.money_sat() == booked_sat)
 
 
 def story(payer: Lnd, row: Row, htlc: Received | None) -> str:

@@ -14,7 +14,6 @@ import grpc
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import lightning_pb2_grpc, stateservice_pb2, stateservice_pb2_grpc
-from streamer.money import MSAT_PER_SAT
 from tests.lnd.binaries import Binaries
 from tests.lnd.btcd import PASSWORD, USER, Btcd
 from tests.lnd.process import Child, free_port, until
@@ -174,9 +173,9 @@ class Lnd:
                 return found
             offset = page.last_index_offset
 
-    def money_msat(self) -> int:
-        """Its own side of all its channels, in whole satoshis; HTLCs under way are on neither side."""
-        return sum(channel.local_balance for channel in self.channels()) * MSAT_PER_SAT
+    def money_sat(self) -> dict[int, int]:
+        """chan_id → its own side of the channel, whole satoshis of it; an HTLC under way is on neither side."""
+        return {channel.chan_id: channel.local_balance for channel in self.channels()}
 
     def received_of(self, payment_hash: bytes) -> list[Received]:
         return [htlc for htlc in self.received() if htlc.payment_hash == payment_hash]
