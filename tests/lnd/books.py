@@ -98,7 +98,7 @@ def check_money(receiver: Lnd) -> None:
     booked_msat: Counter[int] = Counter()
     for htlc in receiver.received():
         booked_msat[htlc.chan_id] += 0 if htlc.given_back else htlc.amt_msat
-    booked_sat = {channel: msat // MSAT_PER_SAT for channel, msat in booked_msat.items()}
+    booked_sat = {channel: msat // MSAT_PER_SAT for channel, msat in booked_msat.items() if msat >= MSAT_PER_SAT}
     until(f"in the channels of {receiver.name} are {booked_sat} sat", lambda: receiver.money_sat() == booked_sat)
 
 

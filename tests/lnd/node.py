@@ -174,8 +174,8 @@ class Lnd:
             offset = page.last_index_offset
 
     def money_sat(self) -> dict[int, int]:
-        """chan_id → its own side of the channel, whole satoshis of it; an HTLC under way is on neither side."""
-        return {channel.chan_id: channel.local_balance for channel in self.channels()}
+        """chan_id → its own side of the channel, where it has a satoshi or more; an HTLC under way is on neither side."""
+        return {channel.chan_id: channel.local_balance for channel in self.channels() if channel.local_balance}
 
     def received_of(self, payment_hash: bytes) -> list[Received]:
         return [htlc for htlc in self.received() if htlc.payment_hash == payment_hash]
