@@ -30,8 +30,9 @@ from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.faults import History
 from streamer.simulator.lightning_node import Wallet
 from streamer.stores.memory import _Durable
+from tests.simulation.callers import check_told
 from tests.simulation.mishaps import MISHAPS, closed
-from tests.simulation.people import ACTS, TEMPI, Tempo, act, open_stream, tokens
+from tests.simulation.people import ACTS, STREAMS_AT_MOST, TEMPI, Tempo, act, open_stream, tokens
 from tests.simulation.troubled import PLENTY_BYTES, SETTLED_LIMIT_MSAT, Troubled, TroubledStore
 from tests.simulation.truth import Truth, check_books, check_current, check_step
 
@@ -88,8 +89,13 @@ class Chaos:
         self.snapshots: dict[str, tuple[History, dict[int, tuple[int, int]]]] = {}
         self.backup: _Durable | None = None
         self.old_journal = self.indexes_again = False
+        # in half of the worlds nothing that is durable is lost, and nothing is excused by it
+        self.keeps_journal = rng.random() < 0.5
         self.unread: set[str] = set()
         self.requests: dict[str, tuple[str, object]] = {}
+        self.invoices: dict[str, bytes] = {}
+        self.told: set[str] = set()
+        self.streams_at_most = STREAMS_AT_MOST
         self.story: list[str] = []
         self.broken: BaseException | None = None
         self._calls: set[asyncio.Task[None]] = set()
@@ -282,6 +288,7 @@ class Chaos:
         check_current(self.world)
         await self.world.service.sending.stop(drain=True, patience_seconds=DRAIN_SECONDS)
         await asyncio.sleep(DRAIN_SECONDS)
+        await check_told(self)
         self.outcome.payments = await check_books(self.world, self.truth)
 
     def _tell(self, what: str) -> None:

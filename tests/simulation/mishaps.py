@@ -195,7 +195,7 @@ def restore_node(chaos: Chaos) -> End | None:
 
 def back_up_journal(chaos: Chaos) -> None:
     """Not of a node whose indexes come again: what it paid under them since cannot be found in its list (docs/exactly-once.md)."""
-    if not chaos.indexes_again:
+    if not (chaos.keeps_journal or chaos.indexes_again):
         chaos.backup = chaos.store.backup()
 
 
@@ -203,6 +203,14 @@ def restore_journal(chaos: Chaos) -> None:
     """The next process finds the data folder as it was at the backup."""
     chaos.old_journal = chaos.backup is not None
     chaos.crashed.set()
+
+
+def torn_tail(chaos: Chaos) -> None:
+    """The disk has promised what it did not keep: the next process finds the journal without the last commits of this one."""
+    if not (chaos.keeps_journal or chaos.indexes_again):
+        chaos.backup = chaos.store.backup()
+        chaos.old_journal = True
+        chaos.crash_after(chaos.rng.randint(1, 6), chaos.rng.randint(0, 40))
 
 
 # -- disk, process, clock -----------------------------------------------------------------------
@@ -247,5 +255,6 @@ def step_clock(chaos: Chaos) -> None:
 MISHAPS: tuple[Callable[[Chaos], End | None], ...] = (
     lose_calls, lose_calls, late_answers, restart, restart_receiver, offline, freeze, cut, refuse, reject, hold, hold, no_keysend,
     fail_randomly, disable, fill_slots, close_channels, forget, snapshot_node, restore_node, back_up_journal, restore_journal,
+    torn_tail,
     slow_disk, bad_disk, full_disk, crash, crash_soon, crash_soon, crash_soon, suspend, step_clock,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from streamer.model import ADMIN, ENDED, BudgetTerms, Stream
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import derive_token
 from streamer.service.orders import PaymentOrder, StreamOrder
+from tests.simulation.callers import REQUEST_RECORD, keysend_as_key, make_key, open_stream_as_key, pay_invoice, revoke_key
 from tests.simulation.world import SECRET
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
 STREAMS_AT_MOST = 10
-REQUEST_RECORD = 70_001
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ async def look(chaos: Chaos) -> None:
 ACTS: tuple[Callable[[Chaos], Awaitable[None]], ...] = (
     open_if_few, open_if_few, open_if_few, pause, resume, resume, resume, cancel, renew, renew, change_rate, change_budget,
     change_limits, keysend, keysend, write_off, stop, start, start, start, look,
+    make_key, make_key, revoke_key, open_stream_as_key, keysend_as_key, pay_invoice, pay_invoice, pay_invoice,
 )  # fmt: skip
 
 

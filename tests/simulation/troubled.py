@@ -151,7 +151,8 @@ class Excuses:
     budget: its user lowered the budget below what was spent. forgotten: the node's operator deleted it after it had ended.
     orphaned: a restart of the node orphaned it; a closed channel and another restart may have ended it since. written_off: by a
     person. overtaken: the node got an old database back that did not have it as it was. lost_streams: tokens of streams that an
-    old copy of the journal lacks. lost_singles: single payments may be missing as well.
+    old copy of the journal lacks. invoices: hashes of invoices, whose HTLCs carry no record of ours. lost_singles: single payments
+    may be missing as well.
     """
 
     budget: set[int]
@@ -160,6 +161,7 @@ class Excuses:
     written_off: set[bytes]
     overtaken: set[bytes]
     lost_streams: set[bytes]
+    invoices: set[bytes]
     lost_singles: bool = False
 
 
@@ -169,7 +171,7 @@ class Troubled(World):
     def __init__(self, clock: VirtualClock, receivers: int, payers: int, rng: random.Random, on_commit: Callable[[], None]) -> None:
         self.rng = rng
         self.late_rate = 0.0
-        self.excuses = Excuses(set(), set(), set(), set(), set(), set())
+        self.excuses = Excuses(set(), set(), set(), set(), set(), set(), set())
         self.replay_asked = asyncio.Event()
         self._disk = TroubledStore(rng, on_commit)
         self._keys_given = itertools.count(1)
@@ -187,11 +189,12 @@ class Troubled(World):
             self.store = self._disk
         super()._build()
         self.replay_asked.clear()
+        self.keyring = Keyring(SECRET, "the admin key", self.snapshot.keys)
         self.service = Service(
             Surroundings(
                 self.engines, self.store, self.engine._clock, self.shared, self.settings, Feed(), self._keys_given,
                 lambda owner: derive_preimage(SECRET, owner, 0), Totals, self.replay_asked.set, self.clock.now_ns(),
-                Keyring(SECRET, "the admin key", self.snapshot.keys),
+                self.keyring,
             )
         )  # fmt: skip
 
