@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / ".cache" / "mutation-score"
 PAGE = ROOT / "docs" / "mutation-score.md"
+TABLE = "## Survivors"
+"""The heading of the page under which its table is."""
 COPIED = ("streamer", "tests", "proto", "docs")
 MUTMUT = str(Path(sys.executable).with_name("mutmut"))
 LEAST_PERCENT = 90
@@ -154,7 +156,7 @@ def change_of(before: str, after: str) -> str:
 
 def explained() -> Counter[Survivor]:
     """The survivors that the page has a reason for: a row has one function, one reason, and each change that it holds for."""
-    rows = (line.strip().strip("|").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| `"))
+    rows = (line.strip().strip("|").split(" | ") for line in PAGE.read_text().partition(TABLE)[2].splitlines() if line.startswith("| `"))
     return Counter(Survivor(row[0].strip(" `"), change) for row in rows if len(row) == 3 for change in row[1].strip(" `").split("`, `"))
 
 
