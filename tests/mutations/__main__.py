@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("streamer", "tests", "proto", "pyproject.toml")
 LIMIT_SECONDS = 300
 PARALLEL = 2
+ALL = (*MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS)
 
 
 def mutate(mutation: Mutation, tree: Path) -> str:
@@ -69,8 +70,7 @@ def judge(mutation: Mutation) -> tuple[bool, str]:
 
 def main(words: list[str]) -> int:
     """Try the mutations; 0 if all were noticed."""
-    known = (*MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS)
-    chosen = [one for one in known if not words or any(word in one.name for word in words)]
+    chosen = [one for one in ALL if not words or any(word in one.name for word in words)]
     killed = 0
     with ThreadPoolExecutor(PARALLEL) as pool:
         for noticed, line in pool.map(judge, chosen):

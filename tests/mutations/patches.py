@@ -301,7 +301,15 @@ MUTATIONS = (
         "payment.settled_msat = payment.amount_msat",
         ENDS,
     ),
-    Mutation(9, "a late settlement in the list is passed over", ADOPTION, "defer(_late(book, known, theirs))", "pass", RULES),
+    Mutation(9, "a late settlement in the list is passed over", ADOPTION, "suspect(known)", "pass", ("tests/simulation/test_adoption.py",)),
+    Mutation(
+        4,
+        "what a killed process gave up is forgotten",
+        "streamer/givenup.py",
+        "await self._remember(now_ns)",
+        "self._remembered = True",
+        ("tests/simulation/test_givenup.py",),
+    ),
     Mutation(
         9,
         "two daemons may share a folder",
