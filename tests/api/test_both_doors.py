@@ -137,7 +137,7 @@ REFUSED: dict[str, list[Make]] = {
     "AdminService/RevokeKey": [lambda *_: admin_pb2.RevokeKeyRequest(id="key_" + "0" * 16)],
 }
 
-VOLATILE = {"Status": ("store_free_bytes", "p99_lateness_seconds"), "Stream": ("explanation", "forecast")}
+VOLATILE: dict[str, tuple[str, ...]] = {"Status": ("store_free_bytes", "p99_lateness_seconds"), "Stream": ("explanation", "forecast")}
 
 
 async def both(house: House, rpc: Rpc, request: Message, key: str = KEY) -> tuple[Said, Said]:
@@ -145,10 +145,10 @@ async def both(house: House, rpc: Rpc, request: Message, key: str = KEY) -> tupl
     async with grpc.aio.insecure_channel(house.server) as channel:
         by_grpc = await over_grpc(channel, rpc, request, **metadata)
     by_http = await over_http(house.http, rpc, request, **{"X-API-KEY": key})
-    for said in (by_grpc, by_http):
-        for name in VOLATILE.get(rpc.method.output_type.name, ()):
-            if said.reply is not None:
-                said.reply.ClearField(name)
+    for reply in (said.reply for said in (by_grpc, by_http) if said.reply is not None):
+        for message in (reply, *getattr(reply, "streams", ())):
+            for name in VOLATILE.get(message.DESCRIPTOR.name, ()):
+                message.ClearField(name)
     return by_grpc, by_http
 
 
