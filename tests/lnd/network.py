@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
@@ -76,6 +77,11 @@ class Network:
     def connect(self, one: Lnd, other: Lnd, port: int = 0) -> None:
         """Make them peers; port: of something that leads to the other."""
         one.cli("connect", f"{other.pubkey.hex()}@127.0.0.1:{port or other.peer_port}")
+
+    def dial(self, one: Lnd, other: Lnd, port: int = 0) -> None:
+        """As connect, for peers who may be connected: lnd by itself waits twice as long after each try that failed."""
+        with suppress(AssertionError):
+            self.connect(one, other, port)
 
     def give_coins(self, one: Lnd, other: Lnd, amount_sat: int) -> None:
         """Coins from one wallet to the other, confirmed."""

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.lnd
 STREAMS, AMOUNT_MSAT, INTERVAL_MS = 60, 1_000, 1_000
 WRITE_OFF_SECONDS = 120
 """Counted from the payment; the minute in which nothing counts as an orphan comes first, after lnd's start."""
+MOST_RESTARTS = 5
 FLIGHT_SECONDS = 3
 """What lnd still calls IN_FLIGHT after so long, without an HTLC, stays so."""
 OPTIONS = (
@@ -48,15 +49,21 @@ def all_known(town: Town, daemon: House) -> bool:
     return all(stream.state == stream_pb2.Stream.ACTIVE for stream in town.streams(daemon))
 
 
+def restart_leaves_some(town: Town, daemon: House) -> bool:
+    """Whether lnd, killed while many payments are open, has orphans when it is back: chance decides."""
+    until(lambda: daemon.metric("payments_open") > STREAMS / 3, "many payments are open")
+    town.restart(town.payer)
+    town.until_active()
+    return bool(stuck(town))
+
+
 @pytest.mark.timeout(900, func_only=True)
 def test_orphans_free_their_slots_and_are_written_off_by_themselves(town: Town) -> None:
     with town.daemon(*OPTIONS, direct=True) as daemon:
         daemon.until_paying()
         town.open_streams(daemon, STREAMS, AMOUNT_MSAT, INTERVAL_MS)
         town.until_arrived(STREAMS)
-        until(lambda: daemon.metric("payments_open") > STREAMS / 3, "many payments are open")
-        town.restart(town.payer)
-        town.until_active()
+        assert any(restart_leaves_some(town, daemon) for _ in range(MOST_RESTARTS)), "lnd leaves orphans when it is killed under load"
         until(lambda: daemon.metric("payments_orphaned") > 0, "orphans are found", WRITE_OFF_SECONDS)
         until(lambda: all_known(town, daemon), "all are, and nobody waits")
         left = stuck(town)

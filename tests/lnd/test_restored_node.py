@@ -42,13 +42,15 @@ def triangle(tmp_path_factory: pytest.TempPathFactory, networks: Networks) -> It
 
 
 @pytest.fixture
-def town(triangle: tuple[Town, Relay], tmp_path: Path) -> Iterator[Town]:
-    town = triangle[0]
+def town(triangle: tuple[Town, Relay], networks: Networks, tmp_path: Path) -> Iterator[Town]:
+    town, relay = triangle
     town.home = tmp_path / "home"
     yield town
     payer, receiver, channels = town.roads[0]
     town.roads[0] = (payer, receiver, max(1, channels - 2))
     town.drop()
+    networks.do(relay.open)
+    town.network.dial(payer, receiver, relay.port)
     town.until_active()
 
 
@@ -136,9 +138,12 @@ def test_what_a_restored_node_forgot_is_not_paid_again_while_the_channel_that_kn
         enough = time.monotonic() + LOOK_SECONDS
         until(lambda: time.monotonic() > enough, "time enough to do wrong")
         assert len(arrived(town.receivers)) == before
+        town.network.dial(town.payer, town.receivers[1])
+        town.network.wait_active(town.payer, town.receivers[1], 1)
         [other] = town.open_streams(daemon, 1, AMOUNT_MSAT, HOUR_MS, town.receivers[0])
         until(lambda: another_arrived(town, daemon, other, before), "others go on, over the hub")
         networks.do(relay.open)
+        town.network.dial(town.payer, town.receivers[0], relay.port)
         until(lambda: daemon.metric("payments_lost_sight") == 1, "the channel is back, and closes: it is out of sight")
         assert daemon.stop() == 0
     assert lost.payment_hash in arrived(town.receivers)

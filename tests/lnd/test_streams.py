@@ -73,7 +73,7 @@ def test_twenty_streams_for_a_minute(lnd_network: Network, daemon: DaemonProcess
         settled = books_agree(daemon, receiver, ids)
         assert settled >= STREAMS * SECONDS * 0.9
         streams = [daemon.stream(stream_id) for stream_id in ids]
-        assert all(stream["skipped_msat"] == 0 and stream["payments_failed"] == 0 for stream in streams)
+        assert not [stream for stream in streams if stream["skipped_msat"] or stream["payments_failed"]]
         assert all(stream["paid_msat"] >= SECONDS * 1000 for stream in streams)
         ours = {htlc.payment_hash.hex(): htlc for htlc in receiver.received()}
         payments = daemon.payments(ids[0])
