@@ -27,9 +27,9 @@ LOOK_SECONDS = 15
 """Longer than ghost_after: a payment that was to be sent again, or given up, would have been."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def triangle(tmp_path_factory: pytest.TempPathFactory, networks: Networks) -> Iterator[tuple[Town, Relay]]:
-    """Two ways to the receiver: channels through a relay, of which each test loses one or two, and a way over a hub."""
+    """Two ways to the receiver: channels through a relay, of which a test loses one or two, and a way over a hub. Nothing is shared."""
     with alone(build(), tmp_path_factory.mktemp("triangle"), networks, receivers=2) as town:
         receiver, hub = town.receivers
         relay = networks.enter(start_relay(receiver.peer_port))
