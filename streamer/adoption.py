@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.switch import Switch
-from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Stream
+from streamer.model import UNPAID, Answer, Facts, Kind, Payment, Stream
 from streamer.nodes.keysend import (
     PREIMAGE_TYPE,
     STREAM_TYPE,
@@ -29,7 +29,6 @@ from streamer.ports import Node, NodePayment
 from streamer.reasons import Halt
 
 PAGE = 500
-FAILED = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
 
 Find = Callable[[str, int], Awaitable[Payment | None]]
 Defer = Callable[[Callable[[int, Facts], None]], None]
@@ -66,7 +65,7 @@ async def adopt_unknown(
                 continue
             known = await find(found[0].id, found[1].seq)
             if known is not None:
-                if known.state in FAILED and theirs.answer.kind is Kind.SETTLED:
+                if known.state in UNPAID and theirs.answer.kind is Kind.SETTLED:
                     suspect(known)
                 continue
             payment = _payment(book, found[0], found[1], theirs)

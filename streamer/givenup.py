@@ -5,7 +5,8 @@ been called FAILED, and its time been paid again (money rule 4). Nothing can und
 go unseen: it is posted late, as a credit of the stream, and alarmed. The journal does not say which
 calls had an unknown end, so after a start all that failed lately is looked at. What is executed
 while this process is away has a new index at the node, and is found at the next connect by adoption,
-which calls it a suspect: only here is anything posted late, and nothing twice.
+which calls it a suspect; and whoever asks for an invoice may hear of it first. Only here is anything
+posted late, and nothing twice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
 from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
-from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, PaymentState
+from streamer.model import UNPAID, Answer, Facts, Kind, Payment, PaymentQuery
 from streamer.money import SECOND_NS
 from streamer.ports import Node
 
@@ -30,7 +31,6 @@ MAX_WATCHED = 1_000
 ASKS_A_LOOK = 50
 """So that what is open does not wait for what has ended."""
 PATIENCE_SECONDS = 10.0
-FAILED = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
 
 
 class Journal(Protocol):
@@ -72,6 +72,12 @@ class GivenUp:
         else:
             self._watch(payment, now_ns + WATCH_NS, now_ns)
 
+    def settled(self, payment: Payment, answer: Answer, now_ns: int) -> None:
+        """The node says that payment has settled: post it in the next turn, unless that was done."""
+        if payment.row not in self._watched:
+            self._watch(payment, now_ns + WATCH_NS, now_ns)
+        self._post(payment, answer)
+
     def let_go(self, payment_hash: bytes) -> None:
         """Look no more at what was sent with this hash: a new attempt has it now, and the node's word is about that one."""
         for row in [row for row, watched in self._watched.items() if watched.payment.payment_hash == payment_hash]:
@@ -101,7 +107,7 @@ class GivenUp:
     async def _remember(self, now_ns: int) -> None:
         """What failed before this process began. Raises Unavailable, ResourceExhausted or StoreFailed."""
         node, since_ns = self._book.node, now_ns - 2 * WATCH_NS
-        failed = await self._journal.history(PaymentQuery(node=node, states=FAILED, since_ns=since_ns, limit=MAX_WATCHED))
+        failed = await self._journal.history(PaymentQuery(node=node, states=UNPAID, since_ns=since_ns, limit=MAX_WATCHED))
         recent = [payment for payment in failed if payment.end_ns + WATCH_NS > now_ns and payment.row not in self._watched]
         last = [payment for payment in recent if not payment.payment_request or await self._is_last(payment)]
         self._remembered = True
@@ -114,11 +120,12 @@ class GivenUp:
 
     def _post(self, payment: Payment, answer: Answer) -> None:
         def late(now_ns: int, facts: Facts) -> None:
-            if self._watched.pop(payment.row, None) is None:
+            watched = self._watched.pop(payment.row, None)
+            if watched is None:
                 return
             while len(self._posted) >= MAX_WATCHED:
                 del self._posted[next(iter(self._posted))]
             self._posted[payment.row] = None
-            ends.resolve(self._book, payment, Event.SETTLED, answer, now_ns, facts)
+            ends.resolve(self._book, watched.payment, Event.SETTLED, answer, now_ns, facts)
 
         self._journal.defer(late)

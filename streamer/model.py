@@ -52,6 +52,8 @@ class PaymentState(StrEnum):
 
 
 OPEN = frozenset({PaymentState.PLANNED, PaymentState.IN_FLIGHT, PaymentState.UNKNOWN})
+UNPAID = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
+"""Ended, and nothing was paid: whoever wants it paid may try again."""
 
 
 class Mark(StrEnum):

@@ -19,7 +19,7 @@ from streamer.core.payment import Event
 from streamer.core.verdict import Circumstances, Verdict, judge
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.givenup import GivenUp
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState
+from streamer.model import UNPAID, Answer, Facts, Kind, Mark, Payment, PaymentQuery
 from streamer.money import SECOND_NS
 from streamer.ports import Channels, Clock, Node
 from streamer.reasons import Reason
@@ -150,12 +150,16 @@ class Recovery:
     def forget(self, payment: Payment) -> None:
         """The payment has ended."""
         loose = self.loose.pop(payment.row, None)
-        if loose is not None and loose.ghost_until_ns and payment.state in (PaymentState.FAILED, PaymentState.REFUSED):
+        if loose is not None and loose.ghost_until_ns and payment.state in UNPAID:
             self._given_up.add(payment, self.clock.now_ns())
 
     def suspect(self, payment: Payment) -> None:
         """The node lists as settled what the journal calls failed: ask about it now."""
         self._given_up.suspect(payment, self.clock.now_ns())
+
+    def settled_late(self, payment: Payment, answer: Answer) -> None:
+        """The node says that a payment which the journal calls failed has settled: it is posted in the next turn, once."""
+        self._given_up.settled(payment, answer, self.clock.now_ns())
 
     def let_go(self, payment_hash: bytes) -> None:
         """Earlier payments with this hash have ended for good: it is used again, or its end is known."""

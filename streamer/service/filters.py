@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamer.errors import InvalidArgument
-from streamer.model import OPEN, Payment, PaymentState, Stream, StreamState
+from streamer.model import OPEN, UNPAID, Payment, PaymentState, Stream, StreamState
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
@@ -18,7 +18,7 @@ _PAYMENT_TERMS = "stream= state= node= in_doubt"
 _PAYMENT_STATES = {
     "PENDING": OPEN,
     "SETTLED": frozenset({PaymentState.SETTLED}),
-    "FAILED": frozenset({PaymentState.FAILED, PaymentState.REFUSED}),
+    "FAILED": UNPAID,
     "WRITTEN_OFF": frozenset({PaymentState.WRITTEN_OFF}),
 }
 

@@ -12,12 +12,10 @@ import asyncio
 import secrets
 from dataclasses import replace
 
-from streamer.core import ends
 from streamer.core.ledger import fee_limit_msat
-from streamer.core.payment import Event
 from streamer.engine import Engine
 from streamer.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
-from streamer.model import Answer, ApiKey, Facts, Kind, Payment, PaymentQuery, PaymentState, Request, Single
+from streamer.model import UNPAID, Answer, ApiKey, Facts, Kind, Payment, PaymentQuery, PaymentState, Request, Single
 from streamer.money import format_amount
 from streamer.ports import DecodedInvoice
 from streamer.service.invoices import read_invoice
@@ -34,8 +32,6 @@ from streamer.service.waiting import Waiting
 PAY_SECONDS = 180.0
 """How long PayInvoice waits for the end, unless its caller has less time."""
 TRACK_SECONDS = 10.0
-RETRY = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
-"""An attempt that ended like this was not paid: another one may begin."""
 
 Found = tuple[Payment, bytes]
 """The payment of an invoice, and the preimage where only the node knows it (the payment was written off)."""
@@ -89,12 +85,12 @@ class Paying:
     async def _once(self, caller: ApiKey, order: InvoiceOrder, asked: Request | None) -> Found:
         """The payment of the invoice that there is, or a new attempt."""
         newest = await self._newest(PaymentQuery(payment_request=order.payment_request, limit=1))
-        if newest is None or newest.state in RETRY:
+        if newest is None or newest.state in UNPAID:
             engine = self._around.engine_for(order.node)
             found = await engine.node.decode_invoice(order.payment_request)
             async with self._hashes.only(found.payment_hash.hex()):
                 newest = await self._newest(PaymentQuery(payment_hash=found.payment_hash, limit=1))
-                if newest is None or newest.state in RETRY:
+                if newest is None or newest.state in UNPAID:
                     return await self._attempt(caller, engine, order, found, asked)
             _require_same(newest.payment_request, order, found.payment_hash)
         _require_own(caller, newest)
@@ -127,7 +123,9 @@ class Paying:
         """The node has paid it: a failed attempt of ours was executed after all, or somebody else has."""
         ours = await self._newest(PaymentQuery(node=engine.name, payment_hash=found.payment_hash, limit=1))
         if ours is not None:
-            return await self._late(engine, ours, answer)
+            if ours.state in UNPAID:
+                engine.recovery.settled_late(ours, answer)
+            return await self._after_the_turn(engine, ours)
         foreign = Payment(
             0, "", 0, 0, engine.name, found.destination, found.payment_hash, answer.amount_msat, 0, 0, 0, b"", 0, 0, 0, 0, 0, False, 0, 0
         )
@@ -135,18 +133,6 @@ class Paying:
         foreign.settled_msat, foreign.fee_msat, foreign.index = answer.amount_msat, answer.fee_msat, answer.index
         foreign.api_key = caller.number
         return foreign
-
-    async def _late(self, engine: Engine, failed: Payment, answer: Answer) -> Payment:
-        """Post a failed attempt as settled, unless the watch over failed payments has just done so."""
-        engine.recovery.let_go(failed.payment_hash)
-        payment = await self._after_the_turn(engine, failed)
-
-        def late(now_ns: int, facts: Facts) -> None:
-            ends.resolve(engine.book, payment, Event.SETTLED, answer, now_ns, facts)
-
-        if payment.state in RETRY:
-            engine.defer(late)
-        return await self._after_the_turn(engine, payment)
 
     async def _after_the_turn(self, engine: Engine, payment: Payment) -> Payment:
         """The payment as the journal has it once all that was deferred is durable: commits keep their order."""

@@ -216,6 +216,35 @@ def test_a_slow_disk_posts_nothing_twice() -> None:
     run_virtual(main)
 
 
+@pytest.mark.parametrize("told_first", [True, False])
+def test_what_a_caller_and_the_watch_both_find_settled_is_posted_once(told_first: bool) -> None:
+    """The caller read the payment from the journal: another object of the same row."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk, [payment] = await after_a_restart(clock, MINUTE)
+        turn, waiting = desk.defer, []
+        desk.defer = waiting.append  # type: ignore[method-assign]
+        if told_first:
+            desk.recovery.settled_late(copy.copy(payment), settled(1_000, 3))
+        desk.answers[payment.payment_hash] = settled(1_000, 3)
+        await desk.run(MINUTE + 1)
+        if not told_first:
+            desk.recovery.settled_late(copy.copy(payment), settled(1_000, 3))
+        desk.recovery.suspect(copy.copy(payment))
+        for action in waiting:
+            turn(action)
+        await desk.run(MINUTE + 1)
+        desk.recovery.settled_late(copy.copy(payment), settled(1_000, 3))
+        for action in waiting:
+            turn(action)
+        await asyncio.sleep(0)
+        [stream] = desk.house.book.streams.values()
+        assert len(waiting) > 1
+        assert (stream.account.settled_msat, len(desk.late)) == (1_000, 1)
+
+    run_virtual(main)
+
+
 def test_a_hash_that_is_used_again_before_its_late_end_was_taken_is_the_new_attempts() -> None:
     async def main(clock: VirtualClock) -> None:
         desk, [payment] = await after_a_restart(clock, MINUTE)

@@ -9,8 +9,8 @@ import pytest
 
 from streamer import givenup
 from streamer.errors import ResourceExhausted, StoreFailed, StreamerError, Unavailable
-from streamer.givenup import FAILED, MAX_WATCHED, WATCH_NS, GivenUp
-from streamer.model import Facts, Payment, PaymentQuery, PaymentState
+from streamer.givenup import MAX_WATCHED, WATCH_NS, GivenUp
+from streamer.model import UNPAID, Facts, Payment, PaymentQuery, PaymentState
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import Desk, S, settled
 
@@ -71,7 +71,7 @@ def test_the_journal_is_asked_for_what_failed_at_this_node_lately_and_for_the_ne
         now_ns = clock.now_ns()
         await watch.look(now_ns)
         assert past.queries == [
-            PaymentQuery(node="node", states=FAILED, since_ns=now_ns - 2 * WATCH_NS, limit=MAX_WATCHED),
+            PaymentQuery(node="node", states=UNPAID, since_ns=now_ns - 2 * WATCH_NS, limit=MAX_WATCHED),
             PaymentQuery(payment_hash=payments[0].payment_hash, limit=1),
         ]
         assert asked(desk, payments) == [1]
