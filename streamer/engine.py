@@ -13,9 +13,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
+from streamer.commits import Commits
 from streamer.core import ends
 from streamer.core.book import Book, Tally
 from streamer.core.payment import Event
@@ -34,9 +36,6 @@ from streamer.recovery import Patience, Recovery
 
 WAKE_AT_LEAST_NS = SECOND_NS
 """Timers stand still in suspend; the wall of boot time does not: look at it each second."""
-
-MAX_COMMITS = 2
-"""One is with the disk, and one gathers: a turn never waits for a disk that could be written to."""
 
 MARK = "mark"
 """The setting that keeps the journal's last moment; heartbeat.py writes it while nothing is paid."""
@@ -83,7 +82,7 @@ class Engine:
         self._secret = secret
         self._observer = observer
         self._patience_seconds = patience.hold_after_ns / SECOND_NS
-        self._on_store_failed = on_store_failed
+        self._commits = Commits(store, on_store_failed)
         self._ends: deque[tuple[Payment, Answer, Event | None]] = deque()
         self._actions: deque[Callable[[int, Facts], None]] = deque()
         self._resends: deque[Payment] = deque()
@@ -91,9 +90,7 @@ class Engine:
         self._waiters: dict[int, list[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._in_flight = 0
-        self._failed = False
-        self._commits = self._begun = 0
-        self._committed = asyncio.Event()
+        self._begun = 0
 
     # -- what others see ------------------------------------------------------------------------
 
@@ -180,11 +177,11 @@ class Engine:
             raise FailedPrecondition(self._why_not())
         self.recovery.let_go(payment.payment_hash)
         self.link.remember(facts)  # without a witness this payment could never be resent
-        commit = self._append(facts)
+        commit = self._commits.append(self._whole(facts))
         self._begun += 1
         await asyncio.wait((commit,))
         self._begun -= 1
-        if not self._is_durable(commit):
+        if not self._commits.is_durable(commit):
             raise StoreFailed("nothing was sent: the journal cannot be written; see `streamer status`")
         self._pool.hand_over(payment)
         return payment
@@ -244,8 +241,8 @@ class Engine:
     async def drain(self) -> None:
         """Plan nothing new and wait until no call is with the node."""
         self.stopping = True
-        while not self._failed and (
-            self._in_flight or self._pool.waiting or self._commits or self._begun or self._ends or self._actions or self.book.tally
+        while not self._commits.failed and (
+            self._in_flight or self._pool.waiting or self._commits.begun or self._begun or self._ends or self._actions or self.book.tally
         ):
             self._wake.set()
             await asyncio.sleep(0.02)
@@ -253,7 +250,7 @@ class Engine:
     # -- the loop -------------------------------------------------------------------------------
 
     async def _turns(self) -> None:
-        while not self._failed:
+        while not self._commits.failed:
             facts = Facts()
             now_ns = self._clock.now_ns()
             self.book.shared.outages.alive(now_ns, facts)
@@ -261,47 +258,20 @@ class Engine:
             planned = self._plan(now_ns, facts) if self.paying else []
             if facts:
                 self.link.remember(facts)
-                self._begin_commit(facts, planned, now_ns)
-                while self._commits >= MAX_COMMITS:
-                    self._committed.clear()
-                    await self._committed.wait()
+                self._commits.begin(self._whole(facts), partial(self._go_on, planned, self.book.take_tally(), now_ns))
+                await self._commits.until_room()
             else:
                 self._go_on(planned, self.book.take_tally(), now_ns)
             if not (self._ends or self._actions):
                 await self._pause()
         await asyncio.Event().wait()
 
-    def _begin_commit(self, facts: Facts, planned: list[Payment], now_ns: int) -> None:
-        """Make facts durable; what they allow is done when they are, and not before."""
-        tally = self.book.take_tally()
-        self._commits += 1
-
-        def durable(commit: asyncio.Future[None]) -> None:
-            self._commits -= 1
-            self._committed.set()
-            if self._is_durable(commit):
-                self._go_on(planned, tally, now_ns)
-
-        self._append(facts).add_done_callback(durable)
-
-    def _append(self, facts: Facts) -> asyncio.Future[None]:
+    def _whole(self, facts: Facts) -> Facts:
+        """With what goes along with every payment: the sums of the budgets, and the time."""
         if facts.intents or facts.ends:
             facts.spends += self.book.budgets.spends()
             facts.settings.append((MARK, str(self._clock.now_ns())))
-        try:
-            return self._store.append(facts)
-        except StoreFailed as error:
-            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            failed.set_exception(error)
-            return failed
-
-    def _is_durable(self, commit: asyncio.Future[None]) -> bool:
-        error = None if commit.cancelled() else commit.exception()
-        if commit.cancelled() or error is not None:
-            self._failed = True
-            self._on_store_failed(str(error or "the commit was abandoned"))
-            return False
-        return True
+        return facts
 
     def _go_on(self, planned: list[Payment], tally: Tally, now_ns: int) -> None:
         for payment in planned:

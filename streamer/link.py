@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.adoption import adopt_unknown
+from streamer.channelview import UNABLE_TEXT, ChannelView
 from streamer.core.book import Book
 from streamer.core.switch import Switch
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import Facts, Kind, Mark, Payment
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import payment_hash
-from streamer.ports import Channels, Clock, Node, NodeIdentity
+from streamer.ports import Clock, Node, NodeIdentity
 from streamer.reasons import Halt, Reason
-from streamer.recovery import BLOCKED_TEXT, Recovery, cannot_pay, open_points
+from streamer.recovery import Recovery
 
 log = logging.getLogger(__name__)
 
@@ -288,13 +289,13 @@ class Link:
             await asyncio.wait({lost}, timeout=BLOCKED_LOOK_SECONDS)
 
     async def _look_at_channels(self) -> None:
-        channels = await self.node.channels()
-        active = [channel.spendable_msat for channel in channels.channels if channel.active]
-        self.book.largest_spendable_msat = max(active, default=None) if active else self.book.largest_spendable_msat
+        channels = ChannelView(await self.node.channels())
+        spendable = [channel.spendable_msat for channel in channels.active]
+        self.book.largest_spendable_msat = max(spendable, default=self.book.largest_spendable_msat)
         self._remember_channels(channels)
-        reason = cannot_pay(channels, self.terms.min_payment_msat)
+        reason = channels.why_unable(self.terms.min_payment_msat)
         if reason is not Reason.NONE:
-            self.block(reason, BLOCKED_TEXT[reason])
+            self.block(reason, UNABLE_TEXT[reason])
             self._look.clear()
         elif self.blocked is not None:
             self.blocked, self.problem = None, ""
@@ -302,9 +303,9 @@ class Link:
                 self._log("")
                 self._end_outage()
 
-    def _remember_channels(self, channels: Channels) -> None:
+    def _remember_channels(self, channels: ChannelView) -> None:
         """What is open and closing, for the time when a payment is unknown: a node put back to an old copy loses channels."""
-        recovery, points = self.recovery, open_points(channels)
+        recovery, points = self.recovery, channels.points
         known_open = points | recovery.known_open if recovery.unsure else points
         if known_open != recovery.known_open:
             recovery.known_open = known_open

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from streamer.channelview import UNABLE_TEXT, ChannelView
 from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
@@ -21,7 +22,7 @@ from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.givenup import GivenUp
 from streamer.model import UNPAID, Answer, Facts, Kind, Mark, Payment, PaymentQuery
 from streamer.money import SECOND_NS
-from streamer.ports import Channels, Clock, Node
+from streamer.ports import Clock, Node
 from streamer.reasons import Reason
 
 ASK_AGAIN_NS = SECOND_NS
@@ -32,19 +33,11 @@ IDLE_SECONDS = 60.0
 """While nothing is; whatever comes in wakes it."""
 PARALLEL_ASKS = 16
 TRACK_PATIENCE_SECONDS = 10.0
-STEADY_NS = 60 * SECOND_NS
-"""How long a node must be up before a payment without HTLC counts as an orphan (MONEY.md 2)."""
-STEADY_WITHOUT_ALL_NS = 600 * SECOND_NS
-"""The same with a channel whose peer stays away: an orphan is counted as paid in the end, so a wrong guess costs no money."""
 ABSENT_NS = 600 * SECOND_NS
 """How long all channels must be active without an HTLC of a payment before none can be with a frozen peer.
 
 lnd hangs up on a peer that is silent for five minutes, on one that answers no ping after 90 seconds (lnd peer/brontide.go).
 """
-SLOTS_PER_CHANNEL = 483
-"""HTLCs that a channel carries in one direction (BOLT 2)."""
-RESEND_PAUSE_NS = SECOND_NS
-"""After FAILED, lnd may still be finishing the same hash (MONEY.md C)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -232,7 +225,7 @@ class Recovery:
         try:
             answers = await self._ask([loose.payment for loose in due])
             needs_look = short or any(answer.kind in (Kind.IN_FLIGHT, Kind.NOT_FOUND) for answer in answers)
-            channels = await self.node.channels() if needs_look else None
+            channels = ChannelView(await self.node.channels()) if needs_look else None
             witness = await self._witness_found() if any(answer.kind is Kind.NOT_FOUND for answer in answers) else True
         except (NodeUnavailable, NodeRejected):
             self._short = short + self._short
@@ -259,7 +252,7 @@ class Recovery:
             raise NodeUnavailable("lnd did not answer about the witness")
         return answer.kind is not Kind.NOT_FOUND
 
-    async def _decide(self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool, asked_ns: int) -> None:
+    async def _decide(self, loose: Loose, answer: Answer, channels: ChannelView | None, witness: bool, asked_ns: int) -> None:
         payment, now_ns = loose.payment, self.clock.now_ns()
         loose.asks += 1
         loose.next_ask_ns = now_ns + min(ASK_AT_MOST_EVERY_NS, ASK_AGAIN_NS << min(loose.asks, 6))
@@ -289,13 +282,13 @@ class Recovery:
         return known and old
 
     def _circumstances(
-        self, loose: Loose, answer: Answer, channels: Channels | None, witness: bool, when_ns: tuple[int, int]
+        self, loose: Loose, answer: Answer, channels: ChannelView | None, witness: bool, when_ns: tuple[int, int]
     ) -> Circumstances:
         asked_ns, now_ns = when_ns
-        pending = channels is not None and any(loose.payment.payment_hash in channel.pending for channel in channels.channels)
         up_since_ns, planned_ns = self.sender.up_since_ns, loose.payment.planned_ns
-        restarted = channels is None or has_restarted(channels, planned_ns, now_ns)
-        absent = answer.kind is Kind.IN_FLIGHT and channels is not None and not pending and all_active(channels)
+        pending = channels is not None and channels.has_htlc(loose.payment.payment_hash)
+        restarted = channels is None or channels.has_restarted(planned_ns, now_ns)
+        absent = answer.kind is Kind.IN_FLIGHT and channels is not None and not pending and channels.all_active
         loose.absent_since_ns = (loose.absent_since_ns or now_ns) if absent else 0
         return Circumstances(
             refused=loose.refusal is not None,
@@ -304,16 +297,16 @@ class Recovery:
             may_resend=self.sender.may_resend(loose.payment),
             witness=witness,
             closing=channels is not None and self._closes(channels),
-            closed=channels is not None and bool(self.known_open - open_points(channels)),
-            partial=channels is not None and restarted and not all_active(channels),
+            closed=channels is not None and bool(self.known_open - channels.points),
+            partial=channels is not None and restarted and not channels.all_active,
             pending=pending,
             down_since_send=restarted and (loose.down_since_send or up_since_ns > planned_ns),
-            steady=up_since_ns > 0 and channels is not None and is_steady(channels, now_ns - up_since_ns),
+            steady=up_since_ns > 0 and channels is not None and channels.is_steady(now_ns - up_since_ns),
             absent=absent and now_ns - loose.absent_since_ns >= ABSENT_NS,
             long_open=now_ns - planned_ns >= self.patience.hold_after_ns,
         )
 
-    def _closes(self, channels: Channels) -> bool:
+    def _closes(self, channels: ChannelView) -> bool:
         """A channel went into closing that was not closing when we last saw all well."""
         if self.closing is None:
             self.closing = channels.closing
@@ -332,8 +325,8 @@ class Recovery:
         else:
             self._conclude(loose.payment, Event.FAILED, answer)
 
-    def _judge_short(self, payment: Payment, answer: Answer, channels: Channels) -> None:
-        reason = cannot_pay(channels, payment.amount_msat if payment.stream_key == 0 else self._minimum_msat(payment))
+    def _judge_short(self, payment: Payment, answer: Answer, channels: ChannelView) -> None:
+        reason = channels.why_unable(payment.amount_msat if payment.stream_key == 0 else self._minimum_msat(payment))
         if reason is Reason.NONE:
             message = f"{answer.message or 'insufficient balance'}: no single channel could carry it, smaller payments can go"
             answer.reason, answer.message = Reason.NO_LIQUIDITY, message
@@ -341,18 +334,18 @@ class Recovery:
             return
         answer.reason = reason
         if payment.stream_key:
-            self.sender.block(reason, BLOCKED_TEXT[reason])
+            self.sender.block(reason, UNABLE_TEXT[reason])
         self._conclude(payment, Event.FAILED, answer, blame=False)
 
     def _minimum_msat(self, payment: Payment) -> int:
         return self.book.by_key[payment.stream_key].terms.min_payment_msat
 
-    def _mark(self, payment: Payment, mark: Mark, channels: Channels | None, answer: Answer) -> None:
-        active = sum(channel.active for channel in channels.channels) if channels is not None else 0
+    def _mark(self, payment: Payment, mark: Mark, channels: ChannelView | None, answer: Answer) -> None:
+        slots = channels.slots if channels is not None else 0
 
         def action(now_ns: int, facts: Facts) -> None:
             # counted here, or all that are found in one round would pass together
-            full = mark is Mark.HELD and payment.mark is not Mark.HELD and self.book.slots.held >= active * SLOTS_PER_CHANNEL // 2
+            full = mark is Mark.HELD and payment.mark is not Mark.HELD and self.book.slots.held >= slots // 2
             if payment.open and not full:
                 if answer.kind is Kind.IN_FLIGHT:
                     ends.resolve(self.book, payment, Event.ACCEPTED, answer, now_ns, facts)
@@ -366,41 +359,3 @@ class Recovery:
                 ends.resolve(self.book, payment, event, answer, now_ns, facts, blame)
 
         self.sender.defer(action)
-
-
-def has_restarted(channels: Channels, planned_ns: int, now_ns: int) -> bool:
-    """True unless the node says that it has run since before planned_ns."""
-    return now_ns - channels.running_seconds * SECOND_NS >= planned_ns
-
-
-def open_points(channels: Channels) -> frozenset[str]:
-    """The funding outpoints of all channels that are neither closing nor closed."""
-    return frozenset(channel.point for channel in channels.channels)
-
-
-def all_active(channels: Channels) -> bool:
-    """True if no channel waits for its peer."""
-    return all(channel.active for channel in channels.channels)
-
-
-def is_steady(channels: Channels, up_ns: int) -> bool:
-    """True if what has no HTLC by now will have none: the node is up for long enough, with all its channels or without."""
-    return up_ns >= (STEADY_NS if all_active(channels) else STEADY_WITHOUT_ALL_NS)
-
-
-def cannot_pay(channels: Channels, minimum_msat: int) -> Reason:
-    """Why no channel can carry a payment of minimum_msat; NONE if one can."""
-    active = [channel for channel in channels.channels if channel.active]
-    if not active:
-        return Reason.NODE_DOWN
-    able = [channel for channel in active if channel.spendable_msat >= minimum_msat]
-    if not able:
-        return Reason.NO_LIQUIDITY
-    return Reason.NONE if any(channel.slots < SLOTS_PER_CHANNEL for channel in able) else Reason.NO_SLOTS
-
-
-BLOCKED_TEXT = {
-    Reason.NODE_DOWN: "the node has no active channel: see that its peers are online (`lncli listchannels`)",
-    Reason.NO_LIQUIDITY: "no channel of the node can send the minimum payment: open a channel, or receive first",
-    Reason.NO_SLOTS: "all HTLC slots of the node's channels are taken: wait for held payments, or open a channel",
-}

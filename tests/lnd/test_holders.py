@@ -8,10 +8,10 @@ import secrets
 import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
+from streamer.channelview import SLOTS_PER_CHANNEL
 from streamer.nodes.credentials import access
 from streamer.nodes.keysend import PREIMAGE_TYPE, payment_hash
 from streamer.nodes.lnd import LndNode
-from streamer.recovery import SLOTS_PER_CHANNEL
 from tests.e2e.house import until
 from tests.e2e.networks import Networks
 from tests.lnd.books import check_conservation, rows

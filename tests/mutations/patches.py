@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.mutations.mutation import CORE, CRASHES, ENDS, RULES, SCENARIOS, VERDICT, Mutation
 
 ENGINE = "streamer/engine.py"
+COMMITS = "streamer/commits.py"
 RECOVERY = "streamer/recovery.py"
+CHANNELS = "streamer/channelview.py"
 JUDGE = "streamer/core/verdict.py"
 END = "streamer/core/ends.py"
 BOOK = "streamer/core/book.py"
@@ -19,8 +21,9 @@ MUTATIONS = (
         1,
         "sends before the intent is durable",
         ENGINE,
-        "self._begin_commit(facts, planned, now_ns)\n",
-        "self._go_on(planned, Tally(), now_ns)\n                self._begin_commit(facts, [], now_ns)\n",
+        "                self._commits.begin(self._whole(facts), partial(self._go_on, planned, self.book.take_tally(), now_ns))\n",
+        "                self._go_on(planned, Tally(), now_ns)\n"
+        "                self._commits.begin(self._whole(facts), partial(self._go_on, [], self.book.take_tally(), now_ns))\n",
         CRASHES,
     ),
     Mutation(
@@ -199,9 +202,9 @@ MUTATIONS = (
     Mutation(
         5,
         "a restart of the node is not seen",
-        RECOVERY,
-        "running_seconds * SECOND_NS >= planned_ns",
-        "running_seconds * SECOND_NS < 0",
+        CHANNELS,
+        "self._running_ns >= planned_ns",
+        "self._running_ns < 0",
         RULES,
     ),
     Mutation(5, "nobody looks for the witness", RECOVERY, "return answer.kind is not Kind.NOT_FOUND", "return True", RULES),
@@ -322,12 +325,12 @@ MUTATIONS = (
     Mutation(
         10,
         "a failed commit is gone on from",
-        ENGINE,
-        "            if self._is_durable(commit):\n                self._go_on(planned, tally, now_ns)",
-        "            self._is_durable(commit)\n            self._go_on(planned, tally, now_ns)",
+        COMMITS,
+        "            if self.is_durable(commit):\n                allowed()",
+        "            self.is_durable(commit)\n            allowed()",
         SCENARIOS + RULES,
     ),
-    Mutation(10, "a failed commit stops nothing", ENGINE, "            self._failed = True\n", "", SCENARIOS + RULES),
+    Mutation(10, "a failed commit stops nothing", COMMITS, "            self.failed = True\n", "", SCENARIOS + RULES),
     Mutation(
         10,
         "the spend limit is forgotten by a restart",
@@ -374,19 +377,19 @@ MUTATIONS = (
         "    if False:\n        pass",
         ENDS,
     ),
-    Mutation(12, "held payments are without bound", RECOVERY, "self.book.slots.held >= active * SLOTS_PER_CHANNEL // 2", "False", RULES),
+    Mutation(12, "held payments are without bound", RECOVERY, "self.book.slots.held >= slots // 2", "False", RULES),
     Mutation(
         12,
         "one large payment blocks the node",
-        RECOVERY,
-        "    if not able:\n        return Reason.NO_LIQUIDITY",
-        "    return Reason.NO_LIQUIDITY",
+        CHANNELS,
+        "        if not able:\n            return Reason.NO_LIQUIDITY",
+        "        return Reason.NO_LIQUIDITY",
         SCENARIOS,
     ),
     Mutation(
         12,
         "full slots are not noticed",
-        RECOVERY,
+        CHANNELS,
         "return Reason.NONE if any(channel.slots < SLOTS_PER_CHANNEL for channel in able) else Reason.NO_SLOTS",
         "return Reason.NONE",
         RULES,

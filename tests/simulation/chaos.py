@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
+import streamer.channelview
 import streamer.core.outages
 import streamer.engine
 import streamer.heartbeat
@@ -56,7 +57,7 @@ QUICKER = (
     (streamer.recovery, "IDLE_SECONDS", 2.0 * IDLE_SECONDS),
     (streamer.link, "LOOK_SECONDS", 2.0 * IDLE_SECONDS),
     (streamer.link, "BLOCKED_LOOK_SECONDS", 30.0),
-    (streamer.recovery, "SLOTS_PER_CHANNEL", SLOTS),
+    (streamer.channelview, "SLOTS_PER_CHANNEL", SLOTS),
     (streamer.simulator.channels, "MAX_HTLCS", SLOTS),
 )
 """(module, constant, value): what a seed would spend most of its time on, and show nothing by."""

@@ -238,7 +238,7 @@ def test_channels_that_were_closing_before_change_nothing() -> None:
 def test_held_payments_are_at_most_half_of_the_active_channels_slots(
     active: int, inactive: int, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.recovery.SLOTS_PER_CHANNEL", 7)
+    monkeypatch.setattr("streamer.channelview.SLOTS_PER_CHANNEL", 7)
 
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
@@ -256,7 +256,7 @@ def test_held_payments_are_at_most_half_of_the_active_channels_slots(
 
 
 def test_orphans_need_no_slot_and_are_marked_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.recovery.SLOTS_PER_CHANNEL", 2)
+    monkeypatch.setattr("streamer.channelview.SLOTS_PER_CHANNEL", 2)
 
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)

@@ -220,7 +220,7 @@ def test_nothing_is_sent_whose_intent_could_not_be_written() -> None:
 
 
 def test_held_payments_take_at_most_half_of_the_slots_out_of_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.recovery.SLOTS_PER_CHANNEL", 6)
+    monkeypatch.setattr("streamer.channelview.SLOTS_PER_CHANNEL", 6)
 
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK, receivers=2)
@@ -237,7 +237,7 @@ def test_held_payments_take_at_most_half_of_the_slots_out_of_the_window(monkeypa
 
 
 def test_full_slots_stop_the_node_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.recovery.SLOTS_PER_CHANNEL", 5)
+    monkeypatch.setattr("streamer.channelview.SLOTS_PER_CHANNEL", 5)
 
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)

@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
+from streamer.channelview import ChannelView
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Rate, Single, StreamState
 from streamer.ports import Channel, Channels
 from streamer.reasons import Reason
-from streamer.recovery import Patience, Recovery, cannot_pay, has_restarted
+from streamer.recovery import Patience, Recovery
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, WITNESS, Desk, S, channel, failed, settled
 
@@ -244,7 +245,7 @@ def known(payment: Payment) -> tuple[str, str, str]:
     ],
 )
 def test_a_node_cannot_pay_if_no_active_channel_has_money_and_a_slot(channels: list[Channel], reason: Reason) -> None:
-    assert cannot_pay(Channels(tuple(channels), frozenset(), 0), 1_000) is reason
+    assert ChannelView(Channels(tuple(channels), frozenset(), 0)).why_unable(1_000) is reason
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -323,7 +324,7 @@ def test_a_single_payment_that_no_channel_can_carry_blocks_nobody() -> None:
 @pytest.mark.parametrize(("open_seconds", "restarted"), [(9, False), (10, True), (11, True)])
 def test_a_node_that_says_how_long_it_runs_has_restarted_since_or_not(open_seconds: int, restarted: bool) -> None:
     now_ns = 10**18
-    assert has_restarted(Channels((), frozenset(), 0, running_seconds=10), now_ns - open_seconds * S, now_ns) is restarted
+    assert ChannelView(Channels((), frozenset(), 0, running_seconds=10)).has_restarted(now_ns - open_seconds * S, now_ns) is restarted
 
 
 def test_a_refusal_needs_no_witness() -> None:

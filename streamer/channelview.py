@@ -1,0 +1,64 @@
+"""What the list of a node's channels says: about payments of unknown end, and whether anything can be paid.
+
+Read once for many payments: what all of them ask is worked out once.
+"""
+
+from __future__ import annotations
+
+from streamer.money import SECOND_NS
+from streamer.ports import Channels
+from streamer.reasons import Reason
+
+STEADY_NS = 60 * SECOND_NS
+"""How long a node must be up before a payment without HTLC counts as an orphan (MONEY.md 2)."""
+STEADY_WITHOUT_ALL_NS = 600 * SECOND_NS
+"""The same with a channel whose peer stays away: an orphan is counted as paid in the end, so a wrong guess costs no money."""
+SLOTS_PER_CHANNEL = 483
+"""HTLCs that a channel carries in one direction (BOLT 2)."""
+
+
+class ChannelView:
+    """The channels of one moment."""
+
+    def __init__(self, channels: Channels) -> None:
+        self.points = frozenset(channel.point for channel in channels.channels)
+        """The funding outpoints of all that are neither closing nor closed."""
+        self.closing = channels.closing
+        self.active = [channel for channel in channels.channels if channel.active]
+        self.all_active = len(self.active) == len(channels.channels)
+        """No channel waits for its peer."""
+        self._pending = frozenset[bytes]().union(*(channel.pending for channel in channels.channels))
+        self._running_ns = channels.running_seconds * SECOND_NS
+
+    def has_htlc(self, payment_hash: bytes) -> bool:
+        """A channel has an HTLC of this hash."""
+        return payment_hash in self._pending
+
+    def has_restarted(self, planned_ns: int, now_ns: int) -> bool:
+        """True unless the node says that it has run since before planned_ns."""
+        return now_ns - self._running_ns >= planned_ns
+
+    def is_steady(self, up_ns: int) -> bool:
+        """What has no HTLC by now will have none: the node is up for long enough, with all its channels or without."""
+        return up_ns >= (STEADY_NS if self.all_active else STEADY_WITHOUT_ALL_NS)
+
+    def why_unable(self, minimum_msat: int) -> Reason:
+        """Why no channel can carry a payment of minimum_msat; NONE if one can."""
+        if not self.active:
+            return Reason.NODE_DOWN
+        able = [channel for channel in self.active if channel.spendable_msat >= minimum_msat]
+        if not able:
+            return Reason.NO_LIQUIDITY
+        return Reason.NONE if any(channel.slots < SLOTS_PER_CHANNEL for channel in able) else Reason.NO_SLOTS
+
+    @property
+    def slots(self) -> int:
+        """HTLCs that the active channels carry together."""
+        return len(self.active) * SLOTS_PER_CHANNEL
+
+
+UNABLE_TEXT = {
+    Reason.NODE_DOWN: "the node has no active channel: see that its peers are online (`lncli listchannels`)",
+    Reason.NO_LIQUIDITY: "no channel of the node can send the minimum payment: open a channel, or receive first",
+    Reason.NO_SLOTS: "all HTLC slots of the node's channels are taken: wait for held payments, or open a channel",
+}

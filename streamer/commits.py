@@ -1,0 +1,63 @@
+"""Makes an engine's facts durable, in order and a few at a time; what they allow happens when they are, and not before.
+
+A commit that fails is the end: what it was to allow never happens, and nothing is begun after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from streamer.errors import StoreFailed
+from streamer.model import Facts
+from streamer.ports import Store
+
+MAX_COMMITS = 2
+"""One is with the disk, and one gathers: a turn never waits for a disk that could be written to."""
+
+
+class Commits:
+    """The commits of one engine. on_store_failed is told why one failed."""
+
+    def __init__(self, store: Store, on_store_failed: Callable[[str], None]) -> None:
+        self.failed = False
+        self.begun = 0
+        self._store = store
+        self._on_store_failed = on_store_failed
+        self._ended = asyncio.Event()
+
+    def append(self, facts: Facts) -> asyncio.Future[None]:
+        """Facts are durable when the future ends without an error."""
+        try:
+            return self._store.append(facts)
+        except StoreFailed as error:
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+
+    def begin(self, facts: Facts, allowed: Callable[[], None]) -> None:
+        """Make facts durable; then, and only then, do what that allows."""
+        self.begun += 1
+
+        def ended(commit: asyncio.Future[None]) -> None:
+            self.begun -= 1
+            self._ended.set()
+            if self.is_durable(commit):
+                allowed()
+
+        self.append(facts).add_done_callback(ended)
+
+    async def until_room(self) -> None:
+        """Return when one more may begin."""
+        while self.begun >= MAX_COMMITS:
+            self._ended.clear()
+            await self._ended.wait()
+
+    def is_durable(self, commit: asyncio.Future[None]) -> bool:
+        """Whether a commit that has ended went well; if not, all stops."""
+        error = None if commit.cancelled() else commit.exception()
+        if commit.cancelled() or error is not None:
+            self.failed = True
+            self._on_store_failed(str(error or "the commit was abandoned"))
+            return False
+        return True
