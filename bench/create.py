@@ -25,11 +25,10 @@ from pathlib import Path
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from streamer._proto.streamer.v1 import stream_pb2
+from streamer.client import Client
 
-from streamer._proto.streamer.v1 import stream_pb2  # noqa: E402
-from streamer.client import Client  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 DESTINATION = "02eec7245d6b7d2ccb30380bfbe2a3648cd7a942653f5aa340edcea1f283686619"
 """A public key from BOLT 4's test vectors."""

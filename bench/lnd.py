@@ -16,12 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from bench.pipeline import machine
+from tests.lnd.binaries import build
+from tests.lnd.network import Network
 
-from bench.pipeline import machine  # noqa: E402
-from tests.lnd.binaries import build  # noqa: E402
-from tests.lnd.network import Network  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 NAME = "lnd"
 CHANNELS = 10

@@ -18,10 +18,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from bench import stub
 
-from bench import stub  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 NAME = "pipeline"
 RIVALS = ("read", "iterate")

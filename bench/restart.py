@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from bench.pipeline import machine
+from tests.e2e.networks import Networks
+from tests.e2e.test_restart import seconds_to_first_payment
 
-from bench.pipeline import machine  # noqa: E402
-from tests.e2e.networks import Networks  # noqa: E402
-from tests.e2e.test_restart import seconds_to_first_payment  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 CACHE = ROOT / ".cache" / "bench"
 

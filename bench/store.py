@@ -14,23 +14,21 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from streamer.model import Facts, Payment, PaymentState, Spend, Stream
+from streamer.stores import schema, statements
+from streamer.stores.batch import Batch
+from streamer.stores.folder import open_folder
+from streamer.stores.rows import intent_row
+from streamer.stores.sqlite import SqliteStore, connect
+from tests.store.given import NOW, a_payment, a_stream
 
-from streamer.model import Facts, Payment, PaymentState, Spend, Stream  # noqa: E402
-from streamer.stores import schema, statements  # noqa: E402
-from streamer.stores.batch import Batch  # noqa: E402
-from streamer.stores.folder import open_folder  # noqa: E402
-from streamer.stores.rows import intent_row  # noqa: E402
-from streamer.stores.sqlite import SqliteStore, connect  # noqa: E402
-from tests.store.given import NOW, a_payment, a_stream  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 CACHE = ROOT / ".cache" / "bench"
 STREAMS = 10_000

@@ -112,10 +112,19 @@ class Network:
     def wait_active(self, one: Lnd, other: Lnd, count: int) -> None:
         until(f"{count} channels are active", lambda: self.active(one, other) >= count and self.active(other, one) >= count)
 
-    def wait_known(self, one: Lnd, other: Lnd) -> None:
-        """Until one has other's announcement in its graph, with its features."""
-        request = ln.NodeInfoRequest(pub_key=other.pubkey.hex())
-        until(f"{one.name} knows {other.name}", lambda: len(one.rpc("GetNodeInfo", request).node.features) > 0)
+    def wait_known(self, one: Lnd, other: Lnd, channels: int = 1) -> None:
+        """Until one has other's announcement in its graph, with its features and so many channels that it can route over.
+
+        lnd asks nobody again for the policy of a channel that it has an announcement of: a copy of its folder that is made
+        before the policy has come finds no route there for ever.
+        """
+
+        def known() -> bool:
+            info = one.cli("getnodeinfo", f"--pub_key={other.pubkey.hex()}", "--include_channels")
+            usable = [channel for channel in info["channels"] if channel["node1_policy"] and channel["node2_policy"]]
+            return bool(info["node"]["features"]) and len(usable) >= channels
+
+        until(f"{one.name} knows {other.name} and its channels", known)
 
     def wait_synced(self, *nodes: Lnd) -> None:
         """Until the nodes (all that run, if none is named) have seen the newest block."""

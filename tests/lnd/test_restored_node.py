@@ -37,7 +37,7 @@ def triangle(tmp_path_factory: pytest.TempPathFactory, networks: Networks) -> It
         town.connect(town.payer, receiver, DIRECT, relay.port)
         town.connect(town.payer, hub, 1)
         town.connect(hub, receiver, 1)
-        town.network.wait_known(town.payer, receiver)
+        town.network.wait_known(town.payer, receiver, DIRECT + 1)
         yield town, relay
 
 
