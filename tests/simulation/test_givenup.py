@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from streamer import givenup
 from streamer.errors import NodeUnavailable, Unavailable
 from streamer.givenup import GivenUp
-from streamer.model import Payment, PaymentState
+from streamer.model import Facts, Payment, PaymentState
 from streamer.recovery import Patience, Recovery
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import NOT_FOUND, Desk, S, failed, settled
@@ -131,6 +132,16 @@ async def after_a_restart(clock: VirtualClock, *failed_for: float, request: str 
     return again, payments
 
 
+Action = Callable[[int, Facts], None]
+
+
+def slow_disk(desk: Desk) -> tuple[Callable[[Action], None], list[Action]]:
+    """What is deferred waits in the list until the first is called with it."""
+    turn, waiting = desk.defer, list[Action]()
+    desk.defer = waiting.append  # type: ignore[method-assign]
+    return turn, waiting
+
+
 def test_what_a_killed_process_gave_up_is_looked_at_to_the_end_of_its_hour() -> None:
     async def main(clock: VirtualClock) -> None:
         desk, [old, new] = await after_a_restart(clock, HOUR + 1, HOUR - 10 * MINUTE)
@@ -201,8 +212,7 @@ def test_a_slow_disk_posts_nothing_twice() -> None:
     async def main(clock: VirtualClock) -> None:
         desk, [payment] = await after_a_restart(clock, MINUTE)
         desk.answers[payment.payment_hash] = settled(1_000)
-        turn, waiting = desk.defer, []
-        desk.defer = waiting.append  # type: ignore[method-assign]
+        turn, waiting = slow_disk(desk)
         await desk.run(5 * MINUTE)
         assert len(waiting) > 1, "it is asked for until its end is known"
         turn(waiting[0])
@@ -222,8 +232,7 @@ def test_what_a_caller_and_the_watch_both_find_settled_is_posted_once(told_first
 
     async def main(clock: VirtualClock) -> None:
         desk, [payment] = await after_a_restart(clock, MINUTE)
-        turn, waiting = desk.defer, []
-        desk.defer = waiting.append  # type: ignore[method-assign]
+        turn, waiting = slow_disk(desk)
         if told_first:
             desk.recovery.settled_late(copy.copy(payment), settled(1_000, 3))
         desk.answers[payment.payment_hash] = settled(1_000, 3)
@@ -249,8 +258,7 @@ def test_a_hash_that_is_used_again_before_its_late_end_was_taken_is_the_new_atte
     async def main(clock: VirtualClock) -> None:
         desk, [payment] = await after_a_restart(clock, MINUTE)
         desk.answers[payment.payment_hash] = settled(1_000)
-        turn, waiting = desk.defer, []
-        desk.defer = waiting.append  # type: ignore[method-assign]
+        turn, waiting = slow_disk(desk)
         await desk.run(MINUTE + 1)
         desk.recovery.let_go(payment.payment_hash)
         for action in waiting:

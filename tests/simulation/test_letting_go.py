@@ -15,9 +15,7 @@ def test_without_an_htlc_for_ten_minutes_it_is_an_orphan_unless_a_peer_was_away(
 
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
-        payment = desk.payment()
-        desk.answers[payment.payment_hash] = IN_FLIGHT
-        desk.lose(payment, IN_FLIGHT)
+        payment = desk.loose(IN_FLIGHT, IN_FLIGHT)
         await desk.run(300)
         assert payment.mark is Mark.HELD and desk.house.book.slots.holds(payment.destination)
         desk.now_open = (channel(), channel(active=False))
@@ -33,9 +31,7 @@ def test_without_an_htlc_for_ten_minutes_it_is_an_orphan_unless_a_peer_was_away(
 def test_absence_is_counted_anew_after_the_connection_was_lost() -> None:
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
-        payment = desk.payment()
-        desk.answers[payment.payment_hash] = IN_FLIGHT
-        desk.lose(payment, IN_FLIGHT)
+        payment = desk.loose(IN_FLIGHT, IN_FLIGHT)
         await desk.run(300)
         desk.recovery.lost_connection()
         desk.recovery.loose[payment.row].down_since_send = False
@@ -51,9 +47,7 @@ def test_a_hold_ends_with_its_reason_though_a_closing_channel_hides_whether_it_i
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
         desk.recovery.closing = frozenset()
-        payment = desk.payment()
-        desk.answers[payment.payment_hash] = IN_FLIGHT
-        desk.lose(payment, IN_FLIGHT)
+        payment = desk.loose(IN_FLIGHT, IN_FLIGHT)
         await desk.run(60)
         assert payment.mark is Mark.HELD
         desk.closing = frozenset({"new"})
