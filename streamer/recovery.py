@@ -322,8 +322,15 @@ class Recovery:
             self._conclude(loose.payment, Event.FAILED, Answer(Kind.FAILED, reason=Reason.TIMEOUT, message=message))
         elif answer.reason is Reason.NO_LIQUIDITY:
             self.take_short(loose.payment, answer)
+        elif answer.reason is Reason.NO_ROUTE and self._was_away(loose):
+            answer.reason, answer.message = Reason.TIMEOUT, "the node gave it up when it was restarted"
+            self._conclude(loose.payment, Event.FAILED, answer)
         else:
             self._conclude(loose.payment, Event.FAILED, answer)
+
+    def _was_away(self, loose: Loose) -> bool:
+        """The node may have been restarted since it was sent: what lnd then finds under way it gives up, and calls that NO_ROUTE."""
+        return loose.down_since_send or self.sender.up_since_ns > loose.payment.planned_ns
 
     def _judge_short(self, payment: Payment, answer: Answer, channels: ChannelView) -> None:
         reason = channels.why_unable(payment.amount_msat if payment.stream_key == 0 else self._minimum_msat(payment))

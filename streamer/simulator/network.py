@@ -280,12 +280,12 @@ class Network:
         record.route, record.fee_msat, record.orphan = [], 0, True
 
     def resolve_orphans(self, node: LightningNode) -> None:
-        """What a starting lnd does: orphans whose channel is closed by now end as FAILED."""
+        """What a starting lnd does: orphans whose channel is closed by now end as FAILED; it looks for no other route, so there is none."""
         orphans, node.orphans = node.orphans, []
         for record, channel in orphans:
             if channel.closing:
                 record.orphan = False
-                self._end(node, record, Status.FAILED, Failure.TIMEOUT)
+                self._end(node, record, Status.FAILED, Failure.NO_ROUTE)
             else:
                 node.orphans.append((record, channel))
 

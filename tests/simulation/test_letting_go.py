@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.model import Mark, PaymentState
+from streamer.model import Answer, Kind, Mark, PaymentState
+from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed, settled
 
@@ -24,6 +25,27 @@ def test_without_an_htlc_for_ten_minutes_it_is_an_orphan_unless_a_peer_was_away(
         await desk.run(400 - frozen_seconds)
         assert payment.mark is mark
         assert desk.house.book.slots.holds(payment.destination) == (mark is Mark.HELD)
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(("restarted", "reason"), [(True, Reason.TIMEOUT), (False, Reason.NO_ROUTE)])
+def test_what_a_restarted_node_gave_up_says_nothing_about_the_route(restarted: bool, reason: Reason) -> None:
+    """Its stream tries again soon, and with as much."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(IN_FLIGHT, IN_FLIGHT)
+        await desk.run(5)
+        if restarted:
+            desk.recovery.lost_connection()
+            desk.up_since_ns = clock.now_ns()
+        desk.answers[payment.payment_hash] = Answer(Kind.FAILED, reason=Reason.NO_ROUTE, message="NO_ROUTE")
+        await desk.run(100)
+        [stream] = desk.house.book.streams.values()
+        assert (payment.state, payment.reason) == (PaymentState.FAILED, reason)
+        assert bool(stream.account.probe_cap_msat) is not restarted
+        assert "restarted" in stream.last_failure or not restarted
 
     run_virtual(main)
 
