@@ -160,6 +160,10 @@ class Engine:
         """The whole node cannot pay; the link looks again until it can."""
         self.link.block(reason, text)
 
+    def look(self) -> None:
+        """The node does not answer as it should: find out why, now and not with the next look."""
+        self.link.look_soon()
+
     async def begin(self, order: Single, facts: Facts) -> Payment:
         """Make one payment that belongs to no stream durable, and hand it to the node; wait_for tells its end.
 

@@ -147,6 +147,10 @@ class Link:
             self.engine.defer(lambda now_ns, facts: self.book.outages.begin(reason, now_ns, facts))
         self._look.set()
 
+    def look_soon(self) -> None:
+        """Look at the channels in BLOCKED_LOOK_SECONDS: a node that refuses us is then found out."""
+        self._look.set()
+
     async def run(self) -> None:
         """Connect, and again whenever the connection is lost, for ever."""
         backoff = FIRST_BACKOFF_SECONDS

@@ -83,6 +83,9 @@ class Sender(Protocol):
     def block(self, reason: Reason, text: str) -> None:
         """The whole node cannot pay for now."""
 
+    def look(self) -> None:
+        """The node does not answer as it should: look at it soon."""
+
     async def history(self, query: PaymentQuery) -> list[Payment]:
         """Payments in the journal; see ports.Store."""
 
@@ -163,6 +166,7 @@ class Recovery:
         for loose in self.loose.values():
             loose.down_since_send = True
             loose.absent_since_ns = 0
+            loose.refusal = None  # a node that would not have us any more refuses each call
             if loose.ghost_until_ns:
                 loose.ghost_until_ns = -1
 
@@ -230,6 +234,8 @@ class Recovery:
         except (NodeUnavailable, NodeRejected):
             self._short = short + self._short
             raise
+        if any(answer.kind is Kind.LOST for answer in answers):
+            self.sender.look()
         for payment, answer in short:
             assert channels is not None
             self._judge_short(payment, answer, channels)

@@ -47,7 +47,7 @@ class Desk:
         self.closing: frozenset[str] = frozenset()
         self.trouble: dict[str, Exception] = {}
         self.asked: dict[bytes, list[float]] = defaultdict(list)
-        self.looks = self.at_once = self.most_at_once = 0
+        self.looks = self.at_once = self.most_at_once = self.worries = 0
         self.answer_seconds = 0.0
         self.resent: list[Payment] = []
         self.blocked: list[tuple[Reason, str]] = []
@@ -105,6 +105,9 @@ class Desk:
 
     def block(self, reason: Reason, text: str) -> None:
         self.blocked.append((reason, text))
+
+    def look(self) -> None:
+        self.worries += 1
 
     async def history(self, query: PaymentQuery) -> list[Payment]:
         self._may_fail("history")

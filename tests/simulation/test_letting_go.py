@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from streamer.errors import NodeRejected
 from streamer.model import Answer, Kind, Mark, PaymentState
 from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
-from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed, settled
+from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, Desk, S, channel, failed, settled
 
 
 @pytest.mark.parametrize(("frozen_seconds", "mark"), [(0, Mark.ORPHAN), (300, Mark.HELD)])
@@ -46,6 +47,36 @@ def test_what_a_restarted_node_gave_up_says_nothing_about_the_route(restarted: b
         assert (payment.state, payment.reason) == (PaymentState.FAILED, reason)
         assert bool(stream.account.probe_cap_msat) is not restarted
         assert "restarted" in stream.last_failure or not restarted
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(("answer", "worried"), [(LOST, True), (IN_FLIGHT, False)])
+def test_a_node_that_tells_nothing_of_a_payment_is_looked_at(answer: Answer, worried: bool) -> None:
+    """A revoked macaroon shows like this, and nothing else may be asked for a minute."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        payment = desk.loose(answer)
+        await desk.run(5)
+        assert payment.open and bool(desk.worries) is worried
+
+    run_virtual(main)
+
+
+def test_a_refusal_by_a_node_that_then_would_not_have_us_is_no_refusal_of_the_payment() -> None:
+    """Its stream is not blamed: another macaroon, and it goes on in seconds."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        desk.trouble["track"] = NodeRejected("revoked", "CREDENTIALS")
+        payment = desk.loose(LOST, Answer(Kind.REFUSED, closed=True, message="cannot get macaroon"))
+        await desk.run(5)
+        desk.recovery.lost_connection()
+        desk.trouble.clear()
+        desk.answers[payment.payment_hash] = NOT_FOUND
+        await desk.connect()
+        assert (payment.state, payment.reason) == (PaymentState.FAILED, Reason.TIMEOUT)
 
     run_virtual(main)
 
