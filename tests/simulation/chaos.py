@@ -167,6 +167,7 @@ class Chaos:
             self.requests.clear()
             self.unread = set(self.world.payers)
             self.world.excuses.lost_singles = True
+            self.world.excuses.incomplete = set(self.world.payers)
         self.old_journal, self.backup = False, self.backup if not self.old_journal else None
         self.world.crash()
         self.world.excuses.lost_streams |= before - tokens(self)

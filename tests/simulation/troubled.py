@@ -7,7 +7,7 @@ import copy
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamer.core.book import Book
 from streamer.errors import StoreFailed
@@ -152,7 +152,9 @@ class Excuses:
     orphaned: a restart of the node orphaned it; a closed channel and another restart may have ended it since. written_off: by a
     person. overtaken: the node got an old database back that did not have it as it was. lost_streams: tokens of streams that an
     old copy of the journal lacks. invoices: hashes of invoices, whose HTLCs carry no record of ours. lost_singles: single payments
-    may be missing as well.
+    may be missing as well. incomplete: nodes of which an old journal has not read yet what it lacks. completed_ns: when one had, last:
+    what was paid already counts in the period in which the node made it, even if that is more than a budget or the limit allowed then
+    (our clock was another, or a period had begun by hand that the old journal does not know).
     """
 
     budget: set[int]
@@ -163,6 +165,8 @@ class Excuses:
     lost_streams: set[bytes]
     invoices: set[bytes]
     lost_singles: bool = False
+    incomplete: set[str] = field(default_factory=set)
+    completed_ns: int = 0
 
 
 class Troubled(World):
