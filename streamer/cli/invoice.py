@@ -8,6 +8,7 @@ import click
 
 from streamer.cli.connect import Connection, talks
 from streamer.cli.keysend import FAILED, STILL_OPEN
+from streamer.cli.once import telling
 from streamer.cli.output import print_json
 from streamer.cli.payment import print_payment
 from streamer.cli.words import AMOUNT
@@ -59,7 +60,8 @@ def pay(connection: Connection, invoice: str, amount: int, fee_limit: int | None
     async def work(client: Client) -> int:
         from streamer._proto.streamer.v1 import payment_pb2
 
-        payment = await client.pay_invoice(invoice, amount_msat=amount, fee_limit_msat=fee_limit, node=node, timeout_seconds=wait)
+        with telling("It may have been paid: the same command again tells, and never pays twice"):
+            payment = await client.pay_invoice(invoice, amount_msat=amount, fee_limit_msat=fee_limit, node=node, timeout_seconds=wait)
         print_payment(connection, payment)
         if payment.state == payment_pb2.Payment.PENDING:
             click.echo("still open: the same command again tells its end, and never pays twice", err=True)

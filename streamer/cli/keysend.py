@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 import click
 
 from streamer.cli.connect import Connection, talks
+from streamer.cli.once import new_request_id, telling
 from streamer.cli.payment import print_payment
 from streamer.cli.words import AMOUNT, RECORD
 
@@ -39,7 +39,7 @@ def command(
     wait: float,
 ) -> int:
     """Send AMOUNT (such as 50sat) to DESTINATION (a public key). Exit 0 settled, 1 failed, 4 still open."""
-    request_id = request_id or "cli-" + secrets.token_hex(8)
+    request_id = request_id or new_request_id()
 
     async def work(client: Client) -> int:
         from streamer._proto.streamer.v1 import payment_pb2
@@ -48,7 +48,8 @@ def command(
             destination=destination.strip(), amount_msat=amount, request_id=request_id, node=node, fee_limit_msat=fee_limit
         )
         request.tlv_records.extend(payment_pb2.TlvRecord(type=kind, value_hex=value) for kind, value in records)
-        payment = await client.call(client.payments.CreatePayment, request, wait)
+        with telling(f"It may have been sent: the same command with --request-id {request_id} tells, and never pays twice"):
+            payment = await client.call(client.payments.CreatePayment, request, wait)
         print_payment(connection, payment)
         if payment.state == payment_pb2.Payment.PENDING:
             click.echo(f"still open: `streamer payment show {payment.id}` tells its end (request id {request_id})", err=True)

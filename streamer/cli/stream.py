@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from streamer.cli.connect import Connection, talks
+from streamer.cli.once import new_request_id, telling
 from streamer.cli.output import NOTHING, amount, as_dict, moment, print_fields, print_json, print_table, span
 from streamer.cli.stream_options import REMOVABLE, build, limits, mask_of
 from streamer.cli.words import RATE
@@ -27,7 +29,7 @@ def command() -> None:
 @limits
 @click.option("--node", default="", help="The node that pays, by its name.  [default: the first]")
 @click.option("--token", default="", metavar="HEX", help="The payee's token, carried in every payment.")
-@click.option("--request-id", default="", help="The same id opens the same stream, not another.")
+@click.option("--request-id", default="", help="The same id opens the same stream, not another.  [default: a new one]")
 @click.option("--dry-run", is_flag=True, help="Show the forecast; open nothing.")
 @talks
 def open_(connection: Connection, destination: str, rate: tuple[int, int], **options: Any) -> int:
@@ -39,13 +41,18 @@ def open_(connection: Connection, destination: str, rate: tuple[int, int], **opt
     if options["request_id"] and options["for_"] is not None:
         raise click.UsageError("--for counts from now, so that a retry would ask for something else: use --end with --request-id")
 
+    request_id = options["request_id"] or ("" if options["dry_run"] else new_request_id())
+
     async def work(client: Client) -> None:
         from streamer._proto.streamer.v1 import stream_pb2
 
         stream = build(rate=rate, **options)
         stream.destination, stream.node, stream.token = destination.strip(), options["node"], options["token"]
-        request = stream_pb2.CreateStreamRequest(stream=stream, request_id=options["request_id"], validate_only=options["dry_run"])
-        made = await client.call(client.streams.CreateStream, request)
+        request = stream_pb2.CreateStreamRequest(stream=stream, request_id=request_id, validate_only=options["dry_run"])
+        end = "" if options["for_"] is None else f" and, instead of --for, --end {stream.end_time.ToJsonString()}"
+        again = f"It may have been opened: the same command with --request-id {request_id}{end} tells, and opens no other"
+        with nullcontext() if options["dry_run"] else telling(again):
+            made = await client.call(client.streams.CreateStream, request)
         if connection.as_json:
             print_json(as_dict(made))
         elif options["dry_run"]:
@@ -83,7 +90,6 @@ def show(connection: Connection, stream_id: str) -> int:
     """Show a stream, and say what it waits for, since when, and how to try now."""
 
     async def work(client: Client) -> None:
-
         _print(connection, await client.get_stream(stream_id))
 
     return connection.run(work)

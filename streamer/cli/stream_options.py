@@ -92,7 +92,7 @@ def build(*, rate: tuple[int, int] | None = None, **options: Any) -> stream_pb2.
             stream.catch_up_forever = True
         else:
             stream.catch_up.CopyFrom(_duration(Duration, options["catch_up"]))
-    end_ns = options["end"] if options["for_"] is None else max(time.time_ns(), options["start"] or 0) + options["for_"]
+    end_ns = options["end"] if options["for_"] is None else max(_now_ns(), options["start"] or 0) + options["for_"]
     for moment_ns, when in ((options["start"], stream.start_time), (end_ns, stream.end_time)):
         if moment_ns is not None:
             when.CopyFrom(Timestamp(seconds=moment_ns // 10**9, nanos=moment_ns % 10**9))
@@ -107,6 +107,11 @@ def build(*, rate: tuple[int, int] | None = None, **options: Any) -> stream_pb2.
     stream.labels.update(dict(options["labels"]))
     stream.tlv_records.extend(payment_pb2.TlvRecord(type=kind, value_hex=value) for kind, value in options["records"])
     return stream
+
+
+def _now_ns() -> int:
+    """Whole microseconds, which `--end` can repeat."""
+    return time.time_ns() // 1_000 * 1_000
 
 
 def _duration(kind: type[Any], span_ns: int) -> Any:

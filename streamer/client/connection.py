@@ -28,10 +28,18 @@ LONGEST_RECONNECT_MS = 5_000
 """How long after a daemon came back the channel finds it again at the latest."""
 
 
+NEVER_SENT = ("failed to connect to all addresses", "dns resolution failed")
+"""How gRPC begins what it says of a call that did not leave (core/lib, pick_first and the DNS resolver); of others we do not know."""
+
+
 class NotReachable(StreamerError):
-    """Nobody answers at that address, or not in time."""
+    """No answer from that address, or not in time. sent: the daemon may have had the request, and done what it asks for."""
 
     reason = "NOT_REACHABLE"
+
+    def __init__(self, message: str, *, sent: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class CallFailed(StreamerError):
@@ -109,9 +117,13 @@ class Connection:
         if reason:
             return CallFailed(message, code.name, reason)
         if code is grpc.StatusCode.UNAVAILABLE:
-            return NotReachable(self._nobody(message))
+            if message.lower().startswith(NEVER_SENT):
+                return NotReachable(self._nobody(message))
+            return NotReachable(
+                f"the connection to {self.server} broke before the answer came: `streamer status` tells who runs", sent=True
+            )
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return NotReachable(f"the daemon at {self.server} did not answer in time")
+            return NotReachable(f"the daemon at {self.server} did not answer in time", sent=True)
         return CallFailed(message, code.name, code.name)
 
 
