@@ -87,7 +87,7 @@ class Engine:
         self._actions: deque[Callable[[int, Facts], None]] = deque()
         self._resends: deque[Payment] = deque()
         self._pool = Pool(self._send)
-        self._waiters: dict[int, list[asyncio.Future[None]]] = {}
+        self._waiters: dict[int, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._in_flight = 0
         self._begun = 0
@@ -196,12 +196,19 @@ class Engine:
         await self.wait_for(payment)
         return payment
 
-    async def wait_for(self, payment: Payment) -> None:
-        """Wait until payment has ended."""
-        if payment.open:
-            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.setdefault(payment.row, []).append(ended)
-            await ended
+    async def wait_for(self, payment: Payment, patience_seconds: float | None = None) -> bool:
+        """Wait until the end of payment is durable, no longer than patience; whether it is. Whoever leaves leaves nothing behind."""
+        if not payment.open:
+            return True
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(payment.row, set())
+        waiters.add(ended)
+        try:
+            return bool((await asyncio.wait((ended,), timeout=patience_seconds))[0])
+        finally:
+            waiters.discard(ended)
+            if not waiters and self._waiters.get(payment.row) is waiters:
+                del self._waiters[payment.row]
 
     def _why_not(self) -> str:
         halts = {**self.book.shared.switch.halts, **self.switch.halts}

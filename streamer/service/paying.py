@@ -27,7 +27,6 @@ from streamer.service.permission import owns, request_name, require_affordable, 
 from streamer.service.reports import PaymentReport
 from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import check_amount, check_fee_limit, check_request_id
-from streamer.service.waiting import Waiting
 
 PAY_SECONDS = 180.0
 """How long PayInvoice waits for the end, unless its caller has less time."""
@@ -44,7 +43,6 @@ class Paying:
         self._around = around
         self._payments = payments
         self._hashes = Once()
-        self._waiting = Waiting()
 
     async def preimage(self, caller: ApiKey, invoice: str, patience_seconds: float) -> bytes:
         """Pay invoice through the first node, and give the proof of it: PayInvoice.
@@ -63,24 +61,25 @@ class Paying:
         check_request_id(request_id)
         until = asyncio.get_running_loop().time() + max(patience_seconds, LEAST_PATIENCE_SECONDS)
         order = replace(order, payment_request=read_invoice(order.payment_request))
-        asked = await self._waiting.wait(self._asked(caller, order, request_id), max(patience_seconds, LEAST_PATIENCE_SECONDS))
-        if asked is None:
-            raise pending("the invoice")
-        payment, told = asked
-        engine = self._around.engines.get(payment.node)
-        if payment.open and engine is not None:
-            await self._waiting.wait(engine.wait_for(payment), max(0.0, until - asyncio.get_running_loop().time()))
+        try:
+            async with asyncio.timeout_at(until):
+                payment, told = await self._asked(caller, order, request_id)
+        except TimeoutError:
+            raise pending("the invoice") from None
+        payment = await self._payments.ended(payment, until)
         return replace(report_payment(self._around, payment), preimage=payment.preimage or told)
 
     async def _asked(self, caller: ApiKey, order: InvoiceOrder, request_id: str) -> Found:
         if not request_id:
             return await self._once(caller, order, None)
         asked = Request(request_name(caller, request_id), "", digest(order))
-        async with self._payments.creating.only(asked.request_id):
-            known = await self._around.store.request(asked.request_id)
-            if known is not None:
-                return await self._now(await self._payments.known(caller, asked, known)), b""
-            return await self._once(caller, order, asked)
+        return await self._payments.creating.only(asked.request_id, lambda: self._first(caller, order, asked))
+
+    async def _first(self, caller: ApiKey, order: InvoiceOrder, asked: Request) -> Found:
+        known = await self._around.store.request(asked.request_id)
+        if known is not None:
+            return await self._payments.known(caller, asked, known), b""
+        return await self._once(caller, order, asked)
 
     async def _once(self, caller: ApiKey, order: InvoiceOrder, asked: Request | None) -> Found:
         """The payment of the invoice that there is, or a new attempt."""
@@ -88,11 +87,17 @@ class Paying:
         if newest is None or newest.state in UNPAID:
             engine = self._around.engine_for(order.node)
             found = await engine.node.decode_invoice(order.payment_request)
-            async with self._hashes.only(found.payment_hash.hex()):
-                newest = await self._newest(PaymentQuery(payment_hash=found.payment_hash, limit=1))
-                if newest is None or newest.state in UNPAID:
-                    return await self._attempt(caller, engine, order, found, asked)
-            _require_same(newest.payment_request, order, found.payment_hash)
+            return await self._hashes.only(found.payment_hash.hex(), lambda: self._by_hash(caller, engine, order, found, asked))
+        return await self._again(caller, newest, asked)
+
+    async def _by_hash(self, caller: ApiKey, engine: Engine, order: InvoiceOrder, found: DecodedInvoice, asked: Request | None) -> Found:
+        newest = await self._newest(PaymentQuery(payment_hash=found.payment_hash, limit=1))
+        if newest is None or newest.state in UNPAID:
+            return await self._attempt(caller, engine, order, found, asked)
+        _require_same(newest.payment_request, order, found.payment_hash)
+        return await self._again(caller, newest, asked)
+
+    async def _again(self, caller: ApiKey, newest: Payment, asked: Request | None) -> Found:
         _require_own(caller, newest)
         if asked is not None:
             await self._around.store.append(Facts(requests=[replace(asked, resource_id=newest.owner)]))
@@ -125,7 +130,7 @@ class Paying:
         if ours is not None:
             if ours.state in UNPAID:
                 engine.recovery.settled_late(ours, answer)
-            return await self._after_the_turn(engine, ours)
+            return await self._payments.after_the_turn(engine, ours)
         foreign = Payment(
             0, "", 0, 0, engine.name, found.destination, found.payment_hash, answer.amount_msat, 0, 0, 0, b"", 0, 0, 0, 0, 0, False, 0, 0
         )
@@ -133,12 +138,6 @@ class Paying:
         foreign.settled_msat, foreign.fee_msat, foreign.index = answer.amount_msat, answer.fee_msat, answer.index
         foreign.api_key = caller.number
         return foreign
-
-    async def _after_the_turn(self, engine: Engine, payment: Payment) -> Payment:
-        """The payment as the journal has it once all that was deferred is durable: commits keep their order."""
-        await engine.turn()
-        await self._around.store.append(Facts(spends=[self._around.shared.budgets.spend()]))
-        return await self._around.store.payment(payment.owner, 0) or payment
 
     def _single(self, caller: ApiKey, owner: str, engine: Engine, order: InvoiceOrder, found: DecodedInvoice) -> Single:
         """What is to be paid, after every check that needs no node."""
@@ -165,14 +164,7 @@ class Paying:
 
     async def _newest(self, query: PaymentQuery) -> Payment | None:
         found = await self._around.store.payments(query)
-        return await self._now(found[0]) if found else None
-
-    async def _now(self, payment: Payment) -> Payment:
-        """The payment as memory has it while it is open, else as the journal has it when its end is durable."""
-        engine = self._around.engines.get(payment.node)
-        if not payment.open or engine is None or payment.row in engine.book.payments:
-            return payment if engine is None else engine.book.payments.get(payment.row, payment)
-        return await self._after_the_turn(engine, payment)
+        return await self._payments.now(found[0]) if found else None
 
 
 def _amount_msat(order: InvoiceOrder, found: DecodedInvoice) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +24,6 @@ from streamer.service.permission import owns, request_id_of, request_name, requi
 from streamer.service.reports import PaymentReport
 from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import check_amount, check_destination, check_fee_limit, check_records, check_request_id
-from streamer.service.waiting import Waiting
 
 ID_BYTES = 16
 LEAST_PATIENCE_SECONDS = 0.05
@@ -36,7 +36,6 @@ class Payments:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self.creating = Once()
-        self._waiting = Waiting()
 
     async def create(self, caller: ApiKey, order: PaymentOrder, request_id: str, patience_seconds: float) -> PaymentReport:
         """Send one keysend, once per request_id of a caller; wait for its end no longer than patience.
@@ -47,18 +46,19 @@ class Payments:
             raise InvalidArgument("request_id is missing: without it a retry would pay again")
         check_request_id(request_id)
         asked = Request(request_name(caller, request_id), "", digest(order))
-        async with self.creating.only(asked.request_id):
-            known = await self._around.store.request(asked.request_id)
-            payment = await self._send(caller, order, asked, patience_seconds) if known is None else await self.known(caller, asked, known)
-        if payment.open and known is not None:
-            await self._waiting.wait(self._around.engine_for(payment.node).wait_for(payment), patience_seconds)
-            payment = await self._find(caller, known[0])  # what was found may have been the journal's copy, a commit behind
+        until = asyncio.get_running_loop().time() + max(patience_seconds, LEAST_PATIENCE_SECONDS)
+        payment = await self.creating.only(asked.request_id, lambda: self._asked(caller, order, asked))
+        payment = await self.ended(payment, until)
         report = report_payment(self._around, payment)
         if payment.state is PaymentState.SETTLED:
             return replace(report, preimage=self._around.preimage(payment.owner))
         return report
 
-    async def _send(self, caller: ApiKey, order: PaymentOrder, asked: Request, patience_seconds: float) -> Payment:
+    async def _asked(self, caller: ApiKey, order: PaymentOrder, asked: Request) -> Payment:
+        known = await self._around.store.request(asked.request_id)
+        return await self._begin(caller, order, asked) if known is None else await self.known(caller, asked, known)
+
+    async def _begin(self, caller: ApiKey, order: PaymentOrder, asked: Request) -> Payment:
         engine, settings = self._around.engine_for(order.node), self._around.settings
         check_destination(order.destination, own_pubkey(engine))
         check_amount("amount_msat", order.amount_msat, settings.min_payment_msat)
@@ -72,13 +72,7 @@ class Payments:
         owner = "pay_" + secrets.token_hex(ID_BYTES)
         facts = Facts(requests=[replace(asked, resource_id=owner)])
         records = encode_records(order.records)
-        paying = engine.pay(Single(owner, order.destination, order.amount_msat, fee_limit, records, api_key=caller.number), facts)
-        paid = await self._waiting.wait(paying, max(patience_seconds, LEAST_PATIENCE_SECONDS))
-        if paid is not None:
-            return paid
-        # Commits keep their order: when this one is durable, so is the intent.
-        await self._around.store.append(Facts(spends=[self._around.shared.budgets.spend()]))
-        return await self._find(caller, owner)
+        return await engine.begin(Single(owner, order.destination, order.amount_msat, fee_limit, records, api_key=caller.number), facts)
 
     async def known(self, caller: ApiKey, asked: Request, known: tuple[str, bytes]) -> Payment:
         """The payment that a request_id made before. Raises AlreadyExists if that had other content."""
@@ -87,7 +81,7 @@ class Payments:
                 f"request_id {request_id_of(asked.request_id)!r} was used for {known[0]}, with other content:"
                 " take a new request_id for a new payment"
             )
-        return await self._find(caller, known[0])
+        return await self.now(await self._find(caller, known[0]))
 
     async def get(self, caller: ApiKey, payment_id: str) -> PaymentReport:
         """One payment. Raises InvalidArgument, NotFound, for another key's payment too."""
@@ -121,6 +115,26 @@ class Payments:
         await self._around.store.append(facts)
         engine.wake()
         return report_payment(self._around, payment)
+
+    async def ended(self, payment: Payment, until: float) -> Payment:
+        """The payment when its end is durable, or still open at until, a moment of the running loop's clock."""
+        engine, patience_seconds = self._around.engines.get(payment.node), until - asyncio.get_running_loop().time()
+        if engine is None or await engine.wait_for(payment, max(0.0, patience_seconds)) or payment.open:
+            return payment
+        return await self.after_the_turn(engine, payment)
+
+    async def now(self, payment: Payment) -> Payment:
+        """The payment as memory has it while it is open, else as the journal has it when its end is durable."""
+        engine = self._around.engines.get(payment.node)
+        if not payment.open or engine is None or payment.row in engine.book.payments:
+            return payment if engine is None else engine.book.payments.get(payment.row, payment)
+        return await self.after_the_turn(engine, payment)
+
+    async def after_the_turn(self, engine: Engine, payment: Payment) -> Payment:
+        """The payment as the journal has it once all that was deferred is durable: commits keep their order."""
+        await engine.turn()
+        await self._around.store.append(Facts(spends=[self._around.shared.budgets.spend()]))
+        return await self._around.store.payment(payment.owner, payment.seq) or payment
 
     def _doubtful(self, caller: ApiKey, wanted: PaymentFilter, below: int) -> list[Payment]:
         open_ones = [payment for engine in self._around.engines.values() for payment in engine.book.slots.doubtful.values()]

@@ -64,10 +64,12 @@ class Streams:
         if not request_id:
             return await self._open(caller, order, engine, None)
         asked = Request(request_name(caller, request_id), "", digest(order))
-        async with self._opening.only(asked.request_id):
-            known = await self._around.store.request(asked.request_id)
-            if known is None:
-                return await self._open(caller, order, engine, asked)
+        return await self._opening.only(asked.request_id, lambda: self._asked(caller, order, engine, asked))
+
+    async def _asked(self, caller: ApiKey, order: StreamOrder, engine: Engine, asked: Request) -> StreamReport:
+        known = await self._around.store.request(asked.request_id)
+        if known is None:
+            return await self._open(caller, order, engine, asked)
         require_same(asked, known)
         return await self.get(caller, known[0])
 

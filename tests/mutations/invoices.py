@@ -10,7 +10,17 @@ WAYS = ("tests/simulation/test_crash_points_of_invoices.py",)
 
 TWO = ("tests/api/test_two_nodes.py",)
 
+LEAVING = ("tests/simulation/test_callers_who_leave.py",)
+
 INVOICE_MUTATIONS = (
+    Mutation(
+        1,
+        "a request_id is free again when its caller leaves, its intent on the way to the disk",
+        "streamer/service/once.py",
+        "        await asyncio.wait((task,))\n",
+        "        await task\n",
+        LEAVING,
+    ),
     Mutation(1, "only the named node is asked whether an invoice is paid", PAYING, "if other is not engine and other.up", "if False", TWO),
     Mutation(
         5,
@@ -32,8 +42,8 @@ INVOICE_MUTATIONS = (
         1,
         "two calls for one invoice do not wait for each other",
         PAYING,
-        "self._hashes.only(found.payment_hash.hex())",
-        "self._hashes.only(secrets.token_hex(16))",
+        "self._hashes.only(found.payment_hash.hex(),",
+        "self._hashes.only(secrets.token_hex(16),",
         WAYS,
     ),
     Mutation(
