@@ -112,14 +112,14 @@ def _secret(path: Path) -> bytes:
     except FileNotFoundError as problem:
         if (path / JOURNAL).exists():
             raise StoreRefused(
-                f"{file} is missing, and {JOURNAL} beside it was written with one: restore `{SECRET}` from the backup."
+                f"{file} is missing, and {JOURNAL} beside it was written with one: put back the one of a copy of this folder."
                 " A new one would not know the payments that are open"
             ) from problem
         return _new_secret(path)
     except OSError as problem:
         raise StoreRefused(f"{file} cannot be read ({problem.strerror}): it must belong to the user that runs streamer") from problem
     if len(found) != SECRET_BYTES:
-        raise StoreRefused(f"{file} has {len(found)} bytes instead of {SECRET_BYTES}: restore `{SECRET}` from the backup")
+        raise StoreRefused(f"{file} has {len(found)} bytes instead of {SECRET_BYTES}: put back the one of a copy of this folder")
     return found
 
 

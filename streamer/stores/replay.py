@@ -26,10 +26,10 @@ _ALWAYS = ("meta", "invoice_payments", "streams", "accounts", "figures", "outage
 
 
 def refused(path: str, what: str) -> StoreRefused:
-    """The one way out of a damaged journal: its backup. Nothing may be deleted, for it says what was paid."""
+    """The one way out of a damaged journal: a copy of its folder. Nothing may be deleted, for it says what was paid."""
     return StoreRefused(
-        f"the journal {path} is damaged: {what}. Nothing is paid. Keep the folder as it is, and restore the last backup"
-        " (`streamer restore`); payments made since are then read from the node"
+        f"the journal {path} is damaged: {what}. Nothing is paid. Move the folder aside, keep it, and put the last whole copy of it"
+        " in its place: payments made since are then read from the node (docs/exactly-once.md, Copies of the data folder)"
     )
 
 

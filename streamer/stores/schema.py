@@ -119,11 +119,11 @@ def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[
     if version > len(steps) and mark == APPLICATION_ID:
         raise StoreRefused(
             f"the journal {path} has version {version}, and this streamer knows versions up to {len(steps)}:"
-            " upgrade streamer, or restore the backup that was made before the upgrade"
+            " upgrade streamer, or put back the copy of the whole folder that was made before the upgrade"
         )
     used = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if mark != APPLICATION_ID and (used or mark or version):
-        raise StoreRefused(f"{path} is a database of another program: set data_dir to streamer's own folder, or restore its backup")
+        raise StoreRefused(f"{path} is a database of another program: set data_dir to streamer's own folder")
     for number in range(version, len(steps)):
         connection.execute("BEGIN IMMEDIATE")
         for statement in steps[number]:

@@ -168,7 +168,7 @@ class SqliteStore:
         if kept["fingerprint"] != mine["fingerprint"]:
             raise StoreRefused(
                 f"{self._folder.path / 'secret'} is not the secret this journal was written with (fingerprint {mine['fingerprint']},"
-                f" not {kept['fingerprint']}): restore `secret` from the same backup as the journal"
+                f" not {kept['fingerprint']}): put back the `secret` that was beside it, or a whole copy of the folder"
             )
 
     def _unusable(self, problem: Exception) -> StoreRefused:

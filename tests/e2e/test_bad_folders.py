@@ -103,11 +103,14 @@ def void(_: object) -> None:
 
 
 DAMAGED = "the journal {journal} is damaged: "
-REMEDY = "Nothing is paid. Keep the folder as it is, and restore the last backup"
+REMEDY = "Nothing is paid. Move the folder aside, keep it, and put the last whole copy of it in its place"
 CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "newer": (
         execute("PRAGMA user_version=99"),
-        ("the journal {journal} has version 99, and this streamer knows versions up to", "upgrade streamer, or restore the backup"),
+        (
+            "the journal {journal} has version 99, and this streamer knows versions up to",
+            "upgrade streamer, or put back the copy of the whole folder",
+        ),
     ),
     "another program": (
         execute("PRAGMA application_id=7"),
@@ -115,13 +118,13 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     ),
     "no secret": (
         lambda home: (data_of(home) / "secret").unlink(),
-        ("{data}/secret is missing, and journal.db beside it was written with one: restore `secret` from the backup.",),
+        ("{data}/secret is missing, and journal.db beside it was written with one: put back the one of a copy of this folder.",),
     ),
     "another secret": (
         write("secret", b"x" * 32),
-        ("{data}/secret is not the secret this journal was written with (fingerprint ", "restore `secret` from the same backup"),
+        ("{data}/secret is not the secret this journal was written with (fingerprint ", "put back the `secret` that was beside it"),
     ),
-    "half a secret": (write("secret", b"x" * 16), ("{data}/secret has 16 bytes instead of 32: restore `secret` from the backup",)),
+    "half a secret": (write("secret", b"x" * 16), ("{data}/secret has 16 bytes instead of 32: put back the one of a copy of this folder",)),
     "torn": (cut, (DAMAGED, REMEDY)),
     "a page of rubbish": (turn_a_page, (DAMAGED, REMEDY)),
     "no database": (write("journal.db", b"not a database" * 1000), (DAMAGED, "file is not a database", REMEDY)),

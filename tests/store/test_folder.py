@@ -61,7 +61,7 @@ def test_a_second_daemon_is_told_who_has_the_folder(tmp_path: Path) -> None:
 def test_a_missing_secret_is_never_made_anew(tmp_path: Path) -> None:
     filled(tmp_path / "data")
     (tmp_path / "data" / "secret").unlink()
-    assert "restore `secret` from the backup" in refusal(tmp_path / "data")
+    assert "put back the one of a copy of this folder" in refusal(tmp_path / "data")
     assert not (tmp_path / "data" / "secret").exists()
 
 

@@ -127,7 +127,7 @@ def test_a_bit_that_turned_is_refused_or_was_not_in_anything_that_is_used(tmp_pa
             found = loaded(path)
         except StoreRefused as problem:
             refused += 1
-            assert "restore" in str(problem) and "delete" not in str(problem)
+            assert "put the last whole copy" in str(problem) and "delete" not in str(problem)
             continue
         assert found.streams == expected.streams
         assert len(found.open_payments) == len(expected.open_payments)
@@ -160,7 +160,7 @@ def test_a_tampered_journal_is_refused_with_the_place(tmp_path: Path, statement:
         connection.executescript(statement)
     connection.close()
     told = refusal(tmp_path / "data")
-    assert text in told and "restore the last backup" in told
+    assert text in told and "put the last whole copy of it in its place" in told
 
 
 def test_a_truncated_file_and_a_file_that_is_no_database(tmp_path: Path) -> None:
