@@ -29,7 +29,6 @@ CANCEL = 0x8
 DEFAULT_WINDOW_BYTES = 65_535
 DEFAULT_FRAME_BYTES = 16_384
 DEFAULT_TABLE_BYTES = 4_096
-MAX_WINDOW_BYTES = 2**31 - 1
 MAX_STREAM_ID = 2**31 - 1
 OK_BLOCK = b"\x88"
 """`:status: 200` as every server writes it: an index of the static table."""

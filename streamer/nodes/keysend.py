@@ -34,9 +34,6 @@ PREIMAGE_TYPE = 5482373484
 STREAM_TYPE = 1937011309
 """The record of a stream: "strm" read as a big-endian number; odd, so others may ignore it."""
 
-CUSTOM_TYPE_MIN = 65536
-"""The lowest type of a custom record (BOLT 4)."""
-
 TOKEN_BYTES = 16
 SECRET_BYTES = 32
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
@@ -102,21 +101,6 @@ class VirtualClock:
     def suspend(self, duration_ns: int) -> None:
         """The machine sleeps: time goes on, and nothing runs meanwhile."""
         self._loop.leap(duration_ns)
-
-
-class RealClock:
-    """The Clock port for a simulator on real time: the wall clock at its start, paced by BOOTTIME."""
-
-    def __init__(self) -> None:
-        self._offset_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-    def now_ns(self) -> int:
-        """Nanoseconds since 1970."""
-        return self._offset_ns + time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-    def wall_ns(self) -> int:
-        """The wall clock."""
-        return time.time_ns()
 
 
 def run_virtual(main: Callable[[VirtualClock], Coroutine[Any, Any, T]], *, start_ns: int = VIRTUAL_START_NS, seed: int = 0) -> T:

@@ -11,10 +11,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from streamer.clock import BootClock
 from streamer.money import SECOND_NS
 from streamer.ports import Clock
 from streamer.simulator.channels import Policy
-from streamer.simulator.clock import RealClock
 from streamer.simulator.control import Control
 from streamer.simulator.credentials import Credentials, make_credentials
 from streamer.simulator.drive import Simulation
@@ -132,7 +132,7 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
     file is not one, or does not fit the plan; faults too close together).
     """
     plan = plan or Plan()
-    clock = clock or RealClock()
+    clock = clock or BootClock()
     network = build(plan, clock.now_ns())
     if plan.state is not None and plan.state.exists():
         load(network, plan.state)
@@ -152,7 +152,7 @@ async def serve(
 ) -> AsyncIterator[ServedNetwork]:
     """Serve a network of your own making; else as start_network. Raises Unavailable and OSError."""
     async with AsyncExitStack() as stack:
-        simulation = stack.enter_context(Simulation(network, clock or RealClock()))
+        simulation = stack.enter_context(Simulation(network, clock or BootClock()))
         served, credentials = [], {}
         for number, (name, node) in enumerate(network.named.items()):
             files = make_credentials(folder / name, str(network.seed), name)

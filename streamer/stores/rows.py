@@ -13,13 +13,11 @@ from zlib import crc32
 
 from streamer.model import Account, Mark, Payment, PaymentState, Stream
 from streamer.reasons import Reason
-from streamer.stores.schema import ACCOUNT_COLUMNS, END_COLUMNS, INTENT_COLUMNS
+from streamer.stores.schema import INTENT_COLUMNS
 
 Row = tuple[Any, ...]
 
 INTENT_WIDTH = len(INTENT_COLUMNS)
-END_WIDTH = 1 + len(END_COLUMNS)
-ACCOUNT_WIDTH = len(ACCOUNT_COLUMNS)
 FRESH = ("PLANNED", "", 0, 0, 0, "", "", 0, 0)
 """The END_COLUMNS of a payment that was only planned: the defaults of the table."""
 

@@ -18,6 +18,7 @@ from streamer.api.grpc import GrpcDoor
 from streamer.api.http import HttpDoor, make_app
 from streamer.api.services import served
 from streamer.client import Client
+from streamer.clock import BootClock
 from streamer.core.book import Book, Limits, Shared
 from streamer.core.budgets import Budgets
 from streamer.core.ledger import Budget
@@ -34,7 +35,6 @@ from streamer.observer import Telling
 from streamer.recovery import Patience
 from streamer.service import Keyring, Service, Surroundings
 from streamer.settings import StreamSettings
-from streamer.simulator.clock import RealClock
 from streamer.simulator.drive import Simulation
 from streamer.simulator.network import Network
 from streamer.simulator.node import SimulatedNode
@@ -42,6 +42,20 @@ from streamer.stores.memory import MemoryStore
 
 SECRET = bytes(range(32))
 KEY = "k" * 64
+
+
+class LeapingClock(BootClock):
+    """Real time, and what a test has leapt over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._leapt_ns = 0
+
+    def now_ns(self) -> int:
+        return super().now_ns() + self._leapt_ns
+
+    def leap(self, duration_ns: int) -> None:
+        self._leapt_ns += duration_ns
 
 
 @dataclass
@@ -61,6 +75,7 @@ class House:
     """Of the HTTP port, with the admin key."""
     keys: Keys
     http_door: HttpDoor
+    clock: LeapingClock
 
     async def key(self, *scopes: str, **fields: object) -> tuple[admin_pb2.Key, str]:
         """A new API key, and its text."""
@@ -83,7 +98,7 @@ async def house(
     cors_origins: tuple[str, ...] = (),
     payers: tuple[str, ...] = ("payer",),
 ) -> AsyncIterator[House]:
-    clock = RealClock()
+    clock = LeapingClock()
     network = Network(seed=7, start_ns=clock.now_ns())
     receivers = [network.add_node(name) for name in ("receiver", "other")]
     for payer in payers:
@@ -144,7 +159,7 @@ async def house(
                     while not all(engine.paying for engine in engines.values()):
                         await asyncio.sleep(0.01)
                 yield House(
-                    client, service, engines[payers[0]], network, simulation, store, metrics, server, replays, http, keys, http_door
+                    client, service, engines[payers[0]], network, simulation, store, metrics, server, replays, http, keys, http_door, clock
                 )
         finally:
             for task in running:

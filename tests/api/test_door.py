@@ -26,9 +26,9 @@ from streamer.api.http import HttpDoor, make_app
 from streamer.api.services import served
 from streamer.client import CallFailed, Client, NotReachable, Trust
 from streamer.client.connection import Connection
+from streamer.clock import BootClock
 from streamer.errors import ConfigError, InvalidArgument, PermissionDenied, Unauthenticated
 from streamer.service import Keyring
-from streamer.simulator.clock import RealClock
 from tests.api.house import KEY, House, in_house
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -48,7 +48,7 @@ def test_the_key_file_is_made_once_for_the_owner_and_the_group(tmp_path: Path) -
 
 
 def test_keys_are_taken_from_either_header() -> None:
-    keys = Keys(Keyring(b"", KEY), RealClock(), 1_000)
+    keys = Keys(Keyring(b"", KEY), BootClock(), 1_000)
     keys.authorize(METHOD, [("x-api-key", KEY)])
     keys.authorize(METHOD, [("authorization", "Bearer " + KEY)])
     for nothing in ([], [("x-api-key", "")], [("authorization", "Basic abc")]):
@@ -145,7 +145,7 @@ def test_a_deadline_ends_the_call_and_is_counted() -> None:
             assert 0 < (call.time_remaining() or 0) <= 0.01
             return await asyncio.Future()
 
-        calls = Calls(Keys(Keyring(b"", KEY), RealClock(), 1_000), lambda method, code, _: observed.append((method, code)))
+        calls = Calls(Keys(Keyring(b"", KEY), BootClock(), 1_000), lambda method, code, _: observed.append((method, code)))
         call = Call([("x-api-key", KEY)], asyncio.get_running_loop().time() + 0.01)
         with pytest.raises(Refusal, match="the deadline of the call passed") as caught:
             await calls.unary(replace(rpc, serve=never), admin_pb2.GetStatusRequest, call)

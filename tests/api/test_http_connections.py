@@ -73,7 +73,7 @@ def test_watchers_over_http_who_never_read_are_dropped_and_then_cut(
         stuck_ends, largest = connections(house) - before, 0
         while feed._fanout.count > 1:
             for _ in range(20):
-                feed.publish(house.engine._clock.now_ns(), stream)
+                feed.publish(house.clock.now_ns(), stream)
             for _ in range(20):
                 cursor = int((await anext(reading))["cursor"])  # type: ignore[call-overload]
                 assert cursor == last + 1
@@ -107,7 +107,7 @@ def test_a_deadline_ends_a_stream_whose_reader_takes_nothing(monkeypatch: pytest
         await until(lambda: feed._fanout.count == 1, "it watches")
         (stuck,) = connections(house) - before
         while not stuck.flow.write_paused:
-            feed.publish(house.engine._clock.now_ns(), house.engine.book.streams[made.id])
+            feed.publish(house.clock.now_ns(), house.engine.book.streams[made.id])
             await asyncio.sleep(0)
         await until(lambda: not feed._fanout.count, "the call has ended")
         await until(lambda: stuck not in connections(house), "the connection, too")
@@ -125,7 +125,7 @@ def test_the_door_does_not_wait_for_a_reader_who_takes_nothing(caplog: pytest.Lo
         await until(lambda: feed._fanout.count == 1, "it watches")
         (stuck,) = connections(house)
         while not stuck.flow.write_paused:
-            feed.publish(house.engine._clock.now_ns(), house.engine.book.streams[made.id])
+            feed.publish(house.clock.now_ns(), house.engine.book.streams[made.id])
             await asyncio.sleep(0)
         await house.http_door.stop()
         client.close()

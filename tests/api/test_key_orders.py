@@ -9,9 +9,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from streamer._proto.streamer.v1 import admin_pb2, stream_pb2
 from streamer.api.auth import Keys
+from streamer.clock import BootClock
 from streamer.errors import ResourceExhausted
 from streamer.service import Keyring
-from streamer.simulator.clock import RealClock
 from tests.api.house import KEY, House, in_house
 from tests.api.test_keys import ALL, opened, order, pay, refused
 
@@ -64,7 +64,7 @@ def test_a_key_of_an_impervious_client_is_taken_over() -> None:
 
 
 def test_a_key_that_calls_too_often_is_told_when_to_come_back_and_others_are_served() -> None:
-    keys = Keys(Keyring(b"", KEY), RealClock(), 5)
+    keys = Keys(Keyring(b"", KEY), BootClock(), 5)
     for _ in range(50):
         keys.authorize("streamer.v1.AdminService.GetStatus", [("x-api-key", KEY)])
     with pytest.raises(ResourceExhausted, match="5 requests a second, 50 at once") as caught:

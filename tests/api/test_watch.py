@@ -130,7 +130,7 @@ def test_watchers_that_do_not_read_are_dropped_and_resume_without_a_gap(monkeypa
             async with asyncio.timeout(60):
                 while feed._fanout.count:  # type: ignore[attr-defined]
                     for _ in range(50):
-                        feed.publish(house.engine._clock.now_ns(), stream)  # type: ignore[attr-defined]
+                        feed.publish(house.clock.now_ns(), stream)  # type: ignore[attr-defined]
                     await asyncio.sleep(0.02)
             for call in stuck:
                 last, refusal = await rest_of(call)

@@ -20,11 +20,11 @@ import grpc.aio
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import lightning_pb2_grpc
 from streamer._proto.routerrpc import router_pb2, router_pb2_grpc
+from streamer.clock import BootClock
 from streamer.model import Payment
 from streamer.nodes.credentials import access
 from streamer.nodes.keysend import encode_records, payment_hash
 from streamer.nodes.lnd import LndNode, payment_request
-from streamer.simulator.clock import RealClock
 from streamer.simulator.serve import Plan, ServedNetwork, start_network
 from tests.lnd.network import Network
 from tests.nodes.tiny import intent
@@ -240,7 +240,7 @@ def recover(network: Network) -> None:
 async def simulated_stage(folder: Path) -> AsyncIterator[Stage]:
     names = {"payer": "alice", "receiver": "bob", "deaf": "carol"}
     plan = Plan(nodes=3, channels=CHANNELS, capacity_sat=CHANNEL_SAT, seed=secrets.randbits(32), like_lnd=True)
-    async with start_network(folder, plan, RealClock()) as served:
+    async with start_network(folder, plan, BootClock()) as served:
         served.simulation.faults.set_keysend("carol", accepted=False)
         found = {node.name: node for node in served.nodes}
         parties = {}

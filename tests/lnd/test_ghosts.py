@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
@@ -38,7 +36,6 @@ def status(scene: Scene, ghost: Row) -> int | None:
 def paid_again(scene: Scene, daemon: House, ghost: Row) -> bool:
     """Tries without waiting for back-offs: the road may not be open at the first try."""
     scene.town.try_now(daemon, [ghost.owner])
-    time.sleep(1)
     newest = daemon.json("payment", "list", "--limit", "10")["payments"]
     return any(payment["state"] == "SETTLED" and payment["seq"] > ghost.seq for payment in newest)
 

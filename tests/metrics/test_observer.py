@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from streamer.clock import BootClock
 from streamer.feed import Feed
 from streamer.metrics import Metrics
 from streamer.model import Facts, Payment, PaymentState
 from streamer.observer import Telling
 from streamer.reasons import Reason
-from streamer.simulator.clock import RealClock
 from tests.service.given import NOW_NS, book, opened
 
 
 def told() -> tuple[Telling, Metrics, Feed]:
     metrics, feed = Metrics("0", "lnd"), Feed()
-    return Telling(metrics, feed, RealClock()), metrics, feed
+    return Telling(metrics, feed, BootClock()), metrics, feed
 
 
 def planned(group: str = "g") -> tuple[Payment, object]:

@@ -31,6 +31,11 @@ def settled(amount_msat: int = 1_000, fee_msat: int = 0) -> Answer:
     return Answer(Kind.SETTLED, accepted=True, amount_msat=amount_msat, fee_msat=fee_msat)
 
 
+def known(payment: Payment) -> tuple[str, str, str]:
+    """How it ended, and what is said of it."""
+    return payment.state.value, payment.reason.value, payment.message
+
+
 def channel(spendable_msat: int = 10**9, active: bool = True, slots: int = 0, pending: dict[bytes, int] | None = None) -> Channel:
     return Channel(1, active, spendable_msat, 0, slots, pending or {})
 

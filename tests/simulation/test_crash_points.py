@@ -9,26 +9,19 @@ fewer.
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator
 
 import pytest
 
 from tests.prove.volumes import FULL, tried
 from tests.simulation.crashing import MAX_POINTS, WAYS, Way, run_way
 
+pytestmark = pytest.mark.usefixtures("quiet_log")
+
 EVERY_PAIR = FULL or bool(os.environ.get("STREAMER_ALL_CRASH_PAIRS"))
 LEAST_POINTS = 10
 """A payment's way has at least these: the connection, intent, send, and end; fewer, and nothing was tried."""
 LEAST_PAIRS = 30
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def go(way: Way, *crash_at: int) -> int:

@@ -6,8 +6,6 @@ As test_crash_points.py, whose ways these are: `make prove` takes every pair of 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,14 +15,9 @@ from tests.simulation.crashing import MAX_POINTS, WAYS, SteppedLoop, Way
 from tests.simulation.crashing_invoices import InvoiceWorld, KeysendWorld, run_caller, watched_until_the_end
 from tests.simulation.test_crash_points import EVERY_PAIR, LEAST_POINTS
 
+pytestmark = pytest.mark.usefixtures("quiet_log")
+
 LEAST_PAIRS = 10
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 KINDS = {"PayInvoice": InvoiceWorld, "Keysend": KeysendWorld}

@@ -12,14 +12,10 @@ from streamer.model import Answer, Kind, Mark, Payment, PaymentState, StreamStat
 from streamer.ports import Channel
 from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
-from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed, settled
+from tests.simulation.desk import IN_FLIGHT, NOT_FOUND, Desk, S, channel, failed, known, settled
 
 CLOSED = Answer(Kind.LOST, closed=True)
 REFUSED = Answer(Kind.REFUSED, message="custom record not allowed here")
-
-
-def known(payment: Payment) -> tuple[str, str, str]:
-    return payment.state.value, payment.reason.value, payment.message
 
 
 # -- ends ---------------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ import pytest
 
 from streamer.channelview import ChannelView
 from streamer.errors import NodeRejected, NodeUnavailable
-from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Rate, Single, StreamState
+from streamer.model import Answer, Facts, Kind, PaymentState, Rate, Single, StreamState
 from streamer.ports import Channel, Channels
 from streamer.reasons import Reason
 from streamer.recovery import Patience, Recovery
 from streamer.simulator.clock import VirtualClock, run_virtual
-from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, WITNESS, Desk, S, channel, failed, settled
+from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, WITNESS, Desk, S, channel, failed, known, settled
 
 CLOSED = Answer(Kind.LOST, closed=True)
 SOON = 0.1
@@ -225,10 +225,6 @@ def test_a_witness_that_nobody_answers_for_proves_neither() -> None:
 
 
 # -- an insufficient balance: whose fault it is, and whom it stops --------------------------------
-
-
-def known(payment: Payment) -> tuple[str, str, str]:
-    return payment.state.value, payment.reason.value, payment.message
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,6 @@ QUICK = Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS))
 
 SLOW = Pace(latency_ns=(400 * MILLISECOND_NS, 600 * MILLISECOND_NS))
 
-A_MINUTE = BudgetTerms(20_000, parse_duration("1m"))
-
 
 def received_once(world: World, receiver: int = 0) -> None:
     """No hash was settled twice at the receiver, and it has exactly what the ledger says was paid."""

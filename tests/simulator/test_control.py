@@ -164,6 +164,8 @@ def test_every_fault_can_strike_with_its_defaults():
         for name, fault in FAULTS.items():
             values = {"peer": "bob"} if "peer" in fault.parameters else {}
             await strike(address, "alice", name, **values)
+            [*_, last] = await ask(address, "played")
+            assert (last["node"], last["fault"], last["values"]) == ("alice", name, values)
 
     at(scene)
 

@@ -15,13 +15,13 @@ from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import lightning_pb2_grpc, stateservice_pb2_grpc
 from streamer._proto.routerrpc import router_pb2 as router
 from streamer._proto.routerrpc import router_pb2_grpc
+from streamer.clock import BootClock
 from streamer.simulator.books import KEYSEND_RECORD
-from streamer.simulator.clock import RealClock
 from streamer.simulator.serve import Plan, ServedNetwork, ServedNode, start_network
 from tests.simulator.simnet import hash_of, preimage_of
 
 
-class ShiftedClock(RealClock):
+class ShiftedClock(BootClock):
     """Real time that a test may move on."""
 
     def __init__(self) -> None:

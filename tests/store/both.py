@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from streamer.model import Snapshot
@@ -32,3 +35,21 @@ class Bench:
             await self.store.close()
             self.store = sqlite_store(self._path)
         return self.store.load()
+
+
+KINDS = ("memory", "sqlite")
+Story = Callable[[Bench], Awaitable[None]]
+
+
+def play(kind: str, story: Story) -> None:
+    """Tell a story on a new store of this kind."""
+
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(kind, Path(folder))
+            try:
+                await story(bench)
+            finally:
+                await bench.store.close()
+
+    asyncio.run(run())

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,28 +14,8 @@ from streamer.model import OPEN, Facts, Mark, Outage, Outgoing, Payment, Payment
 from streamer.reasons import Reason
 from streamer.stores.sqlite import SqliteStore
 from tests.store import given as some
-from tests.store.both import Bench
+from tests.store.both import KINDS, Bench, Story, play
 from tests.store.given import DESTINATION, NOW, a_payment, a_single, a_stream, same
-
-KINDS = ("memory", "sqlite")
-Story = Callable[[Bench], Awaitable[None]]
-
-
-def play(kind: str, story: Story) -> None:
-    async def run() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(kind, Path(folder))
-            try:
-                await story(bench)
-            finally:
-                await bench.store.close()
-
-    asyncio.run(run())
-
-
-@pytest.fixture(params=KINDS)
-def on(request: pytest.FixtureRequest) -> Callable[[Story], None]:
-    return lambda story: play(request.param, story)
 
 
 @pytest.mark.parametrize("kind", KINDS)

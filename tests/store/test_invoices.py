@@ -13,17 +13,11 @@ import pytest
 from streamer.errors import StoreRefused
 from streamer.model import Facts, Payment, PaymentQuery, PaymentState
 from streamer.stores import schema
-from tests.store.both import Bench, sqlite_store
+from tests.store.both import Bench, Story, sqlite_store
 from tests.store.given import NOW, a_payment, a_single, a_stream, same
-from tests.store.test_both import KINDS, Story, play
 
 INVOICE = "lnbcrt70n1pabcdefg"
 HASH, PREIMAGE = b"h" * 32, b"p" * 32
-
-
-@pytest.fixture(params=KINDS)
-def on(request: pytest.FixtureRequest) -> Callable[[Story], None]:
-    return lambda story: play(request.param, story)
 
 
 def attempt(row: int, **changes: object) -> Payment:

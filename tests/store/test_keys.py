@@ -20,11 +20,8 @@ from streamer.stores import schema
 from streamer.stores.document import stream_crc, stream_text
 from streamer.stores.sqlite import connect
 from tests.store import given as some
-from tests.store.both import Bench, sqlite_store
+from tests.store.both import KINDS, Bench, Story, play, sqlite_store
 from tests.store.given import NOW, a_payment, a_single, a_stream, same
-from tests.store.test_both import KINDS, Story, on, play
-
-__all__ = ["on"]
 
 a_key = ApiKey(7, "key_07", "radio", frozenset({Scope.STREAMS_WRITE}), b"\x07" * 32, BudgetTerms(5_000, None), frozenset({b"\x02" * 33}))
 keys = st.builds(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from streamer.clock import BootClock
 from streamer.errors import ConfigError
 from streamer.model import Facts, Mark, PaymentState, Stream, StreamState
 from streamer.service.reports import Event
-from streamer.simulator.clock import RealClock
 from streamer.webhook.kinds import KINDS, chosen
 from streamer.webhook.outbox import Outbox, event_id
 from streamer.webhook.signature import read_secret, signature
@@ -18,7 +18,7 @@ from tests.store.given import a_payment, a_single, a_stream
 
 
 def make(streams: tuple[Stream, ...] = (), kinds: frozenset[str] = frozenset(KINDS), limit: int = 100) -> Outbox:
-    outbox = Outbox(kinds, RealClock(), 0, 0, streams, limit)
+    outbox = Outbox(kinds, BootClock(), 0, 0, streams, limit)
     outbox.show = lambda number, kind, event: kind.encode()
     return outbox
 
@@ -95,7 +95,7 @@ def test_a_full_outbox_drops_and_counts_and_numbers_show_the_gap() -> None:
 
 def test_numbers_are_never_used_again() -> None:
     assert make().last > 1_700_000_000_000_000
-    assert Outbox(frozenset(), RealClock(), 3, 1 << 62, ()).last == 1 << 62
+    assert Outbox(frozenset(), BootClock(), 3, 1 << 62, ()).last == 1 << 62
     assert event_id(255) == "ev_00000000000000ff"
 
 
