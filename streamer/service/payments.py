@@ -12,7 +12,7 @@ from streamer.core.ledger import fee_limit_msat
 from streamer.core.payment import Event
 from streamer.core.streamtime import origin_ns
 from streamer.engine import Engine
-from streamer.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from streamer.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from streamer.model import Answer, ApiKey, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request, Single
 from streamer.money import format_duration
 from streamer.nodes.keysend import encode_records
@@ -96,12 +96,14 @@ class Payments:
 
     async def write_off(self, caller: ApiKey, payment_id: str) -> PaymentReport:
         """Count an open payment as paid: only one whose end the node cannot tell."""
-        payment = await self._find(caller, payment_id)
+        payment = await self.now(await self._find(caller, payment_id))
         if payment.state is PaymentState.WRITTEN_OFF:
             return report_payment(self._around, payment)
         if not payment.open:
             raise FailedPrecondition(f"{payment_id} has ended ({payment.state}): there is nothing to write off")
         engine = self._around.engine_for(payment.node)
+        if engine.book.payments.get(payment.row) is not payment:
+            raise Unavailable(f"{payment_id} is just ending: look at it again")
         now_ns = self._around.clock.now_ns()
         lost = payment.row in engine.book.slots.doubtful or payment.mark is not Mark.NONE or Halt.HASH_COLLISION in engine.switch.halts
         if not lost:

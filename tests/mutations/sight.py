@@ -28,6 +28,14 @@ SIGHT_MUTATIONS = (
     Mutation(5, "written off before it is asked for", RECOVERY, "return known and old", "return old", LOOSE_ENDS),
     Mutation(5, "written off at once", RECOVERY, "return known and old", "return known", LOOSE_ENDS),
     Mutation(6, "an orphan is held again without an HTLC", JUDGE, " or payment.mark is Mark.ORPHAN)", ")", VERDICT),
+    Mutation(
+        10,
+        "what is written off is the journal's copy",
+        "streamer/service/payments.py",
+        "        payment = await self.now(await self._find(caller, payment_id))\n        if payment.state is PaymentState.WRITTEN_OFF:",
+        "        payment = await self._find(caller, payment_id)\n        if payment.state is PaymentState.WRITTEN_OFF:",
+        ("tests/simulation/test_write_off.py",),
+    ),
     Mutation(12, "a hold outlives its reason", JUDGE, "Verdict.NOT_HELD if bereft", "Verdict.WAIT if bereft", VERDICT),
     Mutation(12, "a hold without an HTLC never ends", RECOVERY, "absent=absent and", "absent=False and", LOOSE_ENDS),
 )
