@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streamer.channelview import UNABLE_TEXT, ChannelView
@@ -329,8 +329,8 @@ class Recovery:
         elif answer.reason is Reason.NO_LIQUIDITY:
             self.take_short(loose.payment, answer)
         elif answer.reason is Reason.NO_ROUTE and self._was_away(loose):
-            answer.reason, answer.message = Reason.TIMEOUT, "the node gave it up when it was restarted"
-            self._conclude(loose.payment, Event.FAILED, answer)
+            given_up = replace(answer, reason=Reason.TIMEOUT, message="the node gave it up when it was restarted")
+            self._conclude(loose.payment, Event.FAILED, given_up)
         else:
             self._conclude(loose.payment, Event.FAILED, answer)
 
