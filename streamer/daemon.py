@@ -15,6 +15,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from streamer import __version__
@@ -42,7 +43,7 @@ from streamer.link import LinkTerms
 from streamer.metrics import Metrics
 from streamer.model import Facts, Mark, Snapshot
 from streamer.money import SECOND_NS
-from streamer.nodes.credentials import access
+from streamer.nodes.credentials import access_of
 from streamer.nodes.keysend import derive_preimage
 from streamer.nodes.lnd import LndNode
 from streamer.nodes.metered import MeteredNode
@@ -282,7 +283,7 @@ class _Build:
         patience = Patience(node.ghost_after_ns, node.hold_after_ns, streams.in_doubt_after_ns, node.orphan_write_off_after_ns)
         pace = Pace(node.max_payments_per_second, node.max_in_flight)
         terms = LinkTerms(self.secret, node.network, streams.min_payment_msat)
-        failed: Callable[[str], None] = lambda text: self.halt(Halt.STORE_FAILED, text)  # noqa: E731
+        failed = partial(self.halt, Halt.STORE_FAILED)
         engine = Engine(adapter, book, self.store, self.clock, self.secret, self.telling, pace, patience, terms, failed)
         now_ns = self.clock.now_ns()
         engine.replay(snapshot, now_ns)
@@ -322,12 +323,7 @@ def _shared(config: Config, snapshot: Snapshot, clock: Clock) -> Shared:
 
 
 def _lnd(node: NodeSettings) -> LndNode:
-    lndconnect = str(node.lndconnect) if node.lndconnect else ""
-    if lndconnect:
-        return LndNode(node.name, access(lndconnect=lndconnect))
-    paths = [str(path) if path else "" for path in (node.tlscertpath, node.macaroonpath, node.lnddir)]
-    found = access(node.rpcserver, paths[0], paths[1], lnddir=paths[2], network=node.network or "mainnet")
-    return LndNode(node.name, found)
+    return LndNode(node.name, access_of(node))
 
 
 async def _simulated(stack: AsyncExitStack, data_dir: Path) -> NodeSettings:
@@ -335,7 +331,11 @@ async def _simulated(stack: AsyncExitStack, data_dir: Path) -> NodeSettings:
     from streamer.simulator.serve import Plan, start_network
 
     await asyncio.to_thread(data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
-    served = await stack.enter_async_context(start_network(data_dir / "simulator", Plan(nodes=4, state=data_dir / "simulator.json")))
+    plan = Plan(nodes=4, state=data_dir / "simulator.json")
+    try:
+        served = await stack.enter_async_context(start_network(data_dir / "simulator", plan))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the simulated network cannot be started: {error}") from None
     first = served.nodes[0]
     node = NodeSettings("simulator", first.rpcserver, network="regtest")
     return replace(node, tlscertpath=Path(first.tlscertpath), macaroonpath=Path(first.macaroonpath))

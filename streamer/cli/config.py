@@ -7,6 +7,7 @@ import os
 import click
 
 from streamer.cli.output import print_json, print_table
+from streamer.cli.startable import require_startable
 from streamer.config import OPTIONS, Config, load_config
 from streamer.money import format_duration
 
@@ -48,8 +49,12 @@ def _row(config: Config, key: str) -> tuple[str, str, str, str]:
 @command.command("check")
 @_file
 def check(file: str | None) -> None:
-    """Exit 0 if the daemon would start with this configuration, else 2 and why not."""
+    """Exit 2 and why, if the daemon would not start: because of a value, a file that is named, or the data folder.
+
+    Whether an address is free, and the journal whole, only a start tells.
+    """
     config = load_config(os.environ, {}, file)
-    config.require_node()
+    for wait in require_startable(config):
+        click.echo(f"warning: {wait}", err=True)
     nodes = ", ".join(f"{node.name} ({node.rpcserver})" for node in config.nodes) or "the simulator"
     click.echo(f"good: {config.file or 'no file'}; data folder {config.data_dir}; nodes: {nodes}")

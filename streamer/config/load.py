@@ -18,6 +18,9 @@ CONFIG_ENV = "STREAMER_CONFIG"
 OTHER_ENV = frozenset({CONFIG_ENV, "STREAMER_KEY_FILE", "STREAMER_SERVER", "STREAMER_TLS_CERT"})
 """Names in the environment that are not options: for finding the file, and for the client."""
 
+PARTS = frozenset({"nodes", *(option.key.partition(".")[0] for option in OPTIONS if "." in option.key)})
+"""The tables of the file; an empty one says nothing."""
+
 _NODE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
 
 
@@ -44,7 +47,8 @@ def find_file(environ: Mapping[str, str], flag: str | None = None) -> Path | Non
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
-            raise ConfigError(f"{path}: no such configuration file; it is named by {'--config' if flag else '$' + CONFIG_ENV}")
+            what = "is a folder, not a configuration file" if path.is_dir() else "no such configuration file"
+            raise ConfigError(f"{path}: {what}; it is named by {'--config' if flag else '$' + CONFIG_ENV}")
         return path
     home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config")
     return next((path for path in (SYSTEM_FILE, home / "streamer" / "streamer.toml") if path.is_file()), None)
@@ -84,9 +88,10 @@ def _read_file(path: Path, environ: Mapping[str, str], values: Values) -> None:
 
 def _flatten(table: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
     for key, value in table.items():
-        if isinstance(value, dict) and value:
+        empty = value == {} and prefix + key not in PARTS
+        if isinstance(value, dict) and not empty:
             yield from _flatten(value, f"{prefix}{key}.")
-        elif not isinstance(value, dict) or prefix == "nodes.":
+        else:
             yield prefix + key, value
 
 
@@ -107,7 +112,7 @@ def _locate(key: str, place: Place) -> tuple[str, Option]:
 
 
 def _suggest(key: str) -> str:
-    close = get_close_matches(key, BY_KEY, n=1, cutoff=0.6)
+    close = get_close_matches(key, BY_KEY if "." in key else [*BY_KEY, *PARTS], n=1, cutoff=0.6)
     if not close:
         close = [option for option in BY_KEY if option.rpartition(".")[2] == key.rpartition(".")[2]][:1]
     return f"; did you mean {close[0]}?" if close else ""

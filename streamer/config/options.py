@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from streamer.money import DAY_NS, MAX_MSAT, SECOND_NS, parse_amount, parse_duration
+from streamer.money import DAY_NS, MAX_MSAT, SECOND_NS, format_duration, parse_amount, parse_duration
 from streamer.net import is_loopback_host
 from streamer.settings import SHORTEST_INTERVAL_NS
 from streamer.webhook.kinds import KINDS, chosen
@@ -119,7 +119,7 @@ def _duration(low_ns: int, *, forever: bool = False, whole_seconds: bool = False
         duration_ns = parse_duration(value)
         if whole_seconds and duration_ns % SECOND_NS:
             raise ValueError(f"is {value!r}; whole seconds are needed")
-        return _within(duration_ns, low_ns, LONGEST_NS, lambda bound: f"{bound // 1_000_000}ms")
+        return _within(duration_ns, low_ns, LONGEST_NS, format_duration)
 
     return parse
 
@@ -133,6 +133,8 @@ def _within(value: int, low: int, high: int, show: Callable[[int], str]) -> int:
 def _path(value: object, place: Place) -> Path:
     if not isinstance(value, str) or not value:
         raise ValueError('must be a path in quotes ("…")')
+    if "\0" in value:
+        raise ValueError("holds a zero byte, which no path has")
     if value.startswith(("lndconnect://", "-----BEGIN")) or len(value) > _LONGEST_PATH or _is_long_hex(value):
         raise ValueError("takes the path of a file, never the secret itself: write it to a file (mode 0600) and name that file here")
     credentials = place.environ.get("CREDENTIALS_DIRECTORY")

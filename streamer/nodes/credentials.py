@@ -17,6 +17,7 @@ from cryptography import x509
 
 from streamer.errors import ConfigError
 from streamer.nodes.permissions import bake_command
+from streamer.settings import NodeSettings
 
 DEFAULT_PORT = 10009
 """lnd's gRPC port, if the address names none (lncli's default)."""
@@ -75,6 +76,14 @@ def access(
     admin = folder / "data" / "chain" / "bitcoin" / network / "admin.macaroon"
     macaroon = Path(macaroonpath).expanduser() if macaroonpath else admin
     return Access(with_port(rpcserver or "localhost"), certificate, macaroon)
+
+
+def access_of(node: NodeSettings) -> Access:
+    """Where the credentials of a configured node are. Raises ConfigError."""
+    if node.lndconnect:
+        return access(lndconnect=str(node.lndconnect))
+    tlscert, macaroon, lnddir = (str(path) if path else "" for path in (node.tlscertpath, node.macaroonpath, node.lnddir))
+    return access(node.rpcserver, tlscert, macaroon, lnddir=lnddir, network=node.network or "mainnet")
 
 
 def with_port(rpcserver: str) -> str:

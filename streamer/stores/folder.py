@@ -74,23 +74,21 @@ def _make(path: Path) -> None:
     if path.is_dir():
         return
     if path.exists():
-        raise StoreRefused(f"{path} is a file: data_dir must be a folder")
+        raise not_a_folder(path)
     try:
         path.mkdir(mode=0o700)
         sync_folder(path.parent)
     except FileNotFoundError as problem:
-        raise StoreRefused(
-            f"the data folder {path} cannot be made, because {path.parent} does not exist: make it, or change data_dir"
-        ) from problem
+        raise (unwritable(path, problem) if path.parent.is_dir() else no_parent(path)) from problem
     except OSError as problem:
-        raise _unwritable(path, problem) from problem
+        raise unwritable(path, problem) from problem
 
 
 def _lock(path: Path) -> int:
     try:
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as problem:
-        raise _unwritable(path, problem) from problem
+        raise unwritable(path, problem) from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(lock, 0)
@@ -101,21 +99,26 @@ def _lock(path: Path) -> int:
         raise StoreRefused(f"another streamer (pid {holder}) uses {path}: stop it, or give this one its own data_dir") from problem
     except OSError as problem:
         os.close(lock)
-        raise _unwritable(path, problem) from problem
+        raise unwritable(path, problem) from problem
     return lock
 
 
 def _secret(path: Path) -> bytes:
+    if not (path / JOURNAL).exists() and not (path / SECRET).exists():
+        return _new_secret(path)
+    return kept_secret(path)
+
+
+def kept_secret(path: Path) -> bytes:
+    """The secret that is there. Raises StoreRefused if it is gone, unreadable or not whole."""
     file = path / SECRET
     try:
         found = file.read_bytes()
     except FileNotFoundError as problem:
-        if (path / JOURNAL).exists():
-            raise StoreRefused(
-                f"{file} is missing, and {JOURNAL} beside it was written with one: put back the one of a copy of this folder."
-                " A new one would not know the payments that are open"
-            ) from problem
-        return _new_secret(path)
+        raise StoreRefused(
+            f"{file} is missing, and {JOURNAL} beside it was written with one: put back the one of a copy of this folder."
+            " A new one would not know the payments that are open"
+        ) from problem
     except OSError as problem:
         raise StoreRefused(f"{file} cannot be read ({problem.strerror}): it must belong to the user that runs streamer") from problem
     if len(found) != SECRET_BYTES:
@@ -137,7 +140,7 @@ def _new_secret(path: Path) -> bytes:
         draft.rename(path / SECRET)
         sync_folder(path)
     except OSError as problem:
-        raise _unwritable(path, problem) from problem
+        raise unwritable(path, problem) from problem
     return made
 
 
@@ -167,7 +170,18 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def _unwritable(path: Path, problem: OSError) -> StoreRefused:
+def not_a_folder(path: Path) -> StoreRefused:
+    """data_dir is a file."""
+    return StoreRefused(f"{path} is a file: data_dir must be a folder")
+
+
+def no_parent(path: Path) -> StoreRefused:
+    """The folder that data_dir is to be made in is not there."""
+    return StoreRefused(f"the data folder {path} cannot be made, because {path.parent} does not exist: make it, or change data_dir")
+
+
+def unwritable(path: Path, problem: OSError) -> StoreRefused:
+    """The system does not let us write there, or look."""
     return StoreRefused(
         f"the data folder {path} cannot be written ({problem.strerror}): make it writable for this user, or change data_dir"
     )

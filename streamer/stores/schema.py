@@ -114,6 +114,19 @@ def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[
     Raises StoreRefused for a file of another program or of a newer streamer. The connection must
     be in autocommit (isolation_level None).
     """
+    version = known_version(connection, path, steps)
+    for number in range(version, len(steps)):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in steps[number]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={number + 1}")
+        connection.execute("COMMIT")
+    return version
+
+
+def known_version(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS) -> int:
+    """The version of the file, changing nothing. Raises StoreRefused as migrate does."""
     version = _number(connection, "user_version")
     mark = _number(connection, "application_id")
     if version > len(steps) and mark == APPLICATION_ID:
@@ -124,13 +137,6 @@ def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[
     used = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if mark != APPLICATION_ID and (used or mark or version):
         raise StoreRefused(f"{path} is a database of another program: set data_dir to streamer's own folder")
-    for number in range(version, len(steps)):
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in steps[number]:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={number + 1}")
-        connection.execute("COMMIT")
     return version
 
 

@@ -17,6 +17,7 @@ from streamer.errors import StoreFailed, StoreRefused
 from streamer.model import Facts, Outgoing, Payment, PaymentQuery, Snapshot
 from streamer.stores import reader
 from streamer.stores.folder import Folder, sync_folder
+from streamer.stores.look import require_kind
 from streamer.stores.replay import refused, replay
 from streamer.stores.schema import migrate
 from streamer.stores.statements import CACHED_STATEMENTS
@@ -160,11 +161,7 @@ class SqliteStore:
         connection.executemany("INSERT OR IGNORE INTO meta VALUES (?,?)", mine.items())
         connection.execute("COMMIT")
         kept = dict(connection.execute("SELECT name,value FROM meta"))
-        if kept["kind"] != mine["kind"]:
-            raise StoreRefused(
-                f"the data folder {self._folder.path} was written with {_KINDS.get(kept['kind'], kept['kind'])}, and cannot be used with"
-                f" {_KINDS.get(mine['kind'], mine['kind'])}: set another data_dir"
-            )
+        require_kind(self._folder.path, kept["kind"], mine["kind"])
         if kept["fingerprint"] != mine["fingerprint"]:
             raise StoreRefused(
                 f"{self._folder.path / 'secret'} is not the secret this journal was written with (fingerprint {mine['fingerprint']},"
@@ -189,7 +186,6 @@ _OF_THE_SYSTEM = frozenset(
     {sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
      sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH}
 )  # fmt: skip
-_KINDS = {"simulator": "the simulator", "lnd": "a real node (lnd)"}
 
 
 def _size(path: Path) -> int:
