@@ -1,7 +1,8 @@
 """A timer wheel: which items are due, for a million of them, without a task or a heap entry each.
 
 Moments are put into buckets of one tick, each a small heap; the distinct ticks are a heap too.
-Scheduling anew or cancelling leaves the old entry behind: it is recognised as stale at the head.
+Scheduling anew or cancelling leaves the old entry behind: it is recognised as stale at the head. When most
+entries are stale (a stream's expiry is far away, and scheduled again with each payment) all are put in anew.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import heapq
 TICK_NS = 1 << 24
 """About 16.8 ms: one bucket. Moments within it are kept in their order."""
 
+MOST_STALE = 1_000
+"""So many stale entries may be there beside as many as there are live ones."""
+
 
 class Wheel:
     """Items (ints) with one due moment each, in nanoseconds of any one clock."""
@@ -19,6 +23,7 @@ class Wheel:
         self._due: dict[int, int] = {}
         self._buckets: dict[int, list[tuple[int, int]]] = {}
         self._ticks: list[int] = []
+        self._entries = 0
 
     def __len__(self) -> int:
         return len(self._due)
@@ -32,6 +37,12 @@ class Wheel:
         if self._due.get(item) == due_ns:
             return
         self._due[item] = due_ns
+        self._put(item, due_ns)
+        if self._entries > 2 * len(self._due) + MOST_STALE:
+            self._put_anew()
+
+    def _put(self, item: int, due_ns: int) -> None:
+        self._entries += 1
         tick = due_ns // TICK_NS
         bucket = self._buckets.get(tick)
         if bucket is None:
@@ -39,6 +50,11 @@ class Wheel:
             heapq.heappush(self._ticks, tick)
         else:
             heapq.heappush(bucket, (due_ns, item))
+
+    def _put_anew(self) -> None:
+        self._buckets, self._ticks, self._entries = {}, [], 0
+        for item, due_ns in self._due.items():
+            self._put(item, due_ns)
 
     def cancel(self, item: int) -> None:
         """Forget item."""
@@ -50,6 +66,7 @@ class Wheel:
         due = self._due
         while (bucket := self._first()) is not None and bucket[0][0] <= now_ns:
             entry = heapq.heappop(bucket)
+            self._entries -= 1
             del due[entry[1]]
             found.append(entry)
         return found
@@ -68,5 +85,6 @@ class Wheel:
                 if due.get(bucket[0][1]) == bucket[0][0]:
                     return bucket
                 heapq.heappop(bucket)
+                self._entries -= 1
             del self._buckets[heapq.heappop(ticks)]
         return None
