@@ -154,7 +154,7 @@ class Engine:
 
     def may_resend(self, payment: Payment) -> bool:
         """Whether the gates would allow it now (they are asked again right before the call)."""
-        return self.paying and self.book.may_send(payment)
+        return self.paying and self.book.may_send(payment, self._clock.now_ns())
 
     def block(self, reason: Reason, text: str) -> None:
         """The whole node cannot pay; the link looks again until it can."""
@@ -339,11 +339,11 @@ class Engine:
 
     async def _send(self, payment: Payment) -> None:
         again = payment.row in self.recovery.loose
-        if not (self.link.up and self.switch.sending and self.book.may_send(payment)):
+        began_ns = self._clock.now_ns()
+        if not (self.link.up and self.switch.sending and self.book.may_send(payment, began_ns)):
             answer = Answer(Kind.LOST, message="held back") if again else WITHDRAWN
             self._ended(payment, answer, None if again else Event.WITHDRAWN)
             return
-        began_ns = self._clock.now_ns()
         if not again:
             self._observer.sent(self.name, (began_ns - payment.due_ns) / SECOND_NS)
         self._in_flight += 1

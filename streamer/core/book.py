@@ -373,9 +373,11 @@ class Book:
         if entry is not None:
             heapq.heappush(self._ready, entry)
 
-    def may_send(self, payment: Payment) -> bool:
-        """Whether payment may be handed to the node now: by the switch and by its stream's state."""
+    def may_send(self, payment: Payment, now_ns: int) -> bool:
+        """Whether payment may be handed to the node now: by the switch, and by its stream's state; a single one's by its key."""
         if not self.shared.switch.sending:
             return False
         stream = self.by_key.get(payment.stream_key)
-        return stream is None or stream.state in (StreamState.ACTIVE, StreamState.STALLED)
+        if stream is None:
+            return not self.budgets.key_ended(payment.api_key, now_ns)
+        return stream.state in (StreamState.ACTIVE, StreamState.STALLED)

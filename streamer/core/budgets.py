@@ -20,12 +20,14 @@ class Budgets:
         self.spend_limit = spend_limit
         self._own: dict[int, Budget] = {}
         self._keys: dict[int, Budget] = {}
+        self._owners: dict[int, ApiKey] = {}
         self._moved: set[int] = set()
 
     # -- keys -----------------------------------------------------------------------------------
 
     def add_key(self, key: ApiKey) -> None:
-        """Bound what a key may spend from now on, if it has a budget; it keeps it when it is revoked."""
+        """Bound what a key may spend from now on, if it has a budget; it keeps it when it is revoked, and then pays nothing more."""
+        self._owners[key.number] = key
         if key.budget is not None:
             self._keys[key.number] = Budget(key.budget.amount_msat, key.budget.period_ns)
 
@@ -37,6 +39,11 @@ class Budgets:
             budget = self._keys.get(int(spend.scope.removeprefix(KEY_SCOPE))) if spend.scope.startswith(KEY_SCOPE) else None
             if budget is not None:
                 budget.begin(spend.period_start_ns, spend.spent_msat)
+
+    def key_ended(self, number: int, now_ns: int) -> bool:
+        """True if the API key was revoked, or has expired; the admin's never has."""
+        key = self._owners.get(number)
+        return key is not None and key.ended(now_ns)
 
     def of_key(self, number: int, now_ns: int) -> Budget | None:
         """The budget of an API key in the period of now_ns; None if it has none."""

@@ -250,7 +250,7 @@ def test_a_single_payment_is_planned_only_while_sending_and_within_the_spend_lim
     assert (exact.cltv_limit, exact.timeout_seconds, exact.probe, exact.daemon_period_ns) == (288, 30, False, T0)
     assert (exact.bought_until_ns, exact.skip_ns, exact.skip_msat, exact.period_start_ns) == (0, 0, 0, 0), "it buys no time"
     assert house.book.single(Single("pay_2", PEER, 1, 0), house.now_ns, facts) is None and Halt.SPEND_LIMIT in house.switch.halts
-    assert not house.book.may_send(exact)
+    assert not house.book.may_send(exact, house.now_ns)
 
 
 @pytest.mark.parametrize("state", list(StreamState))
@@ -259,7 +259,7 @@ def test_a_payment_may_be_handed_out_while_its_stream_runs(state: StreamState) -
     stream = house.open()
     payment = house.pay(0)
     stream.state = state
-    assert house.book.may_send(payment) is (state in (StreamState.ACTIVE, StreamState.STALLED))
+    assert house.book.may_send(payment, house.now_ns) is (state in (StreamState.ACTIVE, StreamState.STALLED))
 
 
 # -- ends ---------------------------------------------------------------------------------------

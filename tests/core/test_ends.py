@@ -279,7 +279,7 @@ def test_closing_waits_for_what_may_come_back_and_drops_what_failed_once() -> No
     first, second = house.pay(0), house.pay(1)
     house.cancel(stream)
     assert (stream.state, stream.dropped_msat) == (StreamState.CLOSING, 0)
-    assert not house.book.may_send(first), "and resends nothing"
+    assert not house.book.may_send(first, house.now_ns), "and resends nothing"
     house.fail(first)
     assert (stream.state, stream.dropped_msat) == (StreamState.CLOSING, 1_000)
     house.idle(60)

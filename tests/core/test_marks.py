@@ -124,7 +124,7 @@ def test_a_single_payment_takes_its_room_and_ends_like_any_other() -> None:
     house = House()
     payment = single(house)
     limit = house.book.budgets.spend_limit
-    assert limit.reserved_msat == 5_100 and list(house.book.slots.window) == [payment.row] and house.book.may_send(payment)
+    assert limit.reserved_msat == 5_100 and list(house.book.slots.window) == [payment.row] and house.book.may_send(payment, house.now_ns)
     house.mark(payment, Mark.HELD)
     assert house.book.slots.holds(PEER) and not house.book.slots.window
     house.mark(payment, Mark.NONE)

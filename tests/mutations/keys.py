@@ -99,6 +99,14 @@ KEY_MUTATIONS = (
         "    if caller.destinations",
         API,
     ),
+    Mutation(
+        3,
+        "key: what a revoked one ordered is sent again",
+        BOOK,
+        "return not self.budgets.key_ended(payment.api_key, now_ns)",
+        "return True",
+        ("tests/simulation/test_revoked_keys.py",),
+    ),
     Mutation(0, "key: streams are not counted", PERMISSION, "if running >= caller.max_streams:", "if False:", API),
     Mutation(
         0, "key: ended streams count", PERMISSION, " and stream.state not in ENDED for stream in streams", " for stream in streams", API

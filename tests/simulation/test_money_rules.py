@@ -136,10 +136,10 @@ def test_a_resend_that_is_held_back_at_the_last_moment_stays_open() -> None:
             asked = 0
             allowed = world.book.may_send
 
-            def may_send(payment: Payment) -> bool:
+            def may_send(payment: Payment, now_ns: int) -> bool:
                 nonlocal asked
                 asked += payment.row in world.engine.recovery.loose
-                return allowed(payment) and asked != 2
+                return allowed(payment, now_ns) and asked != 2
 
             world.book.may_send = may_send  # type: ignore[method-assign]
             payment = await one_open(world, stream, CallFate.LATE, 6 * SECOND_NS)
