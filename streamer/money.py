@@ -17,6 +17,10 @@ MAX_MSAT = 21_000_000 * 100_000_000 * MSAT_PER_SAT
 SECOND_NS = 1_000_000_000
 MILLISECOND_NS = 1_000_000
 DAY_NS = 86_400 * SECOND_NS
+LONGEST_NS = 36_525 * DAY_NS
+"""A hundred years: durations above are typing errors."""
+LAST_SECOND = 9_000_000_000
+"""In the year 2255, since 1970: later moments do not fit into 63 bits of nanoseconds."""
 
 _AMOUNT = re.compile(r"(-?[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(msats?|sats?|btc)", re.IGNORECASE)
 _FACTOR = {"msat": 1, "sat": MSAT_PER_SAT, "btc": 100_000_000 * MSAT_PER_SAT}
@@ -56,6 +60,8 @@ def parse_duration(text: str) -> int:
     total = sum(Fraction(number) * _SPAN[unit] for number, unit in parts)
     if total.denominator != 1:
         raise ValueError(f"duration {text!r} is finer than a nanosecond")
+    if total > LONGEST_NS:
+        raise ValueError(f"duration {text!r} is longer than {format_duration(LONGEST_NS)}, a hundred years")
     return total.numerator
 
 

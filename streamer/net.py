@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from ipaddress import ip_address
 
 
@@ -16,3 +17,14 @@ def is_loopback_host(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def bound(listen: str, backlog: int) -> socket.socket:
+    """A listening socket at host:port. Raises OSError, whose strerror says why not."""
+    host, _, port = listen.rpartition(":")
+    name = host.strip("[]")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    try:
+        return socket.create_server((name, int(port)), family=family, backlog=backlog, reuse_port=False)
+    except OSError as error:
+        raise OSError(error.errno, (error.strerror or str(error)).partition(" (while ")[0]) from None

@@ -15,14 +15,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.errors import InvalidArgument
 from streamer.model import BudgetTerms, Record
-from streamer.money import SECOND_NS, parse_duration
+from streamer.money import LAST_SECOND, SECOND_NS, parse_duration
 from streamer.service.keys import KeyOrder
 from streamer.service.orders import CHANGEABLE, InvoiceOrder, PaymentOrder, StreamOrder
 
 MAX_FIELD_SECONDS = 315_576_000_000
 """Ten thousand years: the bound of google.protobuf.Duration."""
-MAX_TIME_SECONDS = 9_000_000_000
-"""The year 2255: later moments do not fit into 63 bits of nanoseconds."""
 
 
 def stream_order(message: stream_pb2.Stream) -> StreamOrder:
@@ -118,8 +116,10 @@ def duration_ns(message: Message, field: str) -> int | None:
     if not message.HasField(field):
         return None
     duration: Duration = getattr(message, field)
-    if abs(duration.seconds) > MAX_FIELD_SECONDS or abs(duration.nanos) >= SECOND_NS or duration.seconds * duration.nanos < 0:
-        raise InvalidArgument(f"{field} is not a valid duration")
+    if abs(duration.seconds) > MAX_FIELD_SECONDS:
+        raise InvalidArgument(f"{field} is not a valid duration: it is longer than ten thousand years")
+    if abs(duration.nanos) >= SECOND_NS or duration.seconds * duration.nanos < 0:
+        raise InvalidArgument(f"{field} is not a valid duration: nanos are below a second, and have the sign of seconds")
     return duration.seconds * SECOND_NS + duration.nanos
 
 
@@ -128,8 +128,8 @@ def time_ns(message: Message, field: str) -> int | None:
     if not message.HasField(field):
         return None
     moment: Timestamp = getattr(message, field)
-    if not 0 <= moment.seconds <= MAX_TIME_SECONDS or not 0 <= moment.nanos < SECOND_NS:
-        raise InvalidArgument(f"{field} is not a valid time")
+    if not 0 <= moment.seconds <= LAST_SECOND or not 0 <= moment.nanos < SECOND_NS:
+        raise InvalidArgument(f"{field} is not a valid time: from 1970-01-01T00:00:00Z to 2255-03-14T16:00:00Z")
     return moment.seconds * SECOND_NS + moment.nanos
 
 

@@ -24,6 +24,7 @@ from streamer.api.reading import Reading
 from streamer.api.services import Rpc
 from streamer.api.tls import Tls
 from streamer.errors import ConfigError
+from streamer.net import bound
 from streamer.service.reports import WATCHER_LIMIT
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -64,10 +65,13 @@ class GrpcDoor:
     async def start(self) -> str:
         """Open the door and give its address (with the real port, if 0 was asked). Raises ConfigError."""
         try:
+            bound(self._listen, 1).close()  # gRPC does not say why it cannot
             if self._tls is None:
                 port = self._server.add_insecure_port(self._listen)
             else:
                 port = self._server.add_secure_port(self._listen, self._tls.grpc_credentials())
+        except OSError as error:
+            raise ConfigError(f"{self._listen}: cannot listen there (api.grpc_listen): {error.strerror}") from None
         except RuntimeError:
             raise ConfigError(f"{self._listen}: cannot listen there (api.grpc_listen): another program has this port") from None
         await self._server.start()

@@ -28,6 +28,7 @@ from streamer.api.openapi import description
 from streamer.api.page import POLICY, page
 from streamer.api.tls import Tls
 from streamer.errors import ConfigError
+from streamer.net import bound
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Prometheus' text format."""
@@ -112,28 +113,24 @@ class HttpDoor:
 
     async def start(self) -> str:
         """Open the door and give its address. Raises ConfigError if the port is taken."""
-        host, _, port = self._listen.rpartition(":")
-        name = host.strip("[]")
         try:
-            bound = socket.create_server(
-                (name, int(port)), family=socket.AF_INET6 if ":" in name else socket.AF_INET, backlog=BACKLOG, reuse_port=False
-            )
+            door = bound(self._listen, BACKLOG)
         except OSError as error:
             raise ConfigError(f"{self._listen}: cannot listen there (api.http_listen): {error.strerror}") from None
         # Accepted sockets inherit both; without the first, the end of an answer waits 40 ms for an acknowledgement.
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._server.config.load()
         self._server.config.ssl = None if self._tls is None else self._tls.context
         self._server.lifespan = self._server.config.lifespan_class(self._server.config)
-        await self._server.startup(sockets=[bound])
-        self._task = asyncio.create_task(self._serve(bound))
-        return f"{host}:{bound.getsockname()[1]}"
+        await self._server.startup(sockets=[door])
+        self._task = asyncio.create_task(self._serve(door))
+        return f"{self._listen.rpartition(':')[0]}:{door.getsockname()[1]}"
 
-    async def _serve(self, bound: socket.socket) -> None:
+    async def _serve(self, door: socket.socket) -> None:
         # uvicorn.serve would take SIGINT and SIGTERM for itself; they belong to the daemon.
         await self._server.main_loop()
-        await self._server.shutdown(sockets=[bound])
+        await self._server.shutdown(sockets=[door])
 
     async def stop(self) -> None:
         """Close the door; requests that are being answered may end, but not wait for readers who take nothing."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streamer.config import Config, load_config
+from streamer.config import CONFIG_ENV, Config, load_config
 from streamer.errors import ConfigError
 from streamer.net import is_loopback
 
@@ -30,10 +30,10 @@ class Connection:
 
     def run(self, work: Callable[[Client], Awaitable[int | None]]) -> int:
         """Connect, do work, and give its exit code (None: 0)."""
-        from streamer.client import CallFailed, Client
+        from streamer.client import CallFailed, Client, NotReachable
         from streamer.client.access import DEFAULT_SERVER, SERVER_ENV, find_key, find_trust
 
-        config = _config()
+        config, unread = _config()
         named = self._server or os.environ.get(SERVER_ENV)
         server = named or (_reachable(config.api.grpc_listen) if config else DEFAULT_SERVER)
         trust = find_trust(server, self._tls_cert, config.data_dir if config else None)
@@ -47,8 +47,10 @@ class Connection:
                     return await work(client) or 0
                 except CallFailed as error:
                     if error.code == "UNAUTHENTICATED" and not key:
-                        raise ConfigError(_no_key(config)) from None
+                        raise ConfigError(_no_key(config) + unread) from None
                     raise
+                except NotReachable as error:
+                    raise NotReachable(f"{error}{'' if named else unread}", sent=error.sent) from None
 
         return asyncio.run(connected())
 
@@ -98,9 +100,14 @@ def _no_key(config: Config | None) -> str:
     )
 
 
-def _config() -> Config | None:
-    """The configuration, for the daemon's address and folder; a bad file is the daemon's trouble, not ours."""
+def _config() -> tuple[Config | None, str]:
+    """The configuration, for the daemon's address and folder, or why it is not used. Raises ConfigError for a file that was named.
+
+    Another bad file is the daemon's trouble, and told only when the daemon is not found.
+    """
     try:
-        return load_config(os.environ)
-    except ConfigError:
-        return None
+        return load_config(os.environ), ""
+    except ConfigError as error:
+        if os.environ.get(CONFIG_ENV):
+            raise
+        return None, f" (the configuration is not used: {error})"

@@ -11,7 +11,7 @@ from streamer.cli.keysend import FAILED, STILL_OPEN
 from streamer.cli.once import telling
 from streamer.cli.output import print_json
 from streamer.cli.payment import print_payment
-from streamer.cli.words import AMOUNT
+from streamer.cli.words import AMOUNT, WAIT
 from streamer.money import MSAT_PER_SAT
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def create(connection: Connection, amount: int, memo: str) -> int:
 @click.option("--amount", type=AMOUNT, default=0, help="For an invoice that leaves the amount to the payer.")
 @click.option("--fee-limit", type=AMOUNT, help="Most that it may cost.  [default: as configured]")
 @click.option("--node", default="", help="The node that pays, by its name.  [default: the first]")
-@click.option("--wait", type=click.FloatRange(1, 3600), default=WAIT_SECONDS, show_default=True, help="Seconds to wait for its end.")
+@click.option("--wait", type=WAIT, default=WAIT_SECONDS, show_default=True, help="Seconds to wait for its end.")
 @talks
 def pay(connection: Connection, invoice: str, amount: int, fee_limit: int | None, node: str, wait: float) -> int:
     """Pay INVOICE, once: called again, it shows the same payment. Exit 0 settled, 1 failed, 4 still open."""

@@ -9,7 +9,7 @@ import click
 from streamer.cli.connect import Connection, talks
 from streamer.cli.once import new_request_id, telling
 from streamer.cli.payment import print_payment
-from streamer.cli.words import AMOUNT, RECORD
+from streamer.cli.words import AMOUNT, RECORD, WAIT
 
 if TYPE_CHECKING:
     from streamer.client import Client
@@ -25,7 +25,7 @@ FAILED, STILL_OPEN = 1, 4
 @click.option("--node", default="", help="The node that pays, by its name.  [default: the first]")
 @click.option("--record", "records", type=RECORD, multiple=True, metavar="TYPE=HEX", help="A custom record; may be repeated.")
 @click.option("--request-id", help="The same id never pays twice.  [default: a new one]")
-@click.option("--wait", type=click.FloatRange(1, 3600), default=WAIT_SECONDS, show_default=True, help="Seconds to wait for its end.")
+@click.option("--wait", type=WAIT, default=WAIT_SECONDS, show_default=True, help="Seconds to wait for its end.")
 @talks
 def command(
     *,

@@ -8,6 +8,7 @@ import click
 
 from streamer.cli.connect import Connection, talks
 from streamer.cli.output import as_dict, print_json
+from streamer.cli.words import WAIT
 
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import admin_pb2
@@ -24,7 +25,7 @@ def command() -> None:
 
 @command.command("stop")
 @click.option("--drain", is_flag=True, help="Wait until nothing is in flight: before lnd is stopped, for example.")
-@click.option("--wait", type=click.FloatRange(1, 3600), default=DRAIN_SECONDS, show_default=True, help="Seconds to wait with --drain.")
+@click.option("--wait", type=WAIT, default=DRAIN_SECONDS, show_default=True, help="Seconds to wait with --drain.")
 @talks
 def stop(connection: Connection, drain: bool, wait: float) -> int:
     """Stop everything new, resends too. What is in flight is not recalled. Exit 4 if --drain did not end in time."""

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from streamer.cli.fault import fault
+from streamer.cli.words import SHARE
 from streamer.money import parse_duration
 from streamer.nodes.permissions import NEEDED
 from streamer.simulator.channels import Policy
@@ -33,9 +34,6 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:
         return parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from error
-
-
-SHARE = click.FloatRange(0, 1)
 
 
 @click.group("simulate", invoke_without_command=True)

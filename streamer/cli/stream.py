@@ -10,7 +10,7 @@ import click
 from streamer.cli.connect import Connection, talks
 from streamer.cli.once import new_request_id, telling
 from streamer.cli.output import NOTHING, amount, as_dict, moment, print_fields, print_json, print_table, span
-from streamer.cli.stream_options import REMOVABLE, build, limits, mask_of
+from streamer.cli.stream_options import REMOVABLE, WIRE, build, limits, mask_of
 from streamer.cli.words import RATE
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def renew(connection: Connection, filter_text: str) -> int:
 @command.command("watch")
 @click.argument("stream_id", metavar="[ID]", required=False)
 @click.option("--filter", "filter_text", default="", help="As in list.")
-@click.option("--cursor", type=click.IntRange(1), help="Begin after the event with this cursor (--json shows them).  [default: now]")
+@click.option("--cursor", type=WIRE, help="Begin after the event with this cursor (--json shows them).  [default: now]")
 @talks
 def watch(connection: Connection, stream_id: str | None, filter_text: str, cursor: int | None) -> int:
     """Print what happens to streams, until Ctrl-C; goes on by itself after the daemon was restarted."""

@@ -13,18 +13,21 @@ from streamer.cli.words import AMOUNT, BUDGET, CATCH_UP, DURATION, PAIR, RECORD,
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import stream_pb2
 
+WIRE, SMALL_WIRE = click.IntRange(0, 2**63 - 1), click.IntRange(0, 2**31 - 1)
+"""What the schema's int64 and int32 hold; the daemon says what is sensible."""
+
 _OPTIONS = (
     click.option("--budget", type=BUDGET, help="Most that it may spend, fees included: 10000sat, or 10000sat/1d for each day."),
-    click.option("--for", "for_", type=DURATION, help="End after this time, counted from now."),
+    click.option("--for", "for_", type=DURATION, help="End after this time, counted from now, or from --start."),
     click.option("--end", type=TIME, help="End at this moment, such as 2030-01-31T12:00:00Z."),
     click.option("--start", type=TIME, help="Begin at this moment (open only)."),
     click.option("--payment-interval", type=DURATION, help="How much time one payment buys.  [default: enough for 1 sat, at least 1s]"),
     click.option("--catch-up", type=CATCH_UP, help="How much impossible time is paid afterwards; 0s for none, or forever."),
     click.option("--ttl", type=DURATION, help="Pause by itself unless renewed within this time."),
     click.option("--max-payment", type=AMOUNT, help="No payment is larger.  [default: half of the largest channel]"),
-    click.option("--max-open-payments", type=int, help="Payments that may be open at once.  [default: 1]"),
+    click.option("--max-open-payments", type=SMALL_WIRE, help="Payments that may be open at once.  [default: 1]"),
     click.option("--fee-floor", type=AMOUNT, help="Fee limit of a small payment.  [default: 5sat]"),
-    click.option("--fee-limit-ppm", type=int, help="Fee limit of a large payment, in parts per million.  [default: 10000]"),
+    click.option("--fee-limit-ppm", type=WIRE, help="Fee limit of a large payment, in parts per million.  [default: 10000]"),
     click.option("--group", help="A label of the metrics."),
     click.option("--label", "labels", type=PAIR, multiple=True, metavar="NAME=VALUE", help="For filters; may be repeated."),
     click.option("--record", "records", type=RECORD, multiple=True, metavar="TYPE=HEX", help="A custom record; may be repeated."),

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from streamer.money import SECOND_NS, parse_amount, parse_duration, parse_rate
+from streamer.money import LAST_SECOND, SECOND_NS, parse_amount, parse_duration, parse_rate
+
+LONGEST_RECORD_TYPE = 20
+"""Digits of 2⁶⁴."""
+LONGEST_WAIT_SECONDS = 3600
+
+
+class Bounded(click.FloatRange):
+    """A range that does not hold nan, which compares with nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        found = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value} is no number", param, ctx)
+        return found
 
 
 class Word(click.ParamType[Any]):
@@ -45,8 +62,11 @@ def read_time(text: str) -> int:
     except ValueError:
         raise ValueError(f"time {text!r} is not understood: write for example 2030-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
-        raise ValueError(f"time {text!r} has no zone: write {text}Z for UTC, or for example {text}+02:00")
+        full = moment.isoformat()
+        raise ValueError(f"time {text!r} has no zone: write {full}Z for UTC, or for example {full}+02:00")
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    if not 0 <= since.total_seconds() <= LAST_SECOND:
+        raise ValueError(f"time {text!r} is out of bounds: from 1970 to 2255-03-14T16:00:00Z")
     return (since.days * 86_400 + since.seconds) * SECOND_NS + since.microseconds * 1_000
 
 
@@ -61,8 +81,10 @@ def read_pair(text: str) -> tuple[str, str]:
 def read_record(text: str) -> tuple[int, str]:
     """Read "TYPE=HEX"."""
     kind, equals, value = text.partition("=")
-    if not equals or not kind.isdecimal():
+    if not equals or not re.fullmatch("[0-9]+", kind):
         raise ValueError(f"record {text!r} is not understood: write TYPE=HEX, for example 7629169=7b7d")
+    if len(kind) > LONGEST_RECORD_TYPE or int(kind) >= 2**64:
+        raise ValueError(f"record {text!r}: its type is more than 64 bits can say")
     return int(kind), value
 
 
@@ -71,6 +93,8 @@ def read_catch_up(text: str) -> int | None:
     return None if text == "forever" else parse_duration(text)
 
 
+WAIT = Bounded(1, LONGEST_WAIT_SECONDS)
+SHARE = Bounded(0, 1)
 AMOUNT = Word("amount", parse_amount)
 DURATION = Word("duration", parse_duration)
 RATE = Word("rate", parse_rate)

@@ -7,6 +7,7 @@ NotReachable if nobody answered, CallFailed if the daemon refused, with its own 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,7 @@ LONGEST_RECONNECT_MS = 5_000
 """How long after a daemon came back the channel finds it again at the latest."""
 
 
+_ADDRESS = re.compile(r"(?:[^/:\[\]\s]+|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}")
 NEVER_SENT = ("failed to connect to all addresses", "dns resolution failed")
 """How gRPC begins what it says of a call that did not leave (core/lib, pick_first and the DNS resolver); of others we do not know."""
 
@@ -106,6 +108,8 @@ class Connection:
         if self._trust is not None and any(word in said.lower() for word in ("handshake", "certificate", "ssl")):
             whom = f"{self._trust.tls_cert}" if self._trust.tls_cert else "the certificates of this machine's authorities"
             return f"{self.server} is not the daemon that {whom} vouches for, or speaks no TLS: name its certificate with --tls-cert"
+        if "http1" in said:
+            return f"{self.server} answers in HTTP/1: name the daemon's gRPC address (api.grpc_listen) with --server"
         return f"no daemon answers at {self.server}: start it with `streamer serve`, or name its address with --server" + (
             "" if self._trust is not None else " (and its certificate with --tls-cert, if it speaks TLS)"
         )
@@ -140,8 +144,7 @@ def _reason(error: grpc.aio.AioRpcError) -> str:
 
 def _checked(server: str, trust: Trust | None) -> Trust | None:
     """How server is to be trusted; None: in the clear, on this machine only."""
-    _, colon, port = server.rpartition(":")
-    if not colon or not port.isdecimal():
+    if not _ADDRESS.fullmatch(server) or not 0 < int(server.rpartition(":")[2]) < 65_536:
         raise InvalidArgument(f"server {server!r} is not understood: write host:port, such as 127.0.0.1:8881")
     return trust if trust is not None or is_loopback(server) else Trust()
 

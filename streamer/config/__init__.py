@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from streamer.config.load import Value, default_data_dir, find_file, read_values
+from streamer.config.load import CONFIG_ENV, Value, default_data_dir, find_file, read_values
 from streamer.config.options import BY_KEY, NODE_PREFIX, OPTIONS, Option
 from streamer.errors import ConfigError
 from streamer.money import DAY_NS
 from streamer.net import is_loopback
 from streamer.settings import ApiSettings, InvoiceSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings, WebhookSettings
 
-__all__ = ["BY_KEY", "NO_NODE", "OPTIONS", "Config", "Option", "default_data_dir", "load_config"]
+__all__ = ["BY_KEY", "CONFIG_ENV", "NO_NODE", "OPTIONS", "Config", "Option", "default_data_dir", "load_config"]
 
 NO_NODE = """no node configured. Say which lnd is to pay:
   streamer serve --node.rpcserver 127.0.0.1:10009 --node.lnddir ~/.lnd

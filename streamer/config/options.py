@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from streamer.money import DAY_NS, MAX_MSAT, SECOND_NS, format_duration, parse_amount, parse_duration
+from streamer.money import DAY_NS, LONGEST_NS, MAX_MSAT, SECOND_NS, format_duration, parse_amount, parse_duration
 from streamer.net import is_loopback_host
 from streamer.settings import SHORTEST_INTERVAL_NS
 from streamer.webhook.kinds import KINDS, chosen
@@ -23,9 +23,6 @@ ENV_PREFIX = "STREAMER_"
 NODE_PREFIX = "node."
 NETWORKS = ("mainnet", "testnet", "testnet4", "signet", "regtest", "simnet")
 """lnd's names of the networks it knows."""
-LONGEST_NS = 36_525 * DAY_NS
-"""A hundred years: durations above are typing errors."""
-
 _LONGEST_PATH = 4_096
 """PATH_MAX of Linux."""
 

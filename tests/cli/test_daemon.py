@@ -131,6 +131,11 @@ def test_a_wrong_key_and_no_key(daemon: Served, tmp_path: Path) -> None:
     assert (done.returncode, "no key found: neither" in done.stderr) == (2, True)
 
 
+def test_the_http_port_is_not_the_grpc_port(daemon: Served) -> None:
+    done = daemon.call("status", "--server", daemon.http)
+    assert (done.returncode, f"{daemon.http} answers in HTTP/1: name the daemon's gRPC address" in done.stderr) == (3, True), done.stderr
+
+
 def test_a_second_daemon_on_the_folder_is_refused(daemon: Served) -> None:
     done = run(daemon.home, "serve", "--simulator", "true", "--api.grpc-listen", "127.0.0.1:0", "--api.http-listen", "127.0.0.1:0")
     assert done.returncode == 1
