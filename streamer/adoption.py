@@ -8,8 +8,9 @@ only with the destination and token of that stream, and with the node's own amou
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from streamer.core import ends
 from streamer.core.book import Book
@@ -30,9 +31,25 @@ from streamer.reasons import Halt
 
 PAGE = 500
 
-Find = Callable[[str, int], Awaitable[Payment | None]]
-Defer = Callable[[Callable[[int, Facts], None]], None]
-Suspect = Callable[[Payment], None]
+
+class Journal(Protocol):
+    """What is needed of the engine."""
+
+    def defer(self, action: Callable[[int, Facts], None]) -> None:
+        """Do action in the engine's next turn; what it puts into facts becomes durable."""
+
+    async def find(self, owner: str, seq: int) -> Payment | None:
+        """The payment in the journal."""
+
+
+class Recovery(Protocol):
+    """What is needed of recovery."""
+
+    def replay(self, payment: Payment) -> None:
+        """An open payment of an earlier process: ask about it."""
+
+    def suspect(self, payment: Payment) -> None:
+        """The node lists as settled what the journal calls failed: ask about it now."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,35 +60,71 @@ class Adopted:
     theirs: NodePayment
 
 
-async def adopt_unknown(
-    node: Node, book: Book, defer: Defer, find: Find, suspect: Suspect, secret: bytes, index: int, switch: Switch
-) -> list[Payment]:
-    """Read the node's payments after index and take in what is ours and unknown: those, once deferred work is done.
+class Adoption:
+    """What one node has of ours and the journal lacks."""
 
-    One that the journal knows as failed, and the node as settled, is a suspect: a ghost of it was executed (money
-    rule 4). One that was paid to somebody else stops switch (HASH_COLLISION), durably. Raises NodeUnavailable.
-    """
-    if not book.streams:
-        return []
-    by_token: dict[bytes, list[Stream]] = {}
-    for stream in book.streams.values():
-        by_token.setdefault(stream.terms.token or derive_token(secret, stream.id), []).append(stream)
-    adopted: list[Payment] = []
-    while page := await node.payments_after(index, PAGE):
-        index = page[-1].index
-        for theirs in page:
-            found = _ours(theirs, by_token, secret)
-            if found is None:
-                continue
-            known = await find(found[0].id, found[1].seq)
-            if known is not None:
-                if known.state in UNPAID and theirs.answer.kind is Kind.SETTLED:
-                    suspect(known)
-                continue
-            payment = _payment(book, found[0], found[1], theirs)
-            defer(_adoption(book, found[0], Adopted(payment, theirs), switch))
-            adopted.append(payment)
-    return adopted
+    def __init__(self, node: Node, book: Book, journal: Journal, recovery: Recovery, secret: bytes, switch: Switch) -> None:
+        self._node = node
+        self._book = book
+        self._journal = journal
+        self._recovery = recovery
+        self._secret = secret
+        self._switch = switch
+        self.taken: dict[bytes, Payment] = {}
+        """By hash, what was taken in and may not be durable yet."""
+
+    async def read(self, index: int) -> None:
+        """Read the node's payments after index, and take in what is ours and unknown: in the next turn, each once.
+
+        One that the journal knows as failed, and the node as settled, is a suspect: a ghost of it was executed (money
+        rule 4). One that was paid to somebody else stops switch (HASH_COLLISION), durably. Raises NodeUnavailable, and
+        Unavailable, ResourceExhausted or StoreFailed if the journal cannot be read.
+        """
+        if not self._book.streams:
+            return
+        by_token: dict[bytes, list[Stream]] = {}
+        for stream in self._book.streams.values():
+            by_token.setdefault(stream.terms.token or derive_token(self._secret, stream.id), []).append(stream)
+        while page := await self._node.payments_after(index, PAGE):
+            index = page[-1].index
+            for theirs in page:
+                await self._look_at(theirs, by_token)
+
+    async def _look_at(self, theirs: NodePayment, by_token: dict[bytes, list[Stream]]) -> None:
+        found = _ours(theirs, by_token, self._secret)
+        if found is None:
+            return
+        stream, record = found
+        known = await self._journal.find(stream.id, record.seq)
+        if known is None:
+            self._journal.defer(self._adoption(stream, Adopted(_payment(self._book, stream, record, theirs), theirs)))
+        elif known.state in UNPAID and theirs.answer.kind is Kind.SETTLED:
+            self._recovery.suspect(known)
+
+    def forget(self) -> int:
+        """What was taken in is durable, and the journal knows it from now on; how many they were."""
+        taken, self.taken = self.taken, {}
+        return len(taken)
+
+    def _adoption(self, stream: Stream, adopted: Adopted) -> Callable[[int, Facts], None]:
+        def action(now_ns: int, facts: Facts) -> None:
+            payment, answer = adopted.payment, adopted.theirs.answer
+            if payment.payment_hash in self.taken:
+                return  # the list was read again before that was durable
+            self.taken[payment.payment_hash] = payment
+            if ends.astray(self._book, payment) and answer.kind is not Kind.FAILED:
+                text = (
+                    f"payment {payment.id} went to {payment.destination.hex()}, which is not the stream's destination: find out who"
+                    f" else uses the secret of this data folder, then `streamer payment write-off {payment.id}`"
+                )
+                self._switch.stop(Halt.HASH_COLLISION, text, facts)
+                answer = Answer(Kind.IN_FLIGHT, accepted=True, index=answer.index)
+            ends.adopt(self._book, stream, payment, answer, now_ns, facts)
+            if payment.open:
+                # here, and not when all is read: what comes in between may fail, and the next reading finds it in the journal
+                self._recovery.replay(payment)
+
+        return action
 
 
 def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], secret: bytes) -> tuple[Stream, StreamRecord] | None:
@@ -96,18 +149,3 @@ def _payment(book: Book, stream: Stream, record: StreamRecord, theirs: NodePayme
         theirs.answer.amount_msat, 0, book.limits.cltv_limit, book.limits.timeout_seconds, records, theirs.create_time_ns,
         theirs.create_time_ns, stream.account.bought_until_ns, 0, 0, False, 0, 0, stream.api_key,
     )  # fmt: skip
-
-
-def _adoption(book: Book, stream: Stream, adopted: Adopted, switch: Switch) -> Callable[[int, Facts], None]:
-    def action(now_ns: int, facts: Facts) -> None:
-        payment, answer = adopted.payment, adopted.theirs.answer
-        if ends.astray(book, payment) and answer.kind is not Kind.FAILED:
-            text = (
-                f"payment {payment.id} went to {payment.destination.hex()}, which is not the stream's destination: find out who"
-                f" else uses the secret of this data folder, then `streamer payment write-off {payment.id}`"
-            )
-            switch.stop(Halt.HASH_COLLISION, text, facts)
-            answer = Answer(Kind.IN_FLIGHT, accepted=True, index=answer.index)
-        ends.adopt(book, stream, payment, answer, now_ns, facts)
-
-    return action

@@ -14,6 +14,7 @@ from streamer.ports import Store
 
 MAX_COMMITS = 2
 """One is with the disk, and one gathers: a turn never waits for a disk that could be written to."""
+BROKEN = "the journal cannot be written; see `streamer status`"
 
 
 class Commits:
@@ -25,6 +26,7 @@ class Commits:
         self._store = store
         self._on_store_failed = on_store_failed
         self._ended = asyncio.Event()
+        self._broken = asyncio.Event()
 
     def append(self, facts: Facts) -> asyncio.Future[None]:
         """Facts are durable when the future ends without an error."""
@@ -53,11 +55,29 @@ class Commits:
             self._ended.clear()
             await self._ended.wait()
 
+    async def durable(self, facts: Facts) -> None:
+        """Return when facts, and all that was begun before, are durable: commits keep their order. Raises StoreFailed."""
+        commit = self.append(facts)
+        await asyncio.wait((commit,))
+        if not self.is_durable(commit):
+            raise StoreFailed(BROKEN)
+
+    async def unless_failed(self, done: asyncio.Future[None]) -> None:
+        """Return when done is, or raise StoreFailed as soon as a commit has failed, and nobody will ever do it."""
+        broken = asyncio.ensure_future(self._broken.wait())
+        try:
+            await asyncio.wait((done, broken), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            broken.cancel()
+        if not done.done():
+            raise StoreFailed(BROKEN)
+
     def is_durable(self, commit: asyncio.Future[None]) -> bool:
         """Whether a commit that has ended went well; if not, all stops."""
         error = None if commit.cancelled() else commit.exception()
         if commit.cancelled() or error is not None:
             self.failed = True
+            self._broken.set()
             self._on_store_failed(str(error or "the commit was abandoned"))
             return False
         return True

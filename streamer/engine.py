@@ -137,15 +137,20 @@ class Engine:
         return await self._store.payments(query)
 
     def defer(self, action: Callable[[int, Facts], None]) -> None:
-        """Do action in the next turn, with (now_ns, facts); what it puts into facts becomes durable."""
-        self._actions.append(action)
-        self._wake.set()
+        """Do action in the next turn, with (now_ns, facts); what it puts into facts becomes durable. There is none after STORE_FAILED."""
+        if not self._commits.failed:
+            self._actions.append(action)
+            self._wake.set()
 
     async def turn(self) -> None:
-        """Return when what was deferred before has been done and is durable."""
+        """Return when what was deferred before has been done; its commit has begun. Raises StoreFailed if it never will be."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.defer(lambda _, __: None if done.done() else done.set_result(None))
-        await done
+        await self._commits.unless_failed(done)
+
+    async def durable(self) -> None:
+        """Return when what the turns before have done is durable. Raises StoreFailed."""
+        await self._commits.durable(Facts(settings=[(MARK, str(self._clock.now_ns()))]))
 
     def resend(self, payment: Payment) -> None:
         """Send the same intent again, as soon as all gates allow it."""

@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from streamer.adoption import adopt_unknown
+from streamer.adoption import Adoption
 from streamer.channelview import UNABLE_TEXT, ChannelView
 from streamer.core.book import Book
 from streamer.core.switch import Switch
-from streamer.errors import NodeRejected, NodeUnavailable
+from streamer.errors import NodeRejected, NodeUnavailable, ResourceExhausted, StoreFailed, Unavailable
 from streamer.model import Facts, Kind, Mark, Payment
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import payment_hash
@@ -66,7 +66,10 @@ class Engine(Protocol):
         """Look at what is due."""
 
     async def turn(self) -> None:
-        """Return when what was deferred has been done."""
+        """Return when what was deferred has been done. Raises StoreFailed if it never will be."""
+
+    async def durable(self) -> None:
+        """Return when what has been done is durable. Raises StoreFailed."""
 
     async def find(self, owner: str, seq: int) -> Payment | None:
         """The payment in the journal."""
@@ -83,6 +86,7 @@ class Link:
         self.recovery = recovery
         self.terms = terms
         self.engine = engine
+        self._adoption = Adoption(node, book, engine, recovery, terms.secret, switch)
         self.up_since_ns = 0
         self.problem = "not connected yet"
         self.blocked: Reason | None = None
@@ -165,6 +169,8 @@ class Link:
                 self._down(str(error))
                 self.switch.stop(Halt(error.reason) if error.reason in Halt.__members__ else Halt.CREDENTIALS, str(error))
                 wait = REJECTED_RETRY_SECONDS
+            except (Unavailable, ResourceExhausted, StoreFailed) as error:
+                self._down(f"connected, but the journal cannot be read now, and is tried again: {error}")
             else:
                 backoff = wait = FIRST_BACKOFF_SECONDS
                 self._down(await self._stay())
@@ -186,18 +192,13 @@ class Link:
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
         self.problem = ""
         await self._look_at_channels()
-        defer, find = self.engine.defer, self.engine.find
-        adopted = await adopt_unknown(
-            self.node, self.book, defer, find, self.recovery.suspect, self.terms.secret, self.last_index, self.switch
-        )
-        if adopted:
-            text = f"the node has {len(adopted)} payments of ours that the journal lacks: our data is older; they are taken in"
+        await self._adoption.read(self.last_index)
+        await self.engine.turn()
+        if self._adoption.taken:
+            await self.engine.durable()
+            text = f"the node has {self._adoption.forget()} payments of ours that the journal lacks: our data is older; they are taken in"
             log.warning("node %s: %s", self.book.node, text)
             self.switch.stop(Halt.RESTORED, text)
-        await self.engine.turn()
-        for payment in adopted:
-            if payment.open:
-                self.recovery.replay(payment)
         await self._make_witness()  # not before: its index is higher than those that had to be read
         await self.recovery.catch_up()
         self.switch.lift(Halt.RESTORED)

@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 from streamer import __version__
 from streamer._proto.streamer.v1.webhook_pb2 import WebhookEvent
 from streamer.api.jsonwire import dumped, shown
-from streamer.errors import StoreFailed
+from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
 from streamer.model import Facts, Outgoing
 from streamer.money import DAY_NS, SECOND_NS
 from streamer.ports import Clock, Store
@@ -83,15 +83,15 @@ class Delivery:
         self._read = 0
         self._news = asyncio.Event()
         self._ready = asyncio.Event()
-        self._refusal = ""
+        self._refusal = self._unread = ""
         self._chance = random.SystemRandom()
         outbox.on_news = self._news.set
 
     @property
     def problem(self) -> str:
         """Why events do not arrive, in words; empty if the last one did, or none was tried."""
-        if not self._refusal:
-            return ""
+        if self._unread or not self._refusal:
+            return self._unread
         host = httpx.URL(self._url).host
         return f"the webhook at {host} does not take events: {self._refusal}; {self._outbox.waiting:,} wait, and are sent again for 3 days"
 
@@ -112,7 +112,7 @@ class Delivery:
         """Read events from the journal, in their order, as far as there is room for them."""
         while True:
             room = WAITING - len(self._due) - self._open
-            events = await self._store.outgoing(self._read, room) if room > 0 else []
+            events = await self._events(room) if room > 0 else []
             for event in events:
                 self._read = event.number
                 heapq.heappush(self._due, _Attempt(0.0, event.number, event))
@@ -122,6 +122,18 @@ class Delivery:
                 self._news.clear()
                 await self._news.wait()
             await asyncio.sleep(READ_SECONDS)
+
+    async def _events(self, room: int) -> list[Outgoing]:
+        """The next events of the journal; if that cannot be read now, it is tried until it can."""
+        while True:
+            try:
+                events = await self._store.outgoing(self._read, room)
+            except (Unavailable, ResourceExhausted, StoreFailed) as error:
+                self._unread = f"the webhook's events cannot be read now, and are tried again: {error}"
+                await asyncio.sleep(FIRST_WAIT_SECONDS)
+            else:
+                self._unread = ""
+                return events
 
     async def _work(self, http: httpx.AsyncClient) -> None:
         while True:

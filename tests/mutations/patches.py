@@ -68,7 +68,7 @@ MUTATIONS = (
         END,
         "    account.seq = max(account.seq, payment.seq)\n",
         "",
-        ENDS,
+        ("tests/simulation/test_adoption.py",),
     ),
     # -- 3: driven to its end, and a resend is a send
     Mutation(
@@ -294,7 +294,18 @@ MUTATIONS = (
         ENDS,
     ),
     # -- 9: our data may be old
-    Mutation(9, "nothing is adopted", ADOPTION, "    if not book.streams:\n        return []", "    return []", RULES),
+    Mutation(9, "nothing is adopted", ADOPTION, "        if not self._book.streams:\n            return", "        return", RULES),
+    Mutation(
+        3, "nobody asks about what was adopted", ADOPTION, "self._recovery.replay(payment)", "pass", ("tests/simulation/test_rereading.py",)
+    ),
+    Mutation(
+        9,
+        "what is not durable yet is adopted again",
+        ADOPTION,
+        "if payment.payment_hash in self.taken:",
+        "if False:",
+        ("tests/simulation/test_rereading.py",),
+    ),
     Mutation(9, "a stranger's payment is adopted", END, "payment.destination != stream.terms.destination", "False", RULES),
     Mutation(
         9,
@@ -304,7 +315,14 @@ MUTATIONS = (
         "payment.settled_msat = payment.amount_msat",
         ENDS,
     ),
-    Mutation(9, "a late settlement in the list is passed over", ADOPTION, "suspect(known)", "pass", ("tests/simulation/test_adoption.py",)),
+    Mutation(
+        9,
+        "a late settlement in the list is passed over",
+        ADOPTION,
+        "self._recovery.suspect(known)",
+        "pass",
+        ("tests/simulation/test_adoption.py",),
+    ),
     Mutation(
         4,
         "what a killed process gave up is forgotten",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from streamer import adoption
-from streamer.adoption import adopt_unknown
+from streamer.adoption import Adoption
 from streamer.core import lifecycle
 from streamer.core.switch import Switch
 from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Rate, Stream
@@ -39,6 +39,7 @@ class OldData:
         self.asked: list[tuple[int, int]] = []
         self.switch = Switch("node")
         self.suspects: list[Payment] = []
+        self.asked_about: list[Payment] = []
 
     def open(self, token: bytes = b"", api_key: int = 0) -> Stream:
         key = next(self.house.keys)
@@ -78,8 +79,19 @@ class OldData:
         action(self.house.now_ns, facts)
         self.house.commit(facts)
 
+    def suspect(self, payment: Payment) -> None:
+        self.suspects.append(payment)
+
+    def replay(self, payment: Payment) -> None:
+        self.asked_about.append(payment)
+
     def adopt(self, index: int = 0) -> list[Payment]:
-        return asyncio.run(adopt_unknown(self, self.house.book, self.defer, self.find, self.suspects.append, SECRET, index, self.switch))  # type: ignore[arg-type]
+        """Read the list after index; what was taken in."""
+        adoption = Adoption(self, self.house.book, self, self, SECRET, self.switch)  # type: ignore[arg-type]
+        asyncio.run(adoption.read(index))
+        taken = list(adoption.taken.values())
+        assert adoption.forget() == len(taken) and not adoption.taken
+        return taken
 
 
 def test_what_the_journal_lacks_is_taken_in_with_the_nodes_amounts_and_times() -> None:
@@ -112,6 +124,7 @@ def test_what_is_open_stays_open_and_what_failed_only_takes_its_seq(kind: Kind) 
     data.paid(stream, 1, kind)
     [payment] = data.adopt()
     assert payment.open is (kind is Kind.IN_FLIGHT) and stream.reserved_msat == (700 if payment.open else 0)
+    assert data.asked_about == ([payment] if payment.open else [])
     assert stream.account.seq == 1 and stream.account.settled_msat == 0
 
 

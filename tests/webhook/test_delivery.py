@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 import httpx
+import pytest
 
 from streamer._proto.streamer.v1.webhook_pb2 import WebhookEvent
+from streamer.errors import ResourceExhausted, StoreFailed, StreamerError, Unavailable
 from streamer.model import Facts, Outgoing
 from streamer.money import SECOND_NS
 from streamer.simulator.clock import VirtualClock, run_virtual
@@ -146,6 +148,25 @@ def test_no_more_than_a_bounded_number_is_in_memory() -> None:
 
 def test_a_document_that_cannot_be_read_is_told_of_all_the_same() -> None:
     assert json.loads(delivery._body(Outgoing(17, 0, b"\xff\xff"))) == {"id": "ev_0000000000000011", "type": "unreadable"}
+
+
+@pytest.mark.parametrize("error", [ResourceExhausted("1000 reads wait"), Unavailable("too slow"), StoreFailed("cannot be read")])
+def test_a_journal_that_cannot_be_read_now_is_read_later(error: StreamerError) -> None:
+    async def test(desk: Desk) -> None:
+        read = desk.store.outgoing
+
+        async def busy(after: int, limit: int) -> list[Outgoing]:
+            raise error
+
+        desk.store.outgoing = busy  # type: ignore[method-assign]
+        await desk.put(1)
+        await asyncio.sleep(60)
+        assert str(error) in desk.delivery.problem
+        desk.store.outgoing = read  # type: ignore[method-assign]
+        await asyncio.sleep(5)
+        assert await desk.left() == [] and not desk.delivery.problem
+
+    run(lambda *_: 200, test)
 
 
 def test_it_ends_with_the_journal() -> None:
