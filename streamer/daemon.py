@@ -89,6 +89,8 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
 
     nodes replaces the lnd adapters by name. Raises StoreRefused, ConfigError: nothing is left open.
     """
+    config.check()
+    config.require_node()
     async with AsyncExitStack() as stack:
         kind = "simulator" if config.simulator else "lnd"
         settings = config.nodes

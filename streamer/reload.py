@@ -1,7 +1,8 @@
 """SIGHUP: the configuration is read anew, and the daemon begins again with it if it is good.
 
-What a running daemon cannot change is kept as it is: the data folder, the simulator, and where it
-listens. A configuration that is wrong changes nothing.
+What a running daemon cannot change is kept as it is: the data folder, where it listens, and whether
+its money is real (with the nodes, if the file says otherwise). A configuration that is wrong, by
+itself or together with what is kept, changes nothing.
 """
 
 from __future__ import annotations
@@ -31,19 +32,11 @@ class Reload:
         try:
             read = self._load()
             read.require_node()
+            new = _merge(present, read)
         except ConfigError as error:
             self.refuse(error)
             return present
         self.success = True
-        listens = replace(read.api, grpc_listen=present.api.grpc_listen, http_listen=present.api.http_listen)
-        for name, kept, wanted in (
-            ("data_dir", present.data_dir, read.data_dir),
-            ("simulator", present.simulator, read.simulator),
-            ("where the API listens", listens, read.api),
-        ):
-            if kept != wanted:
-                log.warning("%s stays as it is until streamer is started anew", name)
-        new = replace(read, data_dir=present.data_dir, simulator=present.simulator, api=listens)
         if replace(new, written=present.written) == present:
             log.info("the configuration was read anew: nothing changed")
             return present
@@ -54,3 +47,27 @@ class Reload:
         """Say that a new configuration is wrong, and that the old one goes on."""
         self.success = False
         log.error("the new configuration is not used, the old one stays: %s", error)
+
+
+def _merge(present: Config, read: Config) -> Config:
+    """What was read, with what stays as it is. Raises ConfigError if the two do not go together."""
+    listens = replace(read.api, grpc_listen=present.api.grpc_listen, http_listen=present.api.http_listen)
+    nodes = read.nodes if read.simulator == present.simulator else present.nodes
+    kept = [
+        name
+        for name, stays, wanted in (
+            ("data_dir", present.data_dir, read.data_dir),
+            ("the choice between simulator and node", present.simulator, read.simulator),
+            ("where the API listens", listens, read.api),
+        )
+        if stays != wanted
+    ]
+    new = replace(read, data_dir=present.data_dir, simulator=present.simulator, nodes=nodes, api=listens)
+    try:
+        new.check()
+        new.require_node()
+    except ConfigError as error:
+        raise ConfigError(f"{' and '.join(kept)} cannot change until streamer is started anew, and with that: {error}") from None
+    for name in kept:
+        log.warning("%s stays as it is until streamer is started anew", name)
+    return new

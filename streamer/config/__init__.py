@@ -51,6 +51,10 @@ class Config:
         if not self.nodes and not self.simulator:
             raise ConfigError(NO_NODE)
 
+    def check(self) -> None:
+        """Raise ConfigError if two options exclude each other."""
+        _check(self)
+
 
 def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = None, config_flag: str | None = None) -> Config:
     """Read and check all three sources; flags maps option keys to text.
@@ -78,7 +82,7 @@ def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = No
         file=values.file,
         written={**plain, **{f"nodes.{name}.{key[5:]}": value for name, group in values.nodes.items() for key, value in group.items()}},
     )
-    _check(config)
+    config.check()
     return config
 
 
