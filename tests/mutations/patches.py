@@ -216,7 +216,14 @@ MUTATIONS = (
         "",
         CRASHES + RULES,
     ),
-    Mutation(5, "closing channels are not looked at", RECOVERY, "return bool(channels.closing - self.closing)", "return False", RULES),
+    Mutation(
+        5,
+        "closing channels are not looked at",
+        RECOVERY,
+        "return bool(channels.closing - self.closing)",
+        "return False",
+        ("tests/simulation/test_letting_go.py", "tests/simulation/test_loose_ends.py"),
+    ),
     Mutation(5, "an acceptance is forgotten", END, "    payment.accepted = payment.accepted or answer.accepted\n", "", CORE + RULES),
     Mutation(
         5,
