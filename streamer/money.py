@@ -21,6 +21,8 @@ LONGEST_NS = 36_525 * DAY_NS
 """A hundred years: durations above are typing errors."""
 LAST_SECOND = 9_000_000_000
 """In the year 2255, since 1970: later moments do not fit into 63 bits of nanoseconds."""
+LAST_MOMENT_NS = 253_402_300_799 * SECOND_NS
+"""The last second of the year 9999, and of google.protobuf.Timestamp."""
 
 _AMOUNT = re.compile(r"(-?[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(msats?|sats?|btc)", re.IGNORECASE)
 _FACTOR = {"msat": 1, "sat": MSAT_PER_SAT, "btc": 100_000_000 * MSAT_PER_SAT}

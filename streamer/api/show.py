@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from streamer import __version__
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2, webhook_pb2
 from streamer.model import OPEN, BudgetTerms, Mark, PaymentState, Record, Terms
-from streamer.money import SECOND_NS, format_duration
+from streamer.money import LAST_MOMENT_NS, SECOND_NS, format_duration
 from streamer.service.keys import KeyReport
 from streamer.service.orders import Forecast
 from streamer.service.reports import DaemonReport, Event, NodeReport, PaymentReport, StreamReport
@@ -23,10 +23,10 @@ _PAYMENT_STATE = {
 
 
 def timestamp(moment_ns: int | None) -> Timestamp | None:
-    """A moment on the wire; None (unset) for None and 0."""
+    """A moment on the wire, the year 9999 for later ones; None (unset) for None and 0."""
     if not moment_ns:
         return None
-    seconds, nanos = divmod(moment_ns, SECOND_NS)
+    seconds, nanos = divmod(min(moment_ns, LAST_MOMENT_NS), SECOND_NS)
     return Timestamp(seconds=seconds, nanos=nanos)
 
 

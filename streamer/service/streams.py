@@ -12,14 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
 from streamer.core import lifecycle
-from streamer.core.ledger import fee_limit_msat
-from streamer.core.streamtime import covered_ns, origin_ns, paid_until_ns
+from streamer.core.streamtime import origin_ns, paid_until_ns
 from streamer.engine import Engine
 from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, StreamerError
 from streamer.model import ENDED, ApiKey, Facts, PaymentQuery, Request, Stream, Terms
 from streamer.service.explain import explain
 from streamer.service.filters import page_size, page_start, parse_stream_filter, term_of_key
-from streamer.service.forecast import forecast, payments_per_second
+from streamer.service.forecast import forecast, payments_per_second, runway_end_ns
 from streamer.service.once import Once
 from streamer.service.orders import Forecast, StreamOrder, digest, fields_of
 from streamer.service.payments import live, report_payment
@@ -269,18 +268,3 @@ def require_same(asked: Request, known: tuple[str, bytes]) -> None:
             f"request_id {request_id_of(asked.request_id)!r} was used for {known[0]}, with other content:"
             " take a new request_id for a new request"
         )
-
-
-def runway_end_ns(stream: Stream, now_ns: int) -> int | None:
-    """When a total budget will be spent at the latest fees allowed, or the end; None: not in sight."""
-    terms = stream.terms
-    if stream.state in ENDED:
-        return None
-    ends = [] if terms.end_time_ns is None else [terms.end_time_ns]
-    if terms.budget is not None and terms.budget.period_ns is None:
-        rate = terms.rate
-        amount = max(1, rate.payment_interval_ns * rate.amount_msat // rate.interval_ns)
-        spent = stream.account.settled_msat + stream.account.fee_msat + stream.reserved_msat + stream.reserved_fee_msat
-        payments = max(0, terms.budget.amount_msat - spent) // (amount + fee_limit_msat(amount, terms.fee_floor_msat, terms.fee_limit_ppm))
-        ends.append(max(now_ns, origin_ns(stream) + covered_ns(stream)) + payments * rate.payment_interval_ns)
-    return min(ends, default=None)

@@ -138,19 +138,27 @@ class Delivery:
     async def _work(self, http: httpx.AsyncClient) -> None:
         while True:
             attempt = await self._next()
+            body = _body(attempt.event)
+            if body is None:
+                self._drop(attempt)
+                continue
             self._open += 1
             try:
-                refusal = await self._post(http, attempt.event)
+                refusal = await self._post(http, attempt.event, body)
             finally:
                 self._open -= 1
             if not refusal:
                 self._arrived(attempt)
             elif self._clock.now_ns() - attempt.event.time_ns > GIVE_UP_NS:
-                self._done.append(attempt.number)
-                self._on_dropped()
+                self._drop(attempt)
             else:
                 self._again(attempt, refusal)
             self._news.set()
+
+    def _drop(self, attempt: _Attempt) -> None:
+        self._done.append(attempt.number)
+        self._on_dropped()
+        self._news.set()
 
     async def _next(self) -> _Attempt:
         loop = asyncio.get_running_loop()
@@ -164,9 +172,8 @@ class Delivery:
                 pass
         return heapq.heappop(self._due)
 
-    async def _post(self, http: httpx.AsyncClient, event: Outgoing) -> str:
+    async def _post(self, http: httpx.AsyncClient, event: Outgoing, body: bytes) -> str:
         """One attempt; why it failed, empty if it did not. The answer's body is not read."""
-        body = _body(event)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"streamer/{__version__}",
@@ -210,10 +217,15 @@ class Delivery:
                 await self._store.append(Facts(delivered=done))
 
 
-def _body(event: Outgoing) -> bytes:
-    """As JSON; as little as is known of an event whose document cannot be read any more."""
+def _body(event: Outgoing) -> bytes | None:
+    """As JSON; as little as is known of an event whose document cannot be read any more; None if JSON has no form for it."""
     try:
         message = WebhookEvent.FromString(event.document)
     except DecodeError:
         message = WebhookEvent(id=event_id(event.number), type="unreadable")
-    return dumped(shown(message))
+    try:
+        return dumped(shown(message))
+    except Exception as error:
+        # one event that cannot be shown must not keep the others from their receiver
+        log.warning("the webhook's event %s is dropped, for it has no form in JSON: %s", event_id(event.number), error)
+        return None

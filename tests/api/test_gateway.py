@@ -18,8 +18,10 @@ from streamer.api.answers import HTTP_STATUS, error_response
 from streamer.api.auth import REQUEST_RATE
 from streamer.api.errors import UNFORESEEN, refusal, refused
 from streamer.api.headers import deadline_in
+from streamer.api.show import timestamp
 from streamer.errors import InvalidArgument, ResourceExhausted
 from streamer.fanout import bookmark
+from streamer.money import MAX_MSAT, SECOND_NS
 from streamer.service.reports import Event
 from tests.api.house import KEY, House, in_house
 
@@ -55,6 +57,20 @@ def test_json_out_shows_defaults_and_big_numbers_as_text() -> None:
         assert (made["tlvRecords"], made["labels"], made["token"], made["owedMsat"]) == ([], {}, "", "0")
         assert made["state"] == "ACTIVE"
         assert made["maxOpenPayments"] == 1
+
+    in_house(test)
+
+
+def test_a_stream_whose_budget_outlasts_every_calendar_is_shown_and_hides_no_other() -> None:
+    async def test(house: House) -> None:
+        for msat in (10**11, MAX_MSAT):
+            far = order(house, amountMsat="1000", interval="86400s", budget={"amountMsat": str(msat), "period": "total"})
+            made = (await house.http.post("/v1/streams", json=far)).json()
+            assert "runwayEndTime" not in made["forecast"] and made["budget"]["amountMsat"] == str(msat)
+        listed = (await house.http.get("/v1/streams")).json()["streams"]
+        assert [stream["budget"]["amountMsat"] for stream in listed] == [str(MAX_MSAT), str(10**11)]
+        assert [stream.get("runwayEndTime") for stream in listed] == [None, None]
+        assert timestamp(MAX_MSAT * SECOND_NS).ToJsonString() == "9999-12-31T23:59:59Z"  # type: ignore[union-attr]
 
     in_house(test)
 

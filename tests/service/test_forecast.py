@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from streamer.model import BudgetTerms, Facts
-from streamer.money import DAY_NS, SECOND_NS
+from streamer.money import DAY_NS, MAX_MSAT, SECOND_NS
 from streamer.service.filters import parse_payment_filter, parse_stream_filter
-from streamer.service.forecast import forecast, payments_per_second
+from streamer.service.forecast import forecast, payments_per_second, runway_end_ns
 from tests.service.given import NOW_NS, book, opened, terms
 
 
@@ -53,3 +53,19 @@ def test_filters_match_by_every_term() -> None:
     assert parse_payment_filter("stream=st_1 state=PENDING node=main").matches(payment, False)
     assert not parse_payment_filter("in_doubt").matches(payment, False)
     assert not parse_payment_filter("state=FAILED").matches(payment, False)
+
+
+def test_a_runway_beyond_the_year_9999_is_not_in_sight() -> None:
+    rate = {"amount_msat": 1_000, "interval_ns": DAY_NS}
+    for btc in (1, 21_000_000):
+        far = terms(budget=BudgetTerms(btc * 10**11, None), **rate)
+        assert forecast(far, NOW_NS).runway_end_ns is None
+        assert runway_end_ns(opened(book(), budget=far.budget, **rate), NOW_NS) is None
+    ends = terms(budget=BudgetTerms(10**11, None), end_time_ns=NOW_NS + 2 * DAY_NS, **rate)
+    assert forecast(ends, NOW_NS).runway_end_ns == NOW_NS + 2 * DAY_NS
+    near = opened(book(), budget=BudgetTerms(60_000, None))
+    assert runway_end_ns(near, NOW_NS) == NOW_NS + 10 * SECOND_NS == forecast(near.terms, NOW_NS).runway_end_ns
+
+
+def test_fees_of_a_forecast_are_never_more_than_all_bitcoin() -> None:
+    assert forecast(terms(fee_floor_msat=MAX_MSAT), NOW_NS).fee_msat_per_hour == MAX_MSAT

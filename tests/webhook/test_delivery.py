@@ -147,7 +147,20 @@ def test_no_more_than_a_bounded_number_is_in_memory() -> None:
 
 
 def test_a_document_that_cannot_be_read_is_told_of_all_the_same() -> None:
-    assert json.loads(delivery._body(Outgoing(17, 0, b"\xff\xff"))) == {"id": "ev_0000000000000011", "type": "unreadable"}
+    assert json.loads(delivery._body(Outgoing(17, 0, b"\xff\xff")) or b"") == {"id": "ev_0000000000000011", "type": "unreadable"}
+
+
+def test_an_event_that_cannot_be_shown_is_dropped_and_stops_no_other() -> None:
+    async def test(desk: Desk) -> None:
+        poison = WebhookEvent(type="1")
+        poison.stream.runway_end_time.seconds = 253_402_300_800
+        await desk.store.append(Facts(outgoing=[Outgoing(1, desk.clock.now_ns(), poison.SerializeToString())]))
+        await desk.put(2, 3)
+        await asyncio.sleep(60)
+        assert (set(desk.calls), desk.dropped) == ({2, 3}, 1)
+        assert await desk.left() == []
+
+    run(lambda *_: 200, test)
 
 
 @pytest.mark.parametrize("error", [ResourceExhausted("1000 reads wait"), Unavailable("too slow"), StoreFailed("cannot be read")])
