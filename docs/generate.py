@@ -15,8 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from streamer.api.answers import HTTP_STATUS
+from streamer.api.answers import HTTP_STATUS, TOO_LARGE, TOO_LARGE_STATUS
 from streamer.api.errors import STATUS
+from streamer.api.refusals import REFUSALS
 from streamer.api.scopes import SCOPES, allows
 from streamer.apikey import Scope
 from streamer.config import OPTIONS
@@ -63,11 +64,14 @@ def metrics() -> str:
 
 
 def errors() -> str:
-    """Every named failure, its reason and its status by either door."""
+    """Every reason of a refusal, and its status by either door: first those of the errors, then the more particular ones."""
     rows = []
     for kind, status in STATUS.items():
         first = (kind.__doc__ or "").strip().splitlines()[0]
         rows.append((f"`{kind.reason}`", f"`{status.name}`", str(HTTP_STATUS[status]), first))
+    for reason, (status, says) in REFUSALS.items():
+        http = TOO_LARGE_STATUS if reason == TOO_LARGE else HTTP_STATUS[status]
+        rows.append((f"`{reason}`", f"`{status.name}`", str(http), says))
     return table(("reason", "gRPC status", "HTTP", "what it says"), rows)
 
 
