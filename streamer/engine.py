@@ -271,7 +271,7 @@ class Engine:
             now_ns = self._clock.now_ns()
             self.book.shared.outages.alive(now_ns, facts)
             self._take_ends(now_ns, facts)
-            planned = self._plan(now_ns, facts) if self.paying else []
+            planned = self._plan(now_ns, facts) if self.paying else self._hold_back()
             if facts:
                 self.link.remember(facts)
                 self._commits.begin(self._whole(facts), partial(self._go_on, planned, self.book.take_tally(), now_ns))
@@ -312,6 +312,12 @@ class Engine:
             self._bucket.take(len(planned) + len(resent), now_ns)
         return resent + planned
 
+    def _hold_back(self) -> list[Payment]:
+        """Nothing may be sent now: what waits for its resend is asked about again, and judged anew before it goes."""
+        while self._resends:
+            self.recovery.hold_back(self._resends.popleft())
+        return []
+
     async def _pause(self) -> None:
         now_ns = self._clock.now_ns()
         wait_ns = WAKE_AT_LEAST_NS
@@ -344,6 +350,8 @@ class Engine:
 
     async def _send(self, payment: Payment) -> None:
         again = payment.row in self.recovery.loose
+        if again and not self.recovery.loose[payment.row].resending:
+            return  # the connection of its verdict is gone, and it is asked about on the new one
         began_ns = self._clock.now_ns()
         if not (self.link.up and self.switch.sending and self.book.may_send(payment, began_ns)):
             answer = Answer(Kind.LOST, message="held back") if again else WITHDRAWN

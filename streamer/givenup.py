@@ -60,6 +60,8 @@ class GivenUp:
         self._watched: dict[int, _Watched] = {}
         self._posted: dict[int, None] = {}
         self._remembered = False
+        self._let_go: set[bytes] = set()
+        """What was used again before the journal has been read, and may not be in what is read."""
 
     def add(self, payment: Payment, now_ns: int) -> None:
         """Look at payment again from now on, for WATCH_NS."""
@@ -82,6 +84,8 @@ class GivenUp:
         """Look no more at what was sent with this hash: a new attempt has it now, and the node's word is about that one."""
         for row in [row for row, watched in self._watched.items() if watched.payment.payment_hash == payment_hash]:
             del self._watched[row]
+        if not self._remembered:
+            self._let_go.add(payment_hash)
 
     async def look(self, now_ns: int) -> None:
         """Ask about those whose time has come; what settled after all is posted late."""
@@ -112,7 +116,9 @@ class GivenUp:
         last = [payment for payment in recent if not payment.payment_request or await self._is_last(payment)]
         self._remembered = True
         for payment in reversed(last):
-            self._watch(payment, payment.end_ns + WATCH_NS, now_ns)
+            if payment.payment_hash not in self._let_go:
+                self._watch(payment, payment.end_ns + WATCH_NS, now_ns)
+        self._let_go.clear()
 
     async def _is_last(self, payment: Payment) -> bool:
         [newest] = await self._journal.history(PaymentQuery(payment_hash=payment.payment_hash, limit=1))

@@ -128,6 +128,13 @@ class Recovery:
             loose.refusal = answer
         self._wake.set()
 
+    def hold_back(self, payment: Payment) -> None:
+        """It was not sent again, and its verdict is of no use any more: ask about it as before."""
+        loose = self.loose.get(payment.row)
+        if loose is not None:
+            loose.resending = False
+            self._wake.set()
+
     def take_short(self, payment: Payment, answer: Answer) -> None:
         """The node said that its balance is insufficient: find out whose fault that is (MONEY.md 6)."""
         self._short.append((payment, answer))
@@ -166,6 +173,7 @@ class Recovery:
         for loose in self.loose.values():
             loose.down_since_send = True
             loose.absent_since_ns = 0
+            loose.resending = False  # what was said on one connection sends nothing on the next
             loose.refusal = None  # a node that would not have us any more refuses each call
             if loose.ghost_until_ns:
                 loose.ghost_until_ns = -1

@@ -143,3 +143,26 @@ def test_what_settled_is_posted_once_and_remembered_as_long_as_others_are_watche
         assert [stream.account.settled_msat for stream in desk.house.book.streams.values()] == [1_000] * 3
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize("let_go_at", [0.0, 0.05, 0.15])
+def test_what_is_used_again_before_the_journal_has_been_read_is_not_looked_at(let_go_at: float) -> None:
+    """Before it is read, while what failed is read, and while the newest attempt is: the new one may be in neither."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk, past, watch, payments = scene(clock, 2, remembers=True)
+        payments[0].payment_request = "lnbcrt1"
+        read = past.history
+
+        async def slow(query: PaymentQuery) -> list[Payment]:
+            found = await read(query)
+            await asyncio.sleep(0.1)
+            return found
+
+        past.history = slow  # type: ignore[method-assign]
+        asyncio.get_running_loop().call_later(let_go_at, watch.let_go, payments[0].payment_hash)
+        await asyncio.sleep(0)
+        await watch.look(clock.now_ns())
+        assert len(past.queries) == 2 and asked(desk, payments) == [0, 1]
+
+    run_virtual(main)
