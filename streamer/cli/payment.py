@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import payment_pb2
     from streamer.client import Client
 
-PAGE = 1_000
-
 
 @click.group("payment")
 def command() -> None:
@@ -23,28 +21,23 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--stream", "stream_id", default="", metavar="ID", help="Of this stream.")
+@click.option("--stream", "stream_id", metavar="ID", help="Of this stream.")
 @click.option("--state", type=click.Choice(["PENDING", "SETTLED", "FAILED", "WRITTEN_OFF"]), help="In this state.")
 @click.option("--in-doubt", is_flag=True, help="Whose end has been unknown for too long.")
 @click.option("--filter", "filter_text", default="", help="All must hold: stream= state= node= in_doubt")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many, the newest.")
 @talks
-def list_(connection: Connection, *, stream_id: str, state: str | None, in_doubt: bool, filter_text: str, limit: int) -> int:
+def list_(connection: Connection, *, stream_id: str | None, state: str | None, in_doubt: bool, filter_text: str, limit: int) -> int:
     """List payments, newest first."""
-    terms = [filter_text, f"stream={stream_id}" if stream_id else "", f"state={state}" if state else "", "in_doubt" if in_doubt else ""]
+    terms = [
+        filter_text,
+        "" if stream_id is None else f"stream={stream_id}",
+        f"state={state}" if state else "",
+        "in_doubt" if in_doubt else "",
+    ]
 
     async def work(client: Client) -> None:
-        from streamer._proto.streamer.v1 import payment_pb2
-
-        found: list[payment_pb2.Payment] = []
-        request = payment_pb2.ListPaymentsRequest(filter=" ".join(term for term in terms if term))
-        while len(found) < limit:
-            request.page_size = min(limit - len(found), PAGE)
-            page = await client.call(client.payments.ListPayments, request)
-            found += page.payments
-            request.page_token = page.next_page_token
-            if not page.next_page_token:
-                break
+        found = [payment async for payment in client.list_payments(" ".join(term for term in terms if term), limit)]
         if connection.as_json:
             print_json({"payments": [as_dict(payment) for payment in found]})
             return

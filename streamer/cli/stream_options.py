@@ -107,7 +107,10 @@ def build(*, rate: tuple[int, int] | None = None, **options: Any) -> stream_pb2.
     for name in ("max_open_payments", "fee_limit_ppm", "group"):
         if options[name] is not None:
             setattr(stream, name, options[name])
-    stream.labels.update(dict(options["labels"]))
+    labels = dict(options["labels"])
+    if len(labels) < len(options["labels"]):
+        raise click.UsageError("--label: a name is there twice")
+    stream.labels.update(labels)
     stream.tlv_records.extend(payment_pb2.TlvRecord(type=kind, value_hex=value) for kind, value in options["records"])
     return stream
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from streamer.errors import InvalidArgument
 from streamer.model import OPEN, UNPAID, Payment, PaymentState, Stream, StreamState
+from streamer.reasons import Reason
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
@@ -15,6 +17,8 @@ _RAREST = ("id", "labels.", "group", "destination", "reason", "state", "node")
 """Of the terms of a filter, the first of these is what events are picked by."""
 _STREAM_TERMS = "id= state= reason= node= destination= group= labels.KEY="
 _PAYMENT_TERMS = "stream= state= node= in_doubt"
+_REASONS = tuple(str(reason) for reason in Reason)
+_PUBKEY = re.compile("0[23][0-9a-fA-F]{64}")
 _PAYMENT_STATES = {
     "PENDING": OPEN,
     "SETTLED": frozenset({PaymentState.SETTLED}),
@@ -112,8 +116,21 @@ def parse_stream_filter(text: str) -> StreamFilter:
             raise InvalidArgument(f"filter: {term!r} is not understood; terms are {_STREAM_TERMS}")
         if name == "state" and value not in StreamState.__members__:
             raise InvalidArgument(f"filter: no state {value!r}; states are {' '.join(StreamState)}")
+        if name == "reason" and value not in _REASONS:
+            raise InvalidArgument(f"filter: no reason {value!r}; reasons are {' '.join(_REASONS).strip()}")
+        _require_possible(name, value)
         found.append((name, value.lower() if name == "destination" else value))
     return StreamFilter(tuple(found))
+
+
+def _require_possible(name: str, value: str) -> None:
+    """Raise InvalidArgument for what no stream, receiver or node is called, such as nothing at all."""
+    if name in ("id", "stream") and not value.startswith(("st_", "pay_") if name == "stream" else "st_"):
+        raise InvalidArgument(f"filter: {value!r} is no stream's id: they look like st_0123456789abcdef0123456789abcdef")
+    if name == "destination" and not _PUBKEY.fullmatch(value):
+        raise InvalidArgument(f"filter: {value!r} is no public key: 66 hex digits, starting with 02 or 03")
+    if name == "node" and not value:
+        raise InvalidArgument("filter: node= names none: leave it out for all nodes")
 
 
 def parse_payment_filter(text: str) -> PaymentFilter:
@@ -121,6 +138,8 @@ def parse_payment_filter(text: str) -> PaymentFilter:
     owner, node, states, in_doubt = "", "", frozenset[PaymentState](), False
     for term in text.split():
         name, equals, value = term.partition("=")
+        if equals:
+            _require_possible(name, value)
         if term == "in_doubt":
             in_doubt = True
         elif equals and name == "stream":

@@ -260,11 +260,15 @@ def _check_texts(terms: Terms) -> None:
         raise InvalidArgument(f"token has {len(terms.token)} bytes: at most {MAX_TOKEN_BYTES}")
     if len(terms.group) > MAX_GROUP_CHARS:
         raise InvalidArgument(f"group has {len(terms.group)} characters: at most {MAX_GROUP_CHARS}")
+    if any(letter.isspace() for letter in terms.group):
+        raise InvalidArgument(f"group is {terms.group!r}: no filter could name it; write it without spaces")
     if len(terms.labels) > MAX_LABELS:
         raise InvalidArgument(f"labels: {len(terms.labels)} are too many: at most {MAX_LABELS}")
     for key, value in terms.labels:
         if not key or any(letter.isspace() or letter == "=" for letter in key):
             raise InvalidArgument(f"labels: {key!r} is no name: letters without spaces and =")
+        if any(letter.isspace() for letter in value):
+            raise InvalidArgument(f"labels: {key} is {value!r}: no filter could name it; write it without spaces")
         if len(key) > MAX_LABEL_CHARS or len(value) > MAX_LABEL_CHARS:
             raise InvalidArgument(f"labels: {key[:20]!r}: name and value have at most {MAX_LABEL_CHARS} characters each")
 

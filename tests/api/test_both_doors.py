@@ -56,7 +56,7 @@ Make = Callable[[House, str, str], Message]
 
 ANSWERED: dict[str, list[Make]] = {
     "StreamService/CreateStream": [
-        lambda house, *_: stream_pb2.CreateStreamRequest(stream=stream(house, group="radio", labels={"a.b": "c d"}), request_id="two"),
+        lambda house, *_: stream_pb2.CreateStreamRequest(stream=stream(house, group="radio", labels={"a.b": "c=d"}), request_id="two"),
     ],
     "StreamService/GetStream": [lambda _, one, __: stream_pb2.GetStreamRequest(id=one)],
     "StreamService/ListStreams": [

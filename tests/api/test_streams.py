@@ -124,6 +124,8 @@ def test_default_payment_interval_buys_the_minimum_and_is_not_too_short() -> Non
         ({"ttl": Duration()}, "ttl is 0s: from 1s"),
         ({"catch_up": Duration(seconds=1), "catch_up_forever": True}, "exclude each other"),
         ({"labels": {"a b": "c"}}, "labels: 'a b' is no name"),
+        ({"labels": {"a": "c d"}}, "labels: a is 'c d': no filter could name it"),
+        ({"group": "x y"}, "group is 'x y': no filter could name it"),
     ],
 )
 def test_bad_input_is_refused_with_a_sentence(fields: dict[str, object], says: str) -> None:

@@ -32,6 +32,7 @@ OPEN = ("stream", "open", GOOD, "1sat/1s")
         ((*OPEN, "--record", "9" * 5_000 + "=00"), "its type is more than 64 bits can say"),
         ((*OPEN, "--record", "٥٥٥٥٥٥=00"), "write TYPE=HEX"),
         ((*OPEN, "--start", "9999-12-31T23:59:59Z"), "is out of bounds: from 1970 to 2255"),
+        ((*OPEN, "--label", "a=b", "--label", "a=c"), "--label: a name is there twice"),
         ((*OPEN, "--end", "2030-01-31"), "write 2030-01-31T00:00:00Z for UTC"),
         (("keysend", GOOD, "1sat", "--record", NINES + "=00"), "its type is more than 64 bits can say"),
         (("key", "create", "--scope", "streams:read", "--for", NINES + "d"), "a hundred years"),

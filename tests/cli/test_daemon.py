@@ -97,6 +97,7 @@ def test_bad_input_is_refused_by_the_daemon(daemon: Served) -> None:
         (("stream", "open", RECEIVER, "1sat/1s", "--budget", "5sat"), 1, "is smaller than one payment"),
         (("stream", "show", "st_0"), 1, "no stream st_0"),
         (("stream", "list", "--filter", "x=y"), 1, "is not understood"),
+        (("payment", "list", "--stream", ""), 1, "'' is no stream's id"),
     ):
         done = daemon.call(*arguments)
         assert (done.returncode, says in done.stderr) == (code, True), done.stderr

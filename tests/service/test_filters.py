@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from streamer.errors import InvalidArgument
 from streamer.model import Stream, StreamState
-from streamer.service.filters import parse_stream_filter, terms_that_hold
+from streamer.service.filters import parse_payment_filter, parse_stream_filter, terms_that_hold
 from tests.core.house import House
 
 
@@ -44,3 +45,26 @@ def test_what_names_one_stream_or_receiver_goes_before_what_many_share(name: str
     value = {"id": stream.id, "destination": stream.terms.destination.hex()}[name]
     wanted = parse_stream_filter(f"state={stream.state} {name}={value.upper() if name == 'destination' else value}")
     assert wanted.matches(stream) and wanted.rarest == f"{name}={value}" and wanted.rarest in terms_that_hold(stream)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("id=", "'' is no stream's id"),
+        ("id=nix", "'nix' is no stream's id"),
+        ("destination=zz", "'zz' is no public key"),
+        ("destination=", "'' is no public key"),
+        ("node=", "node= names none"),
+        ("reason=NIX", "no reason 'NIX'; reasons are USER "),
+        ("state=", "no state ''"),
+    ],
+)
+def test_what_no_stream_can_have_is_refused(text: str, says: str) -> None:
+    with pytest.raises(InvalidArgument, match=says):
+        parse_stream_filter(text)
+
+
+@pytest.mark.parametrize("text", ["stream=", "stream=nix", "node=", "state=", "state=NIX"])
+def test_what_no_payment_can_have_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="filter: "):
+        parse_payment_filter(text)
