@@ -195,7 +195,9 @@ async def _open(
         return {name: _figures(engine, build.clock.now_ns()) for name, engine in engines.items()}
 
     metrics.watch(service.sending.report, figures)
-    beats = Beats(build.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds), replay.set)
+    beats = Beats(build.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds), replay.set, lambda: _clock_checked(engines))
+    for engine in engines.values():
+        engine.link.begin_anew = replay.set
     heartbeat = Heartbeat(build.store, build.shared, build.clock, config.history_keep_ns, beats)
     heartbeat.start(snapshot.settings)
     calls, rpcs = Calls(Keys(ring, build.clock, config.api.requests_per_second), metrics.called), served(service)
@@ -341,6 +343,11 @@ async def _simulated(stack: AsyncExitStack, data_dir: Path) -> NodeSettings:
     first = served.nodes[0]
     node = NodeSettings("simulator", first.rpcserver, network="regtest")
     return replace(node, tlscertpath=Path(first.tlscertpath), macaroonpath=Path(first.macaroonpath))
+
+
+def _clock_checked(engines: Mapping[str, Engine]) -> bool:
+    links = [engine.link for engine in engines.values()]
+    return any(link.clock_checked for link in links) and not any(Halt.CLOCK in link.switch.halts for link in links)
 
 
 def _figures(engine: Engine, now_ns: int) -> dict[str, float]:

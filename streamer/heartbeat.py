@@ -32,11 +32,15 @@ CLOCK_BEHIND_NS = 60 * SECOND_NS
 
 @dataclass(slots=True, frozen=True)
 class Beats:
-    """What the heartbeat may do beyond looking. halt(halt, text) stops sending of the daemon."""
+    """What the heartbeat may do beyond looking. halt(halt, text) stops sending of the daemon.
+
+    clock_checked: a node has found our clock right, and none finds it wrong now.
+    """
 
     halt: Callable[[Halt, str], None]
     lag: Callable[[float], None]
     replay: Callable[[], None]
+    clock_checked: Callable[[], bool] = lambda: True
 
 
 class Heartbeat:
@@ -57,7 +61,9 @@ class Heartbeat:
         if now_ns < last_ns - CLOCK_BEHIND_NS:
             behind = (last_ns - now_ns) // SECOND_NS
             self._beats.halt(
-                Halt.CLOCK, f"the clock is {behind} s behind the journal's last entry: put the clock right, sending then starts"
+                Halt.CLOCK,
+                f"the clock is {behind} s behind the journal's last entry: put the clock right, sending then starts; if it is right, and"
+                " was ahead when that entry was made, `streamer sending start`",
             )
         elif last_ns:
             self._shared.outages.add("DAEMON_DOWN", last_ns, now_ns, self._first)
@@ -82,9 +88,10 @@ class Heartbeat:
         self._beats.lag(max(0, late_ns) / SECOND_NS)
         facts = Facts()
         self._shared.outages.alive(now_ns, facts)
-        if now_ns - self._marked_ns >= MARK_EVERY_NS or facts:
+        if (now_ns - self._marked_ns >= MARK_EVERY_NS or facts) and self._may_mark():
             self._marked_ns = now_ns
             facts.settings.append((MARK, str(now_ns)))
+        if facts:
             await self._store.append(facts)
         if now_ns - self._looked_ns >= SPACE_EVERY_NS:
             self._looked_ns = now_ns
@@ -94,6 +101,10 @@ class Heartbeat:
         if now_ns - self._purged_ns >= PURGE_EVERY_NS:
             self._purged_ns = now_ns
             await self._purge(now_ns)
+
+    def _may_mark(self) -> bool:
+        """A mark made by a wrong clock would stop the starts after it: where nothing is paid, there is none."""
+        return Halt.CLOCK not in self._shared.switch.halts and self._beats.clock_checked()
 
     def _look_at_space(self) -> None:
         free = self._store.space()[1]

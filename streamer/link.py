@@ -93,6 +93,8 @@ class Link:
         self.identity: NodeIdentity | None = None
         self.witness: bytes | None = None
         self._candidate: tuple[bytes, int] | None = None  # (hash, newest open row when it was accepted)
+        self.clock_checked = False  # the node has found our clock right since the start, and has not found it wrong since
+        self.begin_anew: Callable[[], None] = lambda: None  # asked when our clock, unlike the wall clock, cannot be right any more
         self.last_index = 0
         self.recovery_seconds = 0.0
         self.settings: dict[str, str] = {}
@@ -232,17 +234,22 @@ class Link:
             )
             raise NodeRejected(text, Halt.NODE_CHANGED)
         self.switch.lift(Halt.NODE_CHANGED)
-        behind_ns = identity.best_header_time_ns - self.clock.now_ns()
-        if behind_ns > CLOCK_TOLERANCE_NS:
-            text = "our clock is more than 3 hours behind the node's best block header: put the clock right"
-            raise NodeRejected(text, Halt.CLOCK)
-        if -behind_ns > CLOCK_TOLERANCE_NS and identity.network in STEADY_CHAINS:
-            text = "our clock is more than 3 hours ahead of the node's best block header: put the clock right, or let lnd sync"
-            raise NodeRejected(text, Halt.CLOCK)
+        self._check_clock(identity)
         self.switch.lift(Halt.CLOCK)
+        self.clock_checked = True
         if not self.known_pubkey:
             self.known_pubkey = pubkey
             self.engine.defer(lambda _, facts: facts.settings.append((self._key("identity"), pubkey)))
+
+    def _check_clock(self, identity: NodeIdentity) -> None:
+        """Ours is the wall clock as of the start: once that is put right, only a new start takes it up."""
+        wrong = _clock_problem(identity, self.clock.now_ns())
+        if wrong:
+            self.clock_checked = False
+            if not _clock_problem(identity, self.clock.wall_ns()):
+                log.info("node %s: the clock was put right: beginning again with it", self.book.node)
+                self.begin_anew()
+            raise NodeRejected(wrong, Halt.CLOCK)
 
     def accept(self, pubkey: str, facts: Facts) -> None:
         """A person says that the node's new identity is right."""
@@ -341,3 +348,13 @@ class Link:
 
     def _key(self, what: str) -> str:
         return f"{what}.{self.node.name}"
+
+
+def _clock_problem(identity: NodeIdentity, now_ns: int) -> str:
+    """Why a clock that shows now_ns cannot be right, with what to do; empty if it can."""
+    behind_ns = identity.best_header_time_ns - now_ns
+    if behind_ns > CLOCK_TOLERANCE_NS:
+        return "our clock is more than 3 hours behind the node's best block header: put the clock right"
+    if -behind_ns > CLOCK_TOLERANCE_NS and identity.network in STEADY_CHAINS:
+        return "our clock is more than 3 hours ahead of the node's best block header: put the clock right, or let lnd sync"
+    return ""

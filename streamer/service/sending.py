@@ -45,7 +45,7 @@ class Sending:
         return self.report()
 
     async def start(self, accept_node: bytes) -> DaemonReport:
-        """Lift OPERATOR and SPEND_LIMIT (a new period begins), replay after STORE_FAILED.
+        """Lift OPERATOR, SPEND_LIMIT (a new period begins) and CLOCK (a person knows better than the journal), replay after STORE_FAILED.
 
         accept_node: the public key of a changed node that is to be accepted. Raises
         InvalidArgument, FailedPrecondition (the disk still takes no writes, too).
@@ -62,6 +62,7 @@ class Sending:
             around.shared.budgets.spend_limit.begin(now_ns)
             facts.spends.append(around.shared.budgets.spend())
         switch.lift(Halt.OPERATOR, facts)
+        switch.lift(Halt.CLOCK)
         if switch.sending:
             around.shared.outages.end(now_ns, facts)
         if facts:

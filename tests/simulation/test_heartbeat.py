@@ -44,12 +44,13 @@ class Told:
 
     halts: dict[Halt, str] = field(default_factory=dict)
     replays: int = 0
+    clock_checked: bool = True
 
 
 @asynccontextmanager
-async def beating(world: World) -> AsyncIterator[Told]:
+async def beating(world: World, clock_checked: bool = True) -> AsyncIterator[Told]:
     """A heartbeat beside the world's engine, started as the daemon starts it."""
-    told = Told()
+    told = Told(clock_checked=clock_checked)
 
     def halt(why: Halt, text: str) -> None:
         told.halts[why] = text
@@ -58,7 +59,7 @@ async def beating(world: World) -> AsyncIterator[Told]:
     def replay() -> None:
         told.replays += 1
 
-    beats = Beats(halt, lambda _: None, replay)
+    beats = Beats(halt, lambda _: None, replay, lambda: told.clock_checked)
     heart = Heartbeat(world.store, world.book.shared, world.engine._clock, 400 * DAY_NS, beats)
     heart.start(world.store.load().settings)
     task = asyncio.ensure_future(heart.run())
@@ -157,6 +158,49 @@ def test_a_start_with_the_clock_behind_the_journal_waits_until_it_is_right(behin
             assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000
             assert world.received_msat() == stream.account.settled_msat
             world.check()
+
+    run_virtual(main)
+
+
+def test_no_moment_is_marked_before_a_node_has_found_the_clock_right() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world, steps = with_steps(clock)
+        steps.slept_ns = 5 * HOUR_NS
+        async with beating(world, clock_checked=False) as told:
+            await asyncio.sleep(30)
+            assert MARK not in world.store.load().settings
+            steps.slept_ns = 0
+            told.clock_checked = True
+            await asyncio.sleep(3 * MARK_EVERY_NS / SECOND_NS)
+            assert MARK in world.store.load().settings
+        world.crash()
+        async with beating(world) as told:
+            assert told.halts == {}
+
+    run_virtual(main)
+
+
+def test_a_start_that_stops_for_the_clock_leaves_the_journals_last_moment_to_the_next() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world, steps = with_steps(clock)
+        async with beating(world):
+            await asyncio.sleep(20)
+        last_ns = int(world.store.load().settings[MARK])
+        steps.slept_ns = -HOUR_NS
+        for _ in range(2):
+            world.crash()
+            world.switch.halts.clear()
+            async with beating(world) as told:
+                await asyncio.sleep(30)
+                assert list(told.halts) == [Halt.CLOCK]
+        assert int(world.store.load().settings[MARK]) == last_ns
+        async with beating(world):
+            # a person says that the clock is right, not the journal
+            world.switch.lift(Halt.CLOCK)
+            await asyncio.sleep(20)
+        world.crash()
+        async with beating(world) as told:
+            assert told.halts == {}
 
     run_virtual(main)
 

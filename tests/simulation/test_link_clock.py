@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -14,6 +14,21 @@ from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.world import World
 
 HOUR_NS = 3600 * SECOND_NS
+
+
+@dataclass
+class Anchored:
+    """The clock of a daemon that was started while the wall clock was wrong."""
+
+    real: VirtualClock
+    start_error_ns: int
+    error_ns: int
+
+    def now_ns(self) -> int:
+        return self.real.now_ns() + self.start_error_ns
+
+    def wall_ns(self) -> int:
+        return self.real.now_ns() + self.error_ns
 
 
 @pytest.mark.parametrize(
@@ -39,5 +54,36 @@ def test_a_clock_far_from_the_chain_stops_the_node(network: str, header_hours: i
         with pytest.raises(NodeRejected, match=r"3 hours .* best block header: put the clock right") as refusal:
             world.engine.link._check(odd)
         assert refusal.value.reason is Halt.CLOCK
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("start_hours", [-5, 5])
+def test_a_clock_that_is_put_right_is_taken_up_by_beginning_anew(start_hours: int) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock)
+        anchored = Anchored(clock, start_hours * HOUR_NS, start_hours * HOUR_NS)
+        link, asked = world.engine.link, []
+        link.clock, link.begin_anew = anchored, lambda: asked.append(1)
+        identity = NodeIdentity(world.network.named["payer"].pubkey, "payer", "mainnet", "0", clock.now_ns(), 1)
+        for error_hours, asks in ((start_hours, 0), (-start_hours, 0), (0, 1)):
+            anchored.error_ns = error_hours * HOUR_NS
+            with pytest.raises(NodeRejected, match="put the clock right"):
+                link._check(identity)
+            assert (len(asked), link.clock_checked) == (asks, False)
+        anchored.start_error_ns = 0  # the new start
+        link._check(identity)
+        assert (len(asked), link.clock_checked) == (1, True)
+
+    run_virtual(main)
+
+
+def test_a_wall_clock_that_goes_wrong_while_ours_is_right_changes_nothing() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock)
+        link, asked = world.engine.link, []
+        link.clock, link.begin_anew = Anchored(clock, 0, 50 * HOUR_NS), lambda: asked.append(1)
+        link._check(NodeIdentity(world.network.named["payer"].pubkey, "payer", "mainnet", "0", clock.now_ns(), 1))
+        assert (asked, link.clock_checked) == ([], True)
 
     run_virtual(main)
