@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import logging
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -41,7 +42,7 @@ from streamer.heartbeat import Beats, Heartbeat
 from streamer.keysends import stamp_with
 from streamer.link import LinkTerms
 from streamer.metrics import Metrics
-from streamer.model import Facts, Mark, Snapshot
+from streamer.model import ENDED, Facts, Mark, Snapshot
 from streamer.money import SECOND_NS
 from streamer.nodes.credentials import access_of
 from streamer.nodes.keysend import derive_preimage
@@ -117,6 +118,7 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         outbox = make_outbox(config.webhook, store, snapshot, clock, metrics)
         metered = {name: MeteredNode(node, metrics.node_called) for name, node in adapters.items()}
         engines = {node.name: build.engine(node, metered[node.name], snapshot) for node in settings}
+        warn_of_missing_nodes(snapshot, frozenset(engines))
         daemon, doors = await _open(stack, config, build, engines, snapshot, metrics, feed, key)
         if outbox is not None:
             stack.callback(start_delivery(config.webhook, outbox, daemon.service, engines, store, clock, metrics).cancel)
@@ -311,6 +313,20 @@ class _Build:
         if halt not in self.shared.switch.halts:
             log.error("sending is stopped (%s): %s", halt, text)
             self.shared.switch.stop(halt, text)
+
+
+def warn_of_missing_nodes(snapshot: Snapshot, names: frozenset[str]) -> None:
+    """Say what the journal has of nodes that are not configured (any more, or by this name): nobody looks after it."""
+    payments = Counter(payment.node for payment in snapshot.open_payments)
+    streams = Counter(stream.terms.node for stream in snapshot.streams if stream.state not in ENDED)
+    for name in sorted((payments.keys() | streams.keys()) - names):
+        log.warning(
+            "the journal has %d open payments and %d streams of the node %s, which is not configured: they are not paid, shown or asked"
+            " about, and no budget counts what is open; configure the node again, by this name",
+            payments[name],
+            streams[name],
+            name,
+        )
 
 
 def _shared(config: Config, snapshot: Snapshot, clock: Clock) -> Shared:

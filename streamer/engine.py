@@ -182,7 +182,9 @@ class Engine:
             raise ResourceExhausted(short, Reason.KEY_BUDGET_SPENT)
         if self.paying and not self.book.slots.holds(order.destination):
             payment = self.book.single(order, now_ns, facts)
-        if payment is None:
+        if payment is None:  # it may have reached the spend limit: that halt lasts
+            self.defer(lambda _, kept: kept.settings.extend(facts.settings))
+            self.defer(lambda _, kept: kept.outages.extend(facts.outages))
             raise FailedPrecondition(self._why_not())
         self.recovery.let_go(payment.payment_hash)
         self.link.remember(facts)  # without a witness this payment could never be resent

@@ -107,7 +107,10 @@ class Heartbeat:
         return Halt.CLOCK not in self._shared.switch.halts and self._beats.clock_checked()
 
     def _look_at_space(self) -> None:
-        free = self._store.space()[1]
+        try:
+            free = self._store.space()[1]
+        except OSError:
+            return  # a disk that is gone shows with the next commit
         if free < LEAST_FREE_BYTES and Halt.STORE_FAILED not in self._shared.switch.halts:
             text = f"only {free // 1024**2} MiB are free for the journal: make room, then `streamer sending start`"
             self._beats.halt(Halt.STORE_FAILED, text)

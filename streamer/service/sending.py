@@ -35,7 +35,7 @@ class Sending:
         if Halt.OPERATOR not in around.shared.switch.halts:
             around.shared.switch.stop(Halt.OPERATOR, "stopped by `streamer sending stop`", facts)
             around.shared.outages.begin(Halt.OPERATOR, now_ns, facts)
-            await around.store.append(facts)
+        await around.store.append(facts)  # commits keep their order: another call's halt is durable then, too
         if drain:
             try:
                 async with asyncio.timeout(patience_seconds):
@@ -65,8 +65,7 @@ class Sending:
         switch.lift(Halt.CLOCK)
         if switch.sending:
             around.shared.outages.end(now_ns, facts)
-        if facts:
-            await around.store.append(facts)
+        await around.store.append(facts)
         for engine in around.engines.values():
             engine.wake()
         return self.report()

@@ -216,10 +216,12 @@ class Streams:
     async def _act(self, caller: ApiKey, stream_id: str, act: Act) -> StreamReport:
         engine, stream = self._find(caller, stream_id)
         facts = Facts()
-        act(engine, stream, self._around.clock.now_ns(), facts)
-        if facts:
-            await self._around.store.append(facts)
-            engine.wake()
+        try:
+            act(engine, stream, self._around.clock.now_ns(), facts)
+        finally:
+            if facts:  # even if it was refused: time took effect before that
+                await self._around.store.append(facts)
+                engine.wake()
         return await self.get(caller, stream_id)
 
     # -- find ---------------------------------------------------------------------------------

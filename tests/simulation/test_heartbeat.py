@@ -252,3 +252,22 @@ def test_sending_stops_before_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) 
             world.check()
 
     run_virtual(main)
+
+
+def test_a_disk_that_does_not_say_what_is_free_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world, _ = with_steps(clock)
+        asked = list[int]()
+
+        def space(_: object) -> tuple[int, int]:
+            asked.append(clock.now_ns())
+            if len(asked) < 4:
+                raise OSError("stale file handle")
+            return 0, LEAST_FREE_BYTES - 1
+
+        monkeypatch.setattr(type(world.store), "space", space)
+        async with beating(world) as told:
+            await asyncio.sleep(60)
+            assert len(asked) > 4 and list(told.halts) == [Halt.STORE_FAILED]
+
+    run_virtual(main)
