@@ -2,7 +2,8 @@
 
 A door knows its transport and nothing else. It makes a Call, hands over a function that reads the
 request, and gets the reply or a Refusal, which says the same whichever door shows it. The key is
-looked at before the request is read: who has none learns nothing about it.
+looked at before the request is read: who has none learns nothing about it, and nothing is kept of
+what he sends, nor waited for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -25,6 +26,12 @@ log = logging.getLogger(__name__)
 
 Observe = Callable[[str, str, float], None]
 """Told of each call: method, code, seconds."""
+
+Read = Callable[[], Awaitable[Message]]
+"""Takes the request from the wire. May raise Refusal, StreamerError or DecodeError."""
+
+READ_SECONDS = 30.0
+"""How long a request may take to arrive."""
 
 
 class Calls:
@@ -45,14 +52,14 @@ class Calls:
         for timeout in self._under_way:
             timeout.reschedule(asyncio.get_running_loop().time())
 
-    async def unary(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> Message:
+    async def unary(self, rpc: Rpc, read: Read, call: Call) -> Message:
         """The reply. Raises Refusal, for every failure there is, and CancelledError when the caller left."""
         began = time.perf_counter()
         try:
             async with asyncio.timeout_at(call.deadline) as timeout:
                 self._under_way.add(timeout)
                 try:
-                    request = self._admit(rpc, read, call)
+                    request = await self._admit(rpc, read, call)
                     reply: Message = await rpc.serve(request, call)
                 finally:
                     self._under_way.discard(timeout)
@@ -64,11 +71,11 @@ class Calls:
         self._count(rpc, grpc.StatusCode.OK, began)
         return reply
 
-    async def streaming(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> AsyncGenerator[Message, None]:
+    async def streaming(self, rpc: Rpc, read: Read, call: Call) -> AsyncGenerator[Message, None]:
         """The replies, one by one. Raises as unary does."""
         began = time.perf_counter()
         try:
-            request = self._admit(rpc, read, call)
+            request = await self._admit(rpc, read, call)
             async for reply in rpc.serve(request, call):
                 yield reply
         except (asyncio.CancelledError, GeneratorExit):
@@ -78,12 +85,17 @@ class Calls:
             raise self._refusal(rpc, error, began) from None
         self._count(rpc, grpc.StatusCode.OK, began)
 
-    def _admit(self, rpc: Rpc, read: Callable[[], Message], call: Call) -> Message:
+    async def _admit(self, rpc: Rpc, read: Read, call: Call) -> Message:
         if self._closing:
             raise Unavailable("streamer is stopping: call again when it is back", "STOPPING")
         call.caller = self._keys.authorize(rpc.full_name, call.metadata)
         try:
-            return read()
+            async with asyncio.timeout(READ_SECONDS) as patience:
+                return await read()
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise DeadlineExceeded(f"the request did not arrive within {READ_SECONDS:.0f} s") from None
         except DecodeError:
             raise InvalidArgument(f"the request is no {rpc.request.DESCRIPTOR.full_name}: it cannot be decoded") from None
 
@@ -94,9 +106,9 @@ class Calls:
             )
         elif isinstance(error, TimeoutError):
             error = DeadlineExceeded("the deadline of the call passed before its end: ask what became of it, or allow more time")
-        refused = refusal(error)
+        refused = error if isinstance(error, Refusal) else refusal(error)
         self._count(rpc, refused.code, began)
-        if not isinstance(error, StreamerError):
+        if not isinstance(error, (StreamerError, Refusal)):
             log.error("%s failed", rpc.name, exc_info=error)
         return refused
 

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from streamer.api.answers import JSON_TYPE, TOO_LARGE, JsonResponse, error_line, error_response, result_line
 from streamer.api.call import Call
-from streamer.api.calls import Calls
+from streamer.api.calls import Calls, Read
 from streamer.api.connection import CUT
 from streamer.api.errors import Refusal, refusal, refused
 from streamer.api.headers import IDEMPOTENCY_KEY, TIMEOUT, deadline_in, metadata_in
@@ -33,8 +33,6 @@ from streamer.service.reports import WATCHER_LIMIT
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """gRPC's own default; a stream with all its records is a few kilobytes."""
-BODY_SECONDS = 30.0
-"""How long a request may take to arrive."""
 REQUEST_SECONDS = 190.0
 """No answer takes longer, streams aside: paying an invoice may take 180 s."""
 MAX_CALLS = 1_000 + WATCHER_LIMIT
@@ -96,8 +94,6 @@ class Gateway:
             await error_response(told)(scope, receive, send)
         except StreamerError as error:
             await error_response(refusal(error))(scope, receive, send)
-        except ClientDisconnect:
-            return
         finally:
             self._open -= 1
 
@@ -109,13 +105,19 @@ class Gateway:
         route, variables = self._find(request.method, path)
         call = Call(metadata_in(request.headers.items()), deadline_in(request.headers.get(TIMEOUT)))
         query = scope["query_string"].decode("latin-1")
-        incoming = Incoming(route, variables, query, await _body(request), request.headers.get(IDEMPOTENCY_KEY))
+        arrived = asyncio.Event()
+
+        async def read() -> Message:
+            incoming = Incoming(route, variables, query, await _body(request), request.headers.get(IDEMPOTENCY_KEY))
+            arrived.set()
+            return request_of(incoming)
+
         if route.rpc.streams:
-            await self._stream(route, incoming, call, scope, receive, send)
+            await self._stream(route, read, call, scope, _after(arrived, receive), send)
             return
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                reply = await self._calls.unary(route.rpc, lambda: request_of(incoming), call)
+                reply = await self._calls.unary(route.rpc, read, call)
         except TimeoutError:
             raise DeadlineExceeded("the request took too long: ask what became of it") from None
         await JsonResponse(shown(reply))(scope, receive, send)
@@ -134,10 +136,10 @@ class Gateway:
             raise refused(grpc.StatusCode.UNIMPLEMENTED, f"{path} is not part of streamer", "NOT_PART_OF_STREAMER")
         raise refused(grpc.StatusCode.NOT_FOUND, f"{path} is not known here; /docs lists what is", "NOT_FOUND")
 
-    async def _stream(self, route: Route, incoming: Incoming, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _stream(self, route: Route, read: Read, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         lines = _Lines(send)
         left = asyncio.ensure_future(_gone(receive))
-        told = asyncio.ensure_future(self._tell(route, incoming, call, lines))
+        told = asyncio.ensure_future(self._tell(route, read, call, lines))
         call.cut = scope.get(CUT, told.cancel)
         try:
             await asyncio.wait((left, told), return_when=asyncio.FIRST_COMPLETED)
@@ -148,9 +150,9 @@ class Gateway:
                 task.cancel()
             await asyncio.gather(left, told, return_exceptions=True)
 
-    async def _tell(self, route: Route, incoming: Incoming, call: Call, lines: _Lines) -> None:
+    async def _tell(self, route: Route, read: Read, call: Call, lines: _Lines) -> None:
         try:
-            replies = self._calls.streaming(route.rpc, lambda: request_of(incoming), call)
+            replies = self._calls.streaming(route.rpc, read, call)
             async with asyncio.timeout_at(call.deadline), aclosing(replies):
                 async for reply in replies:
                     await lines.result(reply)
@@ -205,17 +207,26 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
+def _after(arrived: asyncio.Event, receive: Receive) -> Receive:
+    """What comes when the request has arrived."""
+
+    async def later() -> Event:
+        await arrived.wait()
+        return await receive()
+
+    return later
+
+
 async def _body(request: Request) -> bytes:
-    """The whole body. Raises Refusal for one that is too large or too slow."""
+    """The whole body. Raises Refusal for one that is too large."""
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > MAX_BODY_BYTES:
-                    raise refused(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the body is larger than {MAX_BODY_BYTES} bytes", TOO_LARGE)
-                parts.append(part)
-    except TimeoutError:
-        raise DeadlineExceeded(f"the request did not arrive within {BODY_SECONDS:.0f} s") from None
+        async for part in request.stream():
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise refused(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the body is larger than {MAX_BODY_BYTES} bytes", TOO_LARGE)
+            parts.append(part)
+    except ClientDisconnect:
+        raise refused(grpc.StatusCode.CANCELLED, "the caller left before the request had arrived", "CANCELLED") from None
     return b"".join(parts)

@@ -23,7 +23,7 @@ from streamer.api.health import Health
 from streamer.api.reading import Reading
 from streamer.api.services import Rpc
 from streamer.api.tls import Tls
-from streamer.errors import ConfigError
+from streamer.errors import ConfigError, InvalidArgument
 from streamer.net import bound
 from streamer.service.reports import WATCHER_LIMIT
 
@@ -92,16 +92,20 @@ class GrpcDoor:
 
 
 def _handler(calls: Calls, rpc: Rpc) -> Any:
-    """The method as gRPC wants it. Requests arrive as bytes: they are read only after the key was checked."""
+    """The method as gRPC wants it.
+
+    To gRPC every request is a stream, of one: such a method is called when the call begins, and reads the
+    request, as bytes, only after the key was checked.
+    """
     if rpc.streams:
-        return grpc.unary_stream_rpc_method_handler(_streaming(calls, rpc), None, _bytes_of)
-    return grpc.unary_unary_rpc_method_handler(_unary(calls, rpc), None, _bytes_of)
+        return grpc.stream_stream_rpc_method_handler(_streaming(calls, rpc), None, _bytes_of)
+    return grpc.stream_unary_rpc_method_handler(_unary(calls, rpc), None, _bytes_of)
 
 
-def _unary(calls: Calls, rpc: Rpc) -> Callable[[bytes, Context], Awaitable[Message]]:
-    async def serve(request: bytes, context: Context) -> Message:
+def _unary(calls: Calls, rpc: Rpc) -> Callable[[object, Context], Awaitable[Message]]:
+    async def serve(_: object, context: Context) -> Message:
         try:
-            return await calls.unary(rpc, lambda: rpc.request.FromString(request), _call(context))
+            return await calls.unary(rpc, lambda: _read(rpc, context), _call(context))
         except Refusal as refusal:
             await _refuse(refusal, context)
             raise
@@ -109,16 +113,23 @@ def _unary(calls: Calls, rpc: Rpc) -> Callable[[bytes, Context], Awaitable[Messa
     return serve
 
 
-def _streaming(calls: Calls, rpc: Rpc) -> Callable[[bytes, Context], AsyncIterator[Message]]:
-    async def serve(request: bytes, context: Context) -> AsyncIterator[Message]:
+def _streaming(calls: Calls, rpc: Rpc) -> Callable[[object, Context], AsyncIterator[Message]]:
+    async def serve(_: object, context: Context) -> AsyncIterator[Message]:
         try:
-            async for reply in calls.streaming(rpc, lambda: rpc.request.FromString(request), _call(context)):
+            async for reply in calls.streaming(rpc, lambda: _read(rpc, context), _call(context)):
                 yield reply
         except Refusal as refusal:
             await _refuse(refusal, context)
             raise
 
     return serve
+
+
+async def _read(rpc: Rpc, context: Context) -> Message:
+    request = await context.read()
+    if request is grpc.aio.EOF:
+        raise InvalidArgument("the call ended without a request")
+    return rpc.request.FromString(request)
 
 
 def _call(context: Context) -> Call:

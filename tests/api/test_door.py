@@ -18,11 +18,13 @@ from starlette.responses import PlainTextResponse
 
 from streamer import errors
 from streamer._proto.streamer.v1 import admin_pb2
+from streamer.api import calls, reading
 from streamer.api.auth import Keys, load_admin_key
 from streamer.api.call import Call
 from streamer.api.calls import Calls
 from streamer.api.errors import STATUS, UNFORESEEN, Refusal, refusal, status_code
 from streamer.api.http import HttpDoor, make_app
+from streamer.api.reading import KEYLESS_CALLS
 from streamer.api.services import served
 from streamer.client import CallFailed, Client, NotReachable, Trust
 from streamer.client.connection import Connection
@@ -136,6 +138,79 @@ def test_health_and_reflection_refuse_what_they_cannot_read(path: str) -> None:
     in_house(test)
 
 
+def test_without_a_key_nobody_takes_the_places_of_others() -> None:
+    async def test(house: House) -> None:
+        async with grpc.aio.insecure_channel(house.server) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            held = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(KEYLESS_CALLS)]
+            await asyncio.gather(*(call.read() for call in held))
+            ask = reflection_pb2.ServerReflectionRequest(list_services="")
+            late = (
+                stub.Watch(health_pb2.HealthCheckRequest()),
+                reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask])),
+            )
+            for call in late:
+                with pytest.raises(grpc.aio.AioRpcError, match="calls of health and reflection are open already") as caught:
+                    await call.read()
+                assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+            for call in held:
+                call.cancel()
+            async with asyncio.timeout(10):
+                while not await _watched(stub):
+                    await asyncio.sleep(0.01)
+
+    in_house(test)
+
+
+async def _watched(stub: health_pb2_grpc.HealthStub) -> bool:
+    try:
+        await stub.Watch(health_pb2.HealthCheckRequest()).read()
+    except grpc.aio.AioRpcError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", ["streamer.v1.StreamService/GetStream", "streamer.v1.StreamService/WatchStreams"])
+def test_the_key_is_looked_at_before_the_request_has_come(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "READ_SECONDS", 0.05)
+
+    async def test(house: House) -> None:
+        async with grpc.aio.insecure_channel(house.server) as channel:
+            for key, code, says in (
+                ("", grpc.StatusCode.UNAUTHENTICATED, "no key came with the call"),
+                (KEY, grpc.StatusCode.DEADLINE_EXCEEDED, "the request did not arrive within 0 s"),
+            ):
+                call = channel.stream_stream(f"/{path}")(metadata=(("x-api-key", key),))
+                with pytest.raises(grpc.aio.AioRpcError, match=says) as caught:
+                    await call.read()
+                assert caught.value.code() is code
+            call = channel.stream_stream(f"/{path}")(metadata=(("x-api-key", KEY),))
+            await call.done_writing()
+            with pytest.raises(grpc.aio.AioRpcError, match="the call ended without a request"):
+                await call.read()
+
+    in_house(test)
+
+
+def test_health_waits_a_while_for_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "READ_SECONDS", 0.05)
+
+    async def test(house: House) -> None:
+        async with grpc.aio.insecure_channel(house.server) as channel:
+            for method in ("Check", "Watch"):
+                call = channel.stream_stream(f"/grpc.health.v1.Health/{method}")()
+                with pytest.raises(grpc.aio.AioRpcError, match="the request did not arrive") as caught:
+                    await call.read()
+                assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                call = channel.stream_stream(f"/grpc.health.v1.Health/{method}")()
+                await call.done_writing()
+                with pytest.raises(grpc.aio.AioRpcError, match="the call ended without a request"):
+                    await call.read()
+
+    in_house(test)
+
+
 def test_a_deadline_ends_the_call_and_is_counted() -> None:
     async def test(house: House) -> None:
         observed: list[tuple[str, str]] = []
@@ -145,10 +220,13 @@ def test_a_deadline_ends_the_call_and_is_counted() -> None:
             assert 0 < (call.time_remaining() or 0) <= 0.01
             return await asyncio.Future()
 
-        calls = Calls(Keys(Keyring(b"", KEY), BootClock(), 1_000), lambda method, code, _: observed.append((method, code)))
+        async def read() -> admin_pb2.GetStatusRequest:
+            return admin_pb2.GetStatusRequest()
+
+        answering = Calls(Keys(Keyring(b"", KEY), BootClock(), 1_000), lambda method, code, _: observed.append((method, code)))
         call = Call([("x-api-key", KEY)], asyncio.get_running_loop().time() + 0.01)
         with pytest.raises(Refusal, match="the deadline of the call passed") as caught:
-            await calls.unary(replace(rpc, serve=never), admin_pb2.GetStatusRequest, call)
+            await answering.unary(replace(rpc, serve=never), read, call)
         assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert call.caller.id == "admin"
         assert observed == [("AdminService/GetStatus", "DEADLINE_EXCEEDED")]

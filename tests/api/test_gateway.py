@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 from streamer._proto.streamer.v1 import admin_pb2
-from streamer.api import gateway
+from streamer.api import calls, gateway
 from streamer.api.answers import HTTP_STATUS, error_response
 from streamer.api.auth import REQUEST_RATE
 from streamer.api.errors import UNFORESEEN, refusal, refused
@@ -221,9 +221,9 @@ def test_a_request_that_is_too_slow_or_too_large_is_refused(monkeypatch: pytest.
         monkeypatch.setattr(gateway, "MAX_BODY_BYTES", 1_000)
         assert error(await house.http.post("/v1/sending:stop", content=b" " * 1_001))[:2] == (413, 8)
         assert (await house.http.post("/v1/sending:stop", content=b" " * 1_000)).status_code == 200
-        monkeypatch.setattr(gateway, "BODY_SECONDS", 0.01)
+        monkeypatch.setattr(calls, "READ_SECONDS", 0.01)
         reader, writer = await asyncio.open_connection(house.http.base_url.host, house.http.base_url.port)
-        writer.write(b"POST /v1/sending:stop HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        writer.write(b"POST /v1/sending:stop HTTP/1.1\r\nHost: x\r\nX-API-KEY: %b\r\nContent-Length: 10\r\n\r\n{" % KEY.encode())
         assert b" 504 " in await reader.readline()
         writer.close()
         monkeypatch.setattr(gateway, "REQUEST_SECONDS", 0.01)
@@ -232,10 +232,39 @@ def test_a_request_that_is_too_slow_or_too_large_is_refused(monkeypatch: pytest.
             return await asyncio.Future()
 
         house.service.sending.stop = never  # type: ignore[method-assign]
-        monkeypatch.setattr(gateway, "BODY_SECONDS", 30)
+        monkeypatch.setattr(calls, "READ_SECONDS", 30)
         assert error(await house.http.post("/v1/sending:stop"))[:2] == (504, 4)
         monkeypatch.setattr(gateway, "MAX_CALLS", 0)
         assert error(await house.http.get("/v1/status"))[:2] == (429, 8)
+
+    in_house(test)
+
+
+@pytest.mark.parametrize("target", ["POST /v1/streams", "GET /v1/streams:watch"])
+def test_without_a_key_no_byte_of_a_body_is_taken(target: str) -> None:
+    async def test(house: House) -> None:
+        reader, writer = await asyncio.open_connection(house.http.base_url.host, house.http.base_url.port)
+        writer.write(b"%b HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n{" % target.encode())
+        async with asyncio.timeout(10):
+            assert b" 401 " in await reader.readline()
+        writer.close()
+        text = house.metrics.render().decode()
+        assert 'streamer_api_requests_total{code="UNAUTHENTICATED"' in text and "INTERNAL" not in text
+
+    in_house(test)
+
+
+def test_who_leaves_before_the_request_has_arrived_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(house: House) -> None:
+        for target in (b"POST /v1/streams", b"GET /v1/streams:watch"):
+            _, writer = await asyncio.open_connection(house.http.base_url.host, house.http.base_url.port)
+            writer.write(b"%b HTTP/1.1\r\nHost: x\r\nX-API-KEY: %b\r\nContent-Length: 9\r\n\r\n{" % (target, KEY.encode()))
+            await writer.drain()
+            writer.close()
+        async with asyncio.timeout(10):
+            while house.metrics.render().decode().count('{code="CANCELLED"') < 2:
+                await asyncio.sleep(0.01)
+        assert not caplog.records
 
     in_house(test)
 
