@@ -53,16 +53,17 @@ class Source(Protocol):
 
 
 class Watcher:
-    """One reader. given: the cursor up to which it was given events or had no use for them; read: up to which it took them.
+    """One reader. given: the cursor up to which it was given events or had no use for them; read: up to which it took them;
+    told: the newest cursor that it knows.
 
     term: what holds for all that it can want, if there is something: it is then not asked about other
     events. behind: how far that was from the newest at the last look; one that comes nearer is not too slow.
     """
 
-    __slots__ = ("behind", "cut", "dropped", "dropped_at", "given", "queue", "read", "term", "told_at", "waiting", "wanted")
+    __slots__ = ("behind", "cut", "dropped", "dropped_at", "given", "queue", "read", "term", "told", "told_at", "waiting", "wanted")
 
     def __init__(self, position: int, wanted: Wanted, term: str, cut: Callable[[], object], now: float) -> None:
-        self.given = self.read = position
+        self.given = self.read = self.told = position
         self.wanted = wanted
         self.term = term
         self.cut = cut
@@ -132,13 +133,18 @@ class Fanout:
             self._fresh.pop(watcher.term, None)
 
     async def next(self, watcher: Watcher) -> Event | None:
-        """The next event for watcher; None: it was dropped, or the source stops and all was given."""
+        """The next event for watcher; None: it was dropped, or the source stops and all was given, at last the newest cursor."""
         while not watcher.dropped:
             if watcher.queue:
                 watcher.told_at = asyncio.get_running_loop().time()
-                return watcher.queue.popleft()
+                event = watcher.queue.popleft()
+                watcher.told = event.cursor
+                return event
             if self._current(watcher) and self._source.stopping:
-                return None
+                if watcher.told == self._source.cursor:
+                    return None
+                watcher.queue.append(bookmark(self._source.cursor))
+                continue
             await self._park(watcher)
         return None
 

@@ -316,6 +316,35 @@ def test_at_the_end_who_wants_one_stream_is_told_the_newest_cursor() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_who_missed_nothing_goes_on_after_a_clean_end_whatever_it_filters(waits: bool) -> None:
+    async def test() -> None:
+        feed, seen = Feed(start=100), list[int]()
+        events = feed.watch(of("a"), term="id=a")
+
+        async def listen() -> None:
+            async for event in events:
+                seen.append(event.cursor)
+
+        if waits:
+            listening = asyncio.ensure_future(listen())
+            await asyncio.sleep(1)
+        publish(feed, 1, "a")
+        publish(feed, 20, "b")
+        ended = asyncio.ensure_future(feed.end(5))
+        if not waits:
+            await asyncio.sleep(0)
+            listening = asyncio.ensure_future(listen())
+        with pytest.raises(Unavailable, match="resume with cursor 121"):
+            await listening
+        assert seen == [100, 101, 121]
+        again = Feed(start_cursor({LAST_CURSOR: str(await ended)}, 0))
+        publish(again, 1, "a")
+        assert await took(again.watch(of("a"), seen[-1], term="id=a"), 1) == [122]
+
+    run(test)
+
+
 def test_watchers_have_a_bounded_share_of_the_loop_whatever_they_want(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real clock: forty readers that want far more than there is time for. It rests long after each bit of work."""
     sleep, rests = asyncio.sleep, list[float]()
