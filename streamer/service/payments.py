@@ -26,6 +26,10 @@ from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import check_amount, check_destination, check_fee_limit, check_records, check_request_id
 
 ID_BYTES = 16
+MAX_SHOWN_CHARS = 80
+"""Of an id that is none, so much is repeated to whoever sent it."""
+MAX_SEQ_DIGITS = 18
+"""So many fit into 63 bits; no stream makes that many payments."""
 LEAST_PATIENCE_SECONDS = 0.05
 """Even a call without time left waits so long: a refusal is known by then."""
 
@@ -153,8 +157,9 @@ class Payments:
 
     async def _find(self, caller: ApiKey, payment_id: str) -> Payment:
         owner, dot, number = payment_id.partition(".")
-        if not owner.startswith(("st_", "pay_")) or (dot and not number.isdecimal()) or bool(dot) != owner.startswith("st_"):
-            raise InvalidArgument(f"{payment_id!r} is no payment's id: they look like st_….7, or pay_… for a single one")
+        numbered = number.isdecimal() and len(number) <= MAX_SEQ_DIGITS
+        if not owner.startswith(("st_", "pay_")) or (dot and not numbered) or bool(dot) != owner.startswith("st_"):
+            raise InvalidArgument(f"{payment_id[:MAX_SHOWN_CHARS]!r} is no payment's id: they look like st_….7, or pay_… for a single one")
         seq = int(number or 0)
         now_open = (payment for payment in _open_payments(self._around) if payment.owner == owner and payment.seq == seq)
         found = next(now_open, None) or await self._around.store.payment(owner, seq)

@@ -124,7 +124,15 @@ def test_payments_are_listed_newest_first_in_pages_and_by_filter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payment_id", "says"), [("st_00", "is no payment's id"), ("x", "is no payment's id"), ("st_00.5", "no payment st_00.5")]
+    ("payment_id", "says"),
+    [
+        ("st_00", "'st_00' is no payment's id"),
+        ("x", "'x' is no payment's id"),
+        ("st_00.5", "no payment st_00.5"),
+        ("st_00." + "9" * 18, "no payment st_00.9"),
+        ("st_00.9223372036854775808", "is no payment's id"),
+        ("st_00." + "9" * 5_000, "is no payment's id"),
+    ],
 )
 def test_unknown_payments(payment_id: str, says: str) -> None:
     async def test(house: House) -> None:
