@@ -54,6 +54,7 @@ class Heartbeat:
         self._beats = beats
         self._marked_ns = self._looked_ns = self._purged_ns = self._last_ns = 0
         self._first = Facts()
+        self._purging: asyncio.Future[None] | None = None
 
     def start(self, settings: dict[str, str]) -> None:
         """Look at the disk; compare the wall clock with the journal's last moment, and count the time since as an outage."""
@@ -82,6 +83,9 @@ class Heartbeat:
                 before_ns = now_ns
         except StoreFailed as error:
             self._beats.halt(Halt.STORE_FAILED, str(error))
+        finally:
+            if self._purging is not None:
+                self._purging.cancel()
 
     async def _beat(self, before_ns: int, now_ns: int) -> None:
         late_ns = now_ns - before_ns - int(BEAT_SECONDS * SECOND_NS)
@@ -98,9 +102,9 @@ class Heartbeat:
             self._look_at_space()
         if Halt.CLOCK in self._shared.switch.halts and self._clock.wall_ns() >= self._last_ns:
             self._beats.replay()
-        if now_ns - self._purged_ns >= PURGE_EVERY_NS:
+        if now_ns - self._purged_ns >= PURGE_EVERY_NS and (self._purging is None or self._purging.done()):
             self._purged_ns = now_ns
-            await self._purge(now_ns)
+            self._purging = asyncio.ensure_future(self._purge(now_ns))
 
     def _may_mark(self) -> bool:
         """A mark made by a wrong clock would stop the starts after it: where nothing is paid, there is none."""
@@ -116,7 +120,11 @@ class Heartbeat:
             self._beats.halt(Halt.STORE_FAILED, text)
 
     async def _purge(self, now_ns: int) -> None:
+        """Beside the beats: at hundreds of payments a second it takes a minute."""
         deleted = PURGE_STEP
-        while deleted >= PURGE_STEP:
-            deleted = await self._store.purge(now_ns - self._keep_ns, PURGE_STEP)
-            await asyncio.sleep(PURGE_PAUSE_SECONDS)
+        try:
+            while deleted >= PURGE_STEP:
+                deleted = await self._store.purge(now_ns - self._keep_ns, PURGE_STEP)
+                await asyncio.sleep(PURGE_PAUSE_SECONDS)
+        except StoreFailed as error:
+            self._beats.halt(Halt.STORE_FAILED, str(error))

@@ -12,7 +12,8 @@ import pytest
 
 from streamer.clock import BootClock
 from streamer.engine import MARK
-from streamer.heartbeat import LEAST_FREE_BYTES, MARK_EVERY_NS, Beats, Heartbeat
+from streamer.errors import StoreFailed
+from streamer.heartbeat import LEAST_FREE_BYTES, MARK_EVERY_NS, PURGE_EVERY_NS, PURGE_STEP, Beats, Heartbeat
 from streamer.model import StreamState
 from streamer.money import DAY_NS, SECOND_NS
 from streamer.reasons import Halt
@@ -21,6 +22,7 @@ from tests.simulation.world import World
 
 HOUR_NS = 3600 * SECOND_NS
 MINUTE_NS = 60 * SECOND_NS
+MAKE_ROOM = "make room, then `streamer sending start`"
 
 
 @dataclass
@@ -269,5 +271,53 @@ def test_a_disk_that_does_not_say_what_is_free_is_asked_again(monkeypatch: pytes
         async with beating(world) as told:
             await asyncio.sleep(60)
             assert len(asked) > 4 and list(told.halts) == [Halt.STORE_FAILED]
+
+    run_virtual(main)
+
+
+def test_forgetting_history_keeps_no_beat_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world, _ = with_steps(clock)
+        steps, ended, free = 0, 0, LEAST_FREE_BYTES
+
+        async def purge(*_: int) -> int:
+            nonlocal steps, ended
+            steps += 1
+            try:
+                await asyncio.sleep(1)
+            finally:
+                ended += 1
+            return PURGE_STEP if steps % 100 else 0
+
+        monkeypatch.setattr(world.store, "purge", purge)
+        monkeypatch.setattr(type(world.store), "space", lambda _: (0, free))
+        async with beating(world) as told:
+            await asyncio.sleep(30)
+            assert int(world.store.load().settings[MARK]) >= clock.now_ns() - MARK_EVERY_NS - SECOND_NS
+            free = 0
+            await asyncio.sleep(7)
+            assert told.halts == {Halt.STORE_FAILED: "only 0 MiB are free for the journal: " + MAKE_ROOM}
+            await asyncio.sleep(500)
+            assert steps == ended == 100, "one after the other, until there is nothing to forget"
+            await asyncio.sleep(PURGE_EVERY_NS / SECOND_NS - 500)
+            assert steps > 100
+        before = steps
+        await asyncio.sleep(10)
+        assert steps == ended == before, "it ends with the heartbeat"
+
+    run_virtual(main)
+
+
+def test_a_store_that_fails_while_history_is_forgotten_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world, _ = with_steps(clock)
+
+        async def purge(*_: int) -> int:
+            raise StoreFailed("the disk is gone")
+
+        monkeypatch.setattr(world.store, "purge", purge)
+        async with beating(world) as told:
+            await asyncio.sleep(5)
+            assert told.halts == {Halt.STORE_FAILED: "the disk is gone"}
 
     run_virtual(main)
