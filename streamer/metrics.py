@@ -6,6 +6,7 @@ GROUP_LIMIT distinct ones are counted apart, later ones as "other".
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
@@ -14,6 +15,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from streamer.series import Labels, Row, Shelf
 from streamer.service.reports import DaemonReport, NodeReport, Totals
 
+LOOK_SECONDS = 1.0
+"""The daemon is looked at no more often for its gauges, however often it is scraped: a look goes through all streams."""
 GROUP_LIMIT = 50
 OTHER_GROUP = "other"
 SAMPLES = 10_000
@@ -73,6 +76,7 @@ class Metrics:
         self._nodes: dict[str, tuple[Labels, Labels]] = {}
         self._latenesses: deque[float] = deque(maxlen=SAMPLES)
         self._look: Look | None = None
+        self._looked_at = 0.0
         self._seen = DaemonReport((), (), ())
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(shelf)
@@ -166,8 +170,8 @@ class Metrics:
         )
 
     def watch(self, look: Look, figures: Figures) -> None:
-        """Read the gauges from these, once a scrape; called when the daemon is put together."""
-        self._look = look
+        """Read the gauges from these, once a scrape, look at most once in LOOK_SECONDS; called when the daemon is put together."""
+        self._look, self._looked_at = look, 0.0
         gauge = self._shelf.gauge
         gauge("streamer_streams", "streams by state", ("state",), lambda: _pairs(self._seen.streams_by_state))
         gauge("streamer_streams_stalled", "stalled streams by reason", ("reason",), lambda: _pairs(self._seen.stalled_by_reason))
@@ -191,8 +195,9 @@ class Metrics:
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""
-        if self._look is not None:
-            self._seen = self._look()
+        now = time.monotonic()
+        if self._look is not None and (not self._looked_at or now - self._looked_at >= LOOK_SECONDS):
+            self._seen, self._looked_at = self._look(), now
         return generate_latest(self._registry)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 from streamer.engine import Engine
 from streamer.errors import FailedPrecondition, InvalidArgument
 from streamer.model import ENDED, Facts, Payment, StreamState
 from streamer.money import SECOND_NS, format_duration
-from streamer.reasons import Halt
+from streamer.reasons import Halt, Reason
 from streamer.service.keys import budgets_left
 from streamer.service.reports import DaemonReport, NodeReport
 from streamer.service.seams import Surroundings, problem_of
@@ -94,8 +95,7 @@ class Sending:
         around = self._around
         now_ns = around.clock.now_ns()
         engines = around.engines.values()
-        streams = [stream for engine in engines for stream in engine.book.streams.values()]
-        stalled = Counter(str(stream.reason) for stream in streams if stream.state is StreamState.STALLED)
+        by_state, stalled = _counted(engines)
         doubtful = [payment for engine in engines for payment in engine.book.slots.doubtful.values()]
         limit = around.shared.budgets.spend_limit
         taken, free = around.store.space()
@@ -103,8 +103,8 @@ class Sending:
             problems=tuple(self._problems(free, now_ns)),
             stopped_by=tuple(str(halt) for halt in around.shared.switch.halts),
             nodes=tuple(_node(engine, around.wanted_per_second(engine)) for engine in engines),
-            streams_by_state=dict(Counter(str(stream.state) for stream in streams)),
-            stalled_by_reason=dict(stalled),
+            streams_by_state=by_state,
+            stalled_by_reason=stalled,
             payments_open=sum(len(engine.book.payments) for engine in engines),
             payments_in_doubt=len(doubtful),
             in_doubt_msat=sum(payment.amount_msat for payment in doubtful),
@@ -151,6 +151,17 @@ def _node_problems(engine: Engine, now_ns: int) -> list[str]:
         age = format_duration(age_ns - age_ns % MINUTE_NS)
         found.append(f"{len(doubtful)} payments are in doubt, the oldest for {age}: `streamer payment list --in-doubt`")
     return found
+
+
+def _counted(engines: Iterable[Engine]) -> tuple[dict[str, int], dict[str, int]]:
+    """(streams by state, stalled ones by reason), in one pass: there are many streams, and payments wait for it."""
+    both: Counter[tuple[StreamState, Reason]] = Counter()
+    for engine in engines:
+        both.update(map(attrgetter("state", "reason"), engine.book.streams.values()))
+    states: Counter[str] = Counter()
+    for (state, _), count in both.items():
+        states[str(state)] += count
+    return dict(states), {str(reason): count for (state, reason), count in both.items() if state is StreamState.STALLED}
 
 
 def _node(engine: Engine, wanted_per_second: float) -> NodeReport:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -83,3 +85,20 @@ def test_gauges_come_from_one_look_per_scrape() -> None:
     assert (got["streamer_node_up", node], got["streamer_window", node], got["streamer_ready_streams", node]) == (1, 7, 3)
     assert got["streamer_node_capacity_payments_per_second", node] == 35.5
     assert {name for name, labels in got if labels == node} >= {f"streamer_{name}" for name in NODE_GAUGES}
+
+
+def test_scrapes_in_a_row_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, now = list[int](), [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def look() -> DaemonReport:
+        looks.append(1)
+        return DaemonReport((), (), (), {"ACTIVE": len(looks)})
+
+    metrics = Metrics("1", "lnd")
+    metrics.watch(look, dict)
+    for seconds, count in ((0, 1), (0.9, 1), (0.1, 2), (0.5, 2), (0.5, 3)):
+        now[0] += seconds
+        assert samples(metrics)["streamer_streams", (("state", "ACTIVE"),)] == count == len(looks)
+    metrics.failed("main", "NO_ROUTE")
+    assert 'outcome="failed"' in metrics.render().decode()
