@@ -20,7 +20,7 @@ import grpc.aio
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer._proto.routerrpc import router_pb2 as router
-from streamer.errors import NodeUnavailable
+from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.nodes import permissions
 from streamer.nodes.credentials import DEFAULT_PORT, Credentials
 from streamer.nodes.wire import HANDSHAKE_SECONDS, Wire
@@ -78,7 +78,7 @@ class Connection:
         return not self.gone.done() and not self.wire.lost and self._channel.get_state() is READY
 
     async def dial(self) -> None:
-        """Make the connection for keysends. Call once, after a first call succeeded. Raises NodeUnavailable."""
+        """Make the connection for keysends. Call once, after a first call succeeded. Raises NodeUnavailable, NodeRejected."""
         address = urlsplit(f"//{self.rpcserver}")
         host, port = address.hostname or "", address.port or DEFAULT_PORT
         try:
@@ -91,6 +91,8 @@ class Connection:
                 await self.wire.greeted
         except (OSError, TimeoutError) as error:
             raise NodeUnavailable(f"a second connection to lnd at {self.rpcserver} could not be made: {error or 'no answer'}") from None
+        except ValueError as error:
+            raise NodeRejected(f"the certificate for lnd at {self.rpcserver} cannot be used: copy lnd's tls.cert again ({error})") from None
         if self.wire.lost:
             raise NodeUnavailable(f"the connection to lnd at {self.rpcserver} was lost again at once: {self.wire.lost}")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from streamer.errors import ConfigError
 from streamer.nodes.permissions import bake_command
@@ -99,16 +100,15 @@ def with_port(rpcserver: str) -> str:
 
 
 def check_certificate(text: bytes, where: str) -> bytes:
-    """The PEM certificate as it was given. ConfigError says what it is instead."""
+    """The certificates as plain PEM, without what else the text holds: a comment need not be ASCII. ConfigError says what it is instead."""
     if b"PRIVATE KEY" in text:
         raise ConfigError(f"{where} is a private key, which must never leave lnd's machine: give tls.cert, not tls.key")
     if b"-----BEGIN CERTIFICATE-----" not in text:
         raise ConfigError(f"{where} is no PEM certificate: give lnd's tls.cert, which begins with -----BEGIN CERTIFICATE-----")
     try:
-        x509.load_pem_x509_certificates(text)
+        return b"".join(found.public_bytes(Encoding.PEM) for found in x509.load_pem_x509_certificates(text))
     except ValueError as error:
         raise ConfigError(f"{where} is damaged: copy lnd's tls.cert again ({error})") from None
-    return text
 
 
 def macaroon_hex(content: bytes, where: str) -> str:

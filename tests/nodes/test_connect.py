@@ -18,6 +18,7 @@ from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import PUBKEY_BYTES
 from streamer.nodes import checks, permissions
+from streamer.nodes import connection as connection_module
 from streamer.nodes import lnd as lnd_module
 from streamer.nodes.connection import Connection
 from streamer.nodes.credentials import access
@@ -285,6 +286,28 @@ def test_credentials_are_read_anew_at_each_open(play: Play, tmp_path: Path) -> N
         (tmp_path / "tls.cert").unlink()
         with pytest.raises(NodeRejected, match=r"no TLS certificate .* at .*tls.cert"):
             await node.open()
+
+    play(scene)
+
+
+def test_a_comment_in_the_certificate_need_not_be_ascii(play: Play, tmp_path: Path) -> None:
+    async def scene(lnd: TinyLnd, node: LndNode) -> None:
+        (tmp_path / "tls.cert").write_bytes("# nœud de Zoé\n".encode() + lnd.pair.certificate + "# fin, naïve\n".encode("latin-1"))
+        await node.open()
+        assert (await node.track(b"h" * 32, 5)).kind is Kind.NOT_FOUND
+
+    play(scene)
+
+
+def test_a_certificate_that_cannot_be_used_at_all_is_named(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(lnd: TinyLnd, node: LndNode) -> None:
+        def fail(_: bytes) -> None:
+            raise ValueError("what nobody thought of")
+
+        monkeypatch.setattr(connection_module, "_trust", fail)
+        with pytest.raises(NodeRejected, match=r"cannot be used: copy lnd's tls.cert again \(what nobody thought of\)") as caught:
+            await node.open()
+        assert caught.value.reason == "CREDENTIALS"
 
     play(scene)
 
