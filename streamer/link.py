@@ -322,7 +322,7 @@ class Link:
         if known_open != recovery.known_open:
             recovery.known_open = known_open
             self._keep("open", known_open)
-        if not recovery.loose and channels.closing != recovery.closing:
+        if not recovery.waiting and channels.closing != recovery.closing:
             recovery.closing = channels.closing
             self._keep("closing", channels.closing)
 

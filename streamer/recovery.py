@@ -145,6 +145,11 @@ class Recovery:
         """True while nobody can tell of some payment whether the node has executed it."""
         return any(not loose.payment.accepted and loose.payment.mark is Mark.NONE for loose in self.loose.values())
 
+    @property
+    def waiting(self) -> bool:
+        """True while it may depend on what was closing before what becomes of some payment: not of an orphan, or one out of sight."""
+        return any(loose.payment.mark not in ends.FREE_MARKS for loose in self.loose.values())
+
     def haunted(self, payment: Payment, now_ns: int) -> bool:
         """True while a call of unknown end of this payment may be alive."""
         loose = self.loose.get(payment.row)

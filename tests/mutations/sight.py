@@ -45,6 +45,8 @@ SIGHT_MUTATIONS = (
         "",
         ("tests/simulation/test_resending.py",),
     ),
+    Mutation(6, "an orphan freezes what is closing", LINK, "not recovery.waiting and", "not recovery.loose and", CLOSED),
+    Mutation(5, "what is closing counts while a payment waits", LINK, "not recovery.waiting and", "", (*CLOSED, *LOOSE_ENDS)),
     Mutation(5, "a channel that is gone says nothing", JUDGE, " or so.closed:", ":", CLOSED),
     Mutation(5, "a channel that is gone is forgotten", LINK, GROWING, "points", CLOSED),
     Mutation(5, "a channel that is gone is never forgotten", LINK, GROWING, "points | recovery.known_open", CLOSED),

@@ -33,6 +33,13 @@ async def lose_one(world: World) -> None:
     await asyncio.sleep(0.6)
 
 
+async def orphan_one(world: World) -> None:
+    """The node is restarted with a payment under way, and leaves it in flight for ever."""
+    while not world.network.named["payer"].flights:
+        await asyncio.sleep(0.01)
+    world.faults.restart("payer", 1.0)
+
+
 @pytest.mark.parametrize("after_seconds", [0, 5])
 def test_what_a_restored_node_does_not_know_is_not_paid_again_when_its_channel_is_gone(after_seconds: float) -> None:
     async def main(clock: VirtualClock) -> None:
@@ -97,5 +104,47 @@ def test_what_is_open_is_remembered_over_a_restart_and_only_grows_while_a_paymen
             world.faults.thaw("payer")
             await asyncio.sleep(0.01)
             assert world.engine.recovery.known_open == first | {str(side.channel.id) for side in world.network.named["payer"].sides}
+
+    run_virtual(main)
+
+
+def test_an_orphan_does_not_keep_a_later_one_from_being_known_after_a_channel_was_closed() -> None:
+    """It lasts for a day, and a forced close for longer: what was closing before the later payment says nothing of it."""
+
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with world.running():
+            await world.open("1sat/1s")
+            await orphan_one(world)
+            await asyncio.sleep(300)
+            [first] = [payment for payment in world.book.payments.values() if payment.mark is Mark.ORPHAN]
+            other = world.network.open_channel(world.network.named["payer"], world.network.named["receiver0"], 100_000_000)
+            other.sides[0].close(forced=True)
+            await asyncio.sleep(130)
+            assert (await world.engine.node.channels()).closing
+            await orphan_one(world)
+            await asyncio.sleep(300)
+            marks = [payment.mark for payment in world.book.payments.values()]
+            assert first.open and marks.count(Mark.ORPHAN) >= 2 and Mark.HELD not in marks
+
+    run_virtual(main)
+
+
+def test_what_closes_while_the_end_of_a_payment_is_asked_for_is_no_old_news_before_it_has_ended() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        other = world.network.open_channel(world.network.named["payer"], world.network.named["receiver0"], 100_000_000)
+        recovery = world.engine.recovery
+        async with world.running():
+            world.faults.hold("receiver0")
+            await world.open("1sat/1s")
+            await asyncio.sleep(100)
+            assert recovery.waiting
+            other.sides[0].close(forced=True)
+            await asyncio.sleep(130)
+            assert (await world.engine.node.channels()).closing and not recovery.closing
+            world.faults.release("receiver0")
+            await asyncio.sleep(130)
+            assert not recovery.waiting and recovery.closing == (await world.engine.node.channels()).closing
 
     run_virtual(main)
