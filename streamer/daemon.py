@@ -13,7 +13,7 @@ import itertools
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -212,8 +212,8 @@ async def _open(
     stack.push_async_callback(http_door.stop)
     daemon.grpc_address = await grpc_door.start()
     stack.push_async_callback(grpc_door.stop, DOOR_GRACE_SECONDS)
-    for beat in (asyncio.ensure_future(heartbeat.run()), asyncio.ensure_future(_watch_keys(service, tls))):
-        stack.callback(beat.cancel)
+    for watch in (heartbeat.run(), _watch_keys(service, tls)):
+        stack.callback(asyncio.ensure_future(build.watched(watch)).cancel)
     return daemon, _Doors(calls, grpc_door)
 
 
@@ -237,13 +237,12 @@ class _Doors:
 
 
 async def _watch_keys(service: Service, tls: Tls | None) -> None:
-    """Once a second: which API keys have expired, which certificate is in force. Ends with the store, of which the heartbeat tells."""
-    with suppress(StoreFailed):
-        while True:
-            await service.keys.end_expired()
-            if tls is not None:
-                tls.look()
-            await asyncio.sleep(1.0)
+    """Once a second: which API keys have expired, which certificate is in force."""
+    while True:
+        await service.keys.end_expired()
+        if tls is not None:
+            tls.look()
+        await asyncio.sleep(1.0)
 
 
 def _tls(config: Config) -> Tls | None:
@@ -306,6 +305,17 @@ class _Build:
         except Exception as error:
             log.exception("the engine of node %s broke", engine.name)
             text = f"the engine of node {engine.name} broke ({error}); nothing is paid until `streamer sending start` replays the journal"
+            self.halt(Halt.STORE_FAILED, text)
+
+    async def watched(self, watch: Awaitable[None]) -> None:
+        """Run what watches beside the engines; should it break, nothing is paid unwatched. Ends with the store, as the heartbeat tells."""
+        try:
+            await watch
+        except StoreFailed:
+            return
+        except Exception as error:
+            log.exception("what watches beside the engines broke")
+            text = f"what watches beside the engines broke ({error}); nothing is paid until `streamer sending start` replays the journal"
             self.halt(Halt.STORE_FAILED, text)
 
     def halt(self, halt: Halt, text: str) -> None:

@@ -58,6 +58,8 @@ class OwnCertificate:
             self._make(now)
         except OSError as error:
             raise ConfigError(f"{error.filename or self.cert}: the daemon's own certificate cannot be written: {error.strerror}") from None
+        except ValueError as error:
+            raise ConfigError(f"{self.cert}: the daemon's own certificate cannot be made for {', '.join(self._asked)}: {error}") from None
         return True
 
     def _known(self) -> x509.Certificate | None:

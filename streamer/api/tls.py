@@ -81,14 +81,16 @@ class Tls:
         """Load both files into the context, and give their bytes (certificate, key)."""
         try:
             _context().load_cert_chain(self._cert, self._key, password=lambda: b"")
-            self.context.load_cert_chain(self._cert, self._key, password=lambda: b"")
             pair = self._cert.read_bytes(), self._key.read_bytes()
+            until = x509.load_pem_x509_certificate(pair[0]).not_valid_after_utc
+            self.context.load_cert_chain(self._cert, self._key, password=lambda: b"")
         except OSError as error:
             if isinstance(error, ssl.SSLError):
                 why = "they do not belong together" if "MISMATCH" in (error.reason or "") else "one of them is no PEM file, or is encrypted"
                 raise ConfigError(f"{self._cert} and {self._key}: {why} ({error.reason})") from None
             raise ConfigError(f"{self._cert} and {self._key}: cannot be read: {error.strerror}") from None
-        until = x509.load_pem_x509_certificate(pair[0]).not_valid_after_utc
+        except ValueError as error:  # the file was changed while it was read
+            raise ConfigError(f"{self._cert}: is no PEM certificate that can be read ({error})") from None
         if until <= wall():
             log.warning("the certificate %s has expired at %s: clients will refuse it", self._cert, until)
         return pair

@@ -143,6 +143,30 @@ def test_changed_files_are_in_force_at_once_and_open_connections_go_on(tmp_path:
     in_house(test)
 
 
+def test_a_file_that_is_cut_while_it_is_read_changes_nothing_until_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(house: House) -> None:
+        cert, key = operators(tmp_path)
+        tls = Tls(cert, key)
+        async with doors(house, tls) as both:
+            before = serial(cert)
+            operators(tmp_path)
+            whole = cert.read_bytes()
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "read_bytes", lambda _: whole[:100])
+                assert not tls.look()
+            assert await both.shown() == {before}
+            cert.write_bytes(whole)
+            assert tls.look() and await both.shown() == {serial(cert)} != {before}
+
+    in_house(test)
+
+
+def test_a_name_that_no_certificate_can_hold_is_told(tmp_path: Path) -> None:
+    own = OwnCertificate(tmp_path, ["127.0.0.1:1"], ["nœud.example.org"])
+    with pytest.raises(ConfigError, match=r"the daemon's own certificate cannot be made for nœud.example.org, 127.0.0.1: "):
+        own.keep()
+
+
 def test_the_own_certificate_is_made_once_and_renewed_before_it_ends_with_the_same_key(tmp_path: Path) -> None:
     at = [wall()]
     own = OwnCertificate(tmp_path, ["0.0.0.0:1", "192.0.2.7:2", "[::1]:3"], ["pay.example.org"], lambda: at[0])
