@@ -23,12 +23,14 @@ MIN_RECORD_TYPE = 65_536
 """BOLT 4: custom records begin here; lnd refuses lower types."""
 MAX_RECORD_TYPE = 2**64 - 1
 OWN_RECORD_TYPES = {5_482_373_484: "the keysend preimage", 1_937_011_309: "the stream record"}
+MAX_RECORDS = 32
 MAX_RECORDS_BYTES = 512
 """Of all own records of a stream together; an onion has 1,300 bytes for the whole route."""
 MAX_TOKEN_BYTES = 64
-MAX_GROUP_CHARS = 64
+MAX_GROUP_BYTES = 64
 MAX_LABELS = 32
-MAX_LABEL_CHARS = 128
+MAX_LABEL_BYTES = 128
+"""Of a label's name, and of its value; a page of 1,000 streams, each with all that it may have, fits into one message."""
 MAX_REQUEST_ID_CHARS = 128
 PAST_START_NS = 60 * SECOND_NS
 """A start that is past by less is taken as "now": clocks differ and calls take time."""
@@ -68,6 +70,8 @@ def check_fee_limit(fee_limit_msat: int) -> None:
 
 def check_records(records: tuple[Record, ...]) -> None:
     """Raise InvalidArgument unless lnd will take these records beside our own."""
+    if len(records) > MAX_RECORDS:
+        raise InvalidArgument(f"tlv_records: {len(records)} are too many: at most {MAX_RECORDS}")
     types = [kind for kind, _ in records]
     for kind in types:
         if kind in OWN_RECORD_TYPES:
@@ -258,19 +262,25 @@ def _check_texts(terms: Terms) -> None:
     check_records(terms.records)
     if len(terms.token) > MAX_TOKEN_BYTES:
         raise InvalidArgument(f"token has {len(terms.token)} bytes: at most {MAX_TOKEN_BYTES}")
-    if len(terms.group) > MAX_GROUP_CHARS:
-        raise InvalidArgument(f"group has {len(terms.group)} characters: at most {MAX_GROUP_CHARS}")
-    if any(letter.isspace() for letter in terms.group):
-        raise InvalidArgument(f"group is {terms.group!r}: no filter could name it; write it without spaces")
+    _check_text("group", terms.group, MAX_GROUP_BYTES)
     if len(terms.labels) > MAX_LABELS:
         raise InvalidArgument(f"labels: {len(terms.labels)} are too many: at most {MAX_LABELS}")
     for key, value in terms.labels:
         if not key or any(letter.isspace() or letter == "=" for letter in key):
             raise InvalidArgument(f"labels: {key!r} is no name: letters without spaces and =")
-        if any(letter.isspace() for letter in value):
-            raise InvalidArgument(f"labels: {key} is {value!r}: no filter could name it; write it without spaces")
-        if len(key) > MAX_LABEL_CHARS or len(value) > MAX_LABEL_CHARS:
-            raise InvalidArgument(f"labels: {key[:20]!r}: name and value have at most {MAX_LABEL_CHARS} characters each")
+        _check_text("labels: a name", key, MAX_LABEL_BYTES)
+        _check_text(f"labels: {key}", value, MAX_LABEL_BYTES)
+
+
+def _check_text(name: str, text: str, most_bytes: int) -> None:
+    """Lists and filters show and name it, so it has a bound, no spaces and nothing that a terminal takes for a command."""
+    size = len(text.encode())
+    if size > most_bytes:
+        raise InvalidArgument(f"{name} has {size} bytes: at most {most_bytes}")
+    if any(letter.isspace() for letter in text):
+        raise InvalidArgument(f"{name} is {text!r}: no filter could name it; write it without spaces")
+    if not text.isprintable():
+        raise InvalidArgument(f"{name} is {text!r}: it has characters that cannot be shown; write it without them")
 
 
 def _check_budget(terms: Terms, budget: BudgetTerms) -> None:

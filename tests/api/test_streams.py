@@ -126,6 +126,13 @@ def test_default_payment_interval_buys_the_minimum_and_is_not_too_short() -> Non
         ({"labels": {"a b": "c"}}, "labels: 'a b' is no name"),
         ({"labels": {"a": "c d"}}, "labels: a is 'c d': no filter could name it"),
         ({"group": "x y"}, "group is 'x y': no filter could name it"),
+        ({"group": "a\x1b[2J"}, "group is 'a\\x1b[2J': it has characters that cannot be shown"),
+        ({"labels": {"a\x1b[2J": ""}}, "labels: a name is 'a\\x1b[2J': it has characters that cannot be shown"),
+        ({"labels": {"a": "\u202e"}}, "labels: a is '\\u202e': it has characters that cannot be shown"),
+        ({"group": "€" * 22}, "group has 66 bytes: at most 64"),
+        ({"labels": {"€" * 43: ""}}, "labels: a name has 129 bytes: at most 128"),
+        ({"labels": {"a": "€" * 43}}, "labels: a has 129 bytes: at most 128"),
+        ({"tlv_records": [payment_pb2.TlvRecord(type=70000 + n) for n in range(33)]}, "tlv_records: 33 are too many: at most 32"),
     ],
 )
 def test_bad_input_is_refused_with_a_sentence(fields: dict[str, object], says: str) -> None:

@@ -8,13 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.api.grpc import MAX_MESSAGE_BYTES
+from streamer.api.show import stream_message
 from streamer.errors import InvalidArgument
 from streamer.model import BudgetTerms
 from streamer.money import SECOND_NS
+from streamer.service.filters import MAX_PAGE
 from streamer.service.orders import CHANGEABLE, StreamOrder, digest, fields_of
-from streamer.service.terms import changed_terms, default_payment_interval_ns, order_of
+from streamer.service.reports import StreamReport
+from streamer.service.terms import (
+    MAX_GROUP_BYTES,
+    MAX_LABEL_BYTES,
+    MAX_LABELS,
+    MAX_RECORDS,
+    MAX_RECORDS_BYTES,
+    MAX_TOKEN_BYTES,
+    changed_terms,
+    default_payment_interval_ns,
+    order_of,
+)
 from streamer.settings import StreamSettings
-from tests.service.given import NOW_NS, order, terms
+from tests.service.given import NOW_NS, book, opened, order, terms
 
 AMOUNTS = st.integers(1, 10**9)
 INTERVALS = st.integers(10**8, 10**13)
@@ -71,3 +85,17 @@ def test_digests_tell_content_and_ignore_what_was_not_said() -> None:
     assert digest(order()) == digest(order(node="", fee_limit_ppm=None))
     different = [order(), order(amount_msat=2), order(node="n"), order(token=b"a"), order(labels=(("a", "b"),)), order(catch_up_ns=0)]
     assert len({digest(one) for one in different}) == len(different)
+
+
+def test_a_page_of_the_largest_streams_fits_into_one_message() -> None:
+    largest = terms(
+        group="g" * MAX_GROUP_BYTES,
+        labels=tuple((f"{number:0{MAX_LABEL_BYTES}}", "v" * MAX_LABEL_BYTES) for number in range(MAX_LABELS)),
+        records=tuple((2**63 + number, bytes(MAX_RECORDS_BYTES // MAX_RECORDS)) for number in range(MAX_RECORDS)),
+        token=bytes(MAX_TOKEN_BYTES),
+    )
+    stream = opened(book())
+    stream.terms = largest
+    shown = stream_message(StreamReport(stream, explanation="x" * 1_000, key_id="k" * 50))
+    assert shown.ByteSize() * MAX_PAGE < MAX_MESSAGE_BYTES
+    assert len(shown.labels) == MAX_LABELS and len(shown.tlv_records) == MAX_RECORDS
