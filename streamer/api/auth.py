@@ -41,8 +41,10 @@ def load_admin_key(data_dir: Path) -> str:
         key = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return _make(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        key = ""
     if len(key) < KEY_BYTES:
         raise ConfigError(f"{path}: holds no key; delete the file, and the next start makes a new one")
     return key

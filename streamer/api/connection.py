@@ -13,8 +13,14 @@ import struct
 from contextlib import suppress
 from typing import Any
 
+import grpc
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from streamer.api.answers import error_response
+from streamer.api.errors import refused
+
+NO_HTTP = "the request is not HTTP/1.1: its first line, or the name or value of a header, has what may not be there, or is too long"
 IDLE_SECONDS = 75
 """A connection without a request is closed then: later than clients do it, who may be about to send one."""
 LOOK_SECONDS = IDLE_SECONDS + 15
@@ -50,6 +56,15 @@ class Connection(H11Protocol):
         """The end."""
         self._look.cancel()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as every other refusal is answered, and close."""
+        told = refused(grpc.StatusCode.INVALID_ARGUMENT, NO_HTTP, "INVALID_ARGUMENT")
+        answer = error_response(told)
+        headers = [*answer.raw_headers, (b"connection", b"close")]
+        for event in (h11.Response(status_code=answer.status_code, headers=headers), h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     @property
     def stuck(self) -> bool:

@@ -8,6 +8,7 @@ refused.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from google.protobuf import json_format
@@ -70,7 +71,19 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "a number")
 
 
+_OURS = (
+    (re.compile(r"invalid literal for int\(\) with base 10: (.*?)\.*$"), r"\1 is no whole number"),
+    (re.compile(r"expected string or bytes-like object, got '\w+'"), "a text is needed"),
+    (re.compile(r"int\(\) argument must be .*, not '\w+'"), "a number is needed"),
+    (re.compile(r"'\w+' object is not iterable"), "an object is needed"),
+    (re.compile(r"unhashable type: '\w+'"), "a name is needed"),
+)
+"""What Python says where protobuf lets it through, and what it means."""
+
+
 def _one_line(error: Exception) -> str:
     """An error's words without what may break a log line or an answer, and not too many of them."""
     text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    for python, ours in _OURS:
+        text = python.sub(ours, text)
     return text.encode("utf-8", "replace").decode().replace("\n", " ")[:300].rstrip(".")

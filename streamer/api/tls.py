@@ -87,7 +87,7 @@ class Tls:
         except OSError as error:
             if isinstance(error, ssl.SSLError):
                 why = "they do not belong together" if "MISMATCH" in (error.reason or "") else "one of them is no PEM file, or is encrypted"
-                raise ConfigError(f"{self._cert} and {self._key}: {why} ({error.reason})") from None
+                raise ConfigError(f"{self._cert} and {self._key}: {why}" + (f" ({error.reason})" if error.reason else "")) from None
             raise ConfigError(f"{self._cert} and {self._key}: cannot be read: {error.strerror}") from None
         except ValueError as error:  # the file was changed while it was read
             raise ConfigError(f"{self._cert}: is no PEM certificate that can be read ({error})") from None

@@ -94,7 +94,7 @@ def _words(error: click.ClickException) -> str:
     """Click's message; it takes a negative amount for an option."""
     if isinstance(error, click.NoSuchOption) and error.option_name[1:2].isdigit():
         return f"{error.option_name}… looks like a negative amount: nothing below 0 can be paid"
-    return error.format_message()
+    return " ".join(error.format_message().split())
 
 
 def _code(error: StreamerError) -> int:

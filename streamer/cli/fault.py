@@ -55,7 +55,8 @@ def _post(url: str, given: dict[str, Any]) -> None:
     except urllib.error.HTTPError as error:
         raise click.ClickException(_reason(error)) from error
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"no simulator answers at {url}: {error}") from error
+        cause = getattr(error, "reason", error)
+        raise click.ClickException(f"no simulator answers at {url}: {getattr(cause, 'strerror', None) or cause}") from error
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

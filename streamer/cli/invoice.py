@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streamer.cli import NO, REFUSED
 from streamer.cli.connect import Connection, talks
-from streamer.cli.keysend import FAILED, STILL_OPEN
 from streamer.cli.once import telling
 from streamer.cli.output import print_json
 from streamer.cli.payment import print_payment
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from streamer.client import Client
 
 WAIT_SECONDS = 180.0
-NOT_PAID = 4
 
 
 @click.group("invoice")
@@ -65,8 +64,8 @@ def pay(connection: Connection, invoice: str, amount: int, fee_limit: int | None
         print_payment(connection, payment)
         if payment.state == payment_pb2.Payment.PENDING:
             click.echo("still open: the same command again tells its end, and never pays twice", err=True)
-            return STILL_OPEN
-        return 0 if payment.state == payment_pb2.Payment.SETTLED else FAILED
+            return NO
+        return 0 if payment.state == payment_pb2.Payment.SETTLED else REFUSED
 
     return connection.run(work)
 
@@ -83,6 +82,6 @@ def check(connection: Connection, invoice: str) -> int:
             print_json({"paid": paid})
         else:
             click.echo("paid" if paid else "not paid")
-        return 0 if paid else NOT_PAID
+        return 0 if paid else NO
 
     return connection.run(work)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streamer.cli import NO, REFUSED
 from streamer.cli.connect import Connection, talks
 from streamer.cli.once import new_request_id, telling
 from streamer.cli.payment import print_payment
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from streamer.client import Client
 
 WAIT_SECONDS = 60.0
-FAILED, STILL_OPEN = 1, 4
 
 
 @click.command("keysend")
@@ -53,7 +53,7 @@ def command(
         print_payment(connection, payment)
         if payment.state == payment_pb2.Payment.PENDING:
             click.echo(f"still open: `streamer payment show {payment.id}` tells its end (request id {request_id})", err=True)
-            return STILL_OPEN
-        return 0 if payment.state == payment_pb2.Payment.SETTLED else FAILED
+            return NO
+        return 0 if payment.state == payment_pb2.Payment.SETTLED else REFUSED
 
     return connection.run(work)

@@ -73,6 +73,11 @@ def amount(msat: int) -> str:
     return format_amount(msat)
 
 
+def payments(count: int) -> str:
+    """A number of payments for people."""
+    return f"{count} payment" + ("" if count == 1 else "s")
+
+
 def span(duration: Duration) -> str:
     """A duration for people."""
     return format_duration(int(duration.ToNanoseconds()))

@@ -96,7 +96,7 @@ def print_payment(connection: Connection, payment: payment_pb2.Payment) -> None:
         [
             ("payment", payment.id),
             ("state", state_of(payment)),
-            ("message", payment.message),
+            ("message", "" if payment.message == payment.reason else payment.message),
             ("amount", f"{amount(payment.amount_msat)}, fee {amount(payment.fee_msat)} (limit {amount(payment.fee_limit_msat)})"),
             ("to", payment.destination),
             ("node", payment.node),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streamer.cli import NO
 from streamer.cli.connect import Connection, talks
 from streamer.cli.output import as_dict, print_json
 from streamer.cli.words import WAIT
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import admin_pb2
     from streamer.client import Client
 
-NOT_DRAINED = 4
 DRAIN_SECONDS = 120.0
 
 
@@ -36,7 +36,7 @@ def stop(connection: Connection, drain: bool, wait: float) -> int:
         status = await client.call(client.admin.StopSending, admin_pb2.StopSendingRequest(drain=drain), wait)
         left = sum(node.in_flight for node in status.nodes)
         _show(connection, status, f"sending is stopped; {left} payments are in flight")
-        return NOT_DRAINED if drain and left else 0
+        return NO if drain and left else 0
 
     return connection.run(work)
 
@@ -53,7 +53,7 @@ def start(connection: Connection, accept_node: str) -> int:
         status = await client.call(client.admin.StartSending, admin_pb2.StartSendingRequest(accept_node=accept_node))
         why = ", ".join(status.stopped_by)
         _show(connection, status, f"sending is still stopped: {why}" if why else "sending is on")
-        return NOT_DRAINED if why else 0
+        return NO if why else 0
 
     return connection.run(work)
 

@@ -24,6 +24,7 @@ from streamer.simulator.troubles import Troubles
 RECEIVING = ("ChannelBalance", "AddInvoice", "LookupInvoice", "ListInvoices", "DecodePayReq", "SubscribeInvoices")
 """Calls of lnrpc.Lightning that only incoming payments and invoices need."""
 
+LAST_PORT = 65_535
 LEAST = tuple(("uri", method) for method in (*NEEDED, *(f"/lnrpc.Lightning/{name}" for name in RECEIVING)))
 """The permissions that streamer needs; DIR/NAME/streamer.macaroon has no others."""
 
@@ -42,7 +43,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:
 @click.option("--channels", type=click.IntRange(1, MAX_CHANNELS), default=10, show_default=True, help="Channels to each node.")
 @click.option("--capacity", type=click.IntRange(20_000, 1_000_000_000), default=10_000_000, show_default=True, help="Sat in each channel.")
 @click.option("--hub", is_flag=True, help="The others are reached through a hub that asks fees.")
-@click.option("--base-fee", type=click.IntRange(0), default=1_000, show_default=True, help="The hub's base fee in msat.")
+@click.option("--base-fee", type=click.IntRange(0, 2**31 - 1), default=1_000, show_default=True, help="The hub's base fee in msat.")
 @click.option("--fee-ppm", type=click.IntRange(0, 1_000_000), default=1, show_default=True, help="The hub's fee per million.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep balances, payments and invoices in FILE.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Keys and chance follow from it.")
@@ -59,18 +60,23 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:
 @click.option("--faults-every", callback=_duration, metavar="DURATION", default="0s", help="A fault of any kind so often, undone later.")
 @click.option("--fast", is_flag=True, help="A leaner server: thousands of payments per second on one core.")
 @click.option("--network", type=click.Choice(["regtest", "signet", "testnet", "mainnet"]), default="regtest", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port of the first node; the others follow. 0: free ones.")
-@click.option("--control-port", type=click.IntRange(0, 65_535), default=0, help="Port of the control API. 0: a free one.")
+@click.option("--port", type=click.IntRange(0, LAST_PORT), default=0, help="Port of the first node; the others follow. 0: free ones.")
+@click.option("--control-port", type=click.IntRange(0, LAST_PORT), default=0, help="Port of the control API. 0: a free one.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when ready.")
 def command(folder: Path | None, as_json: bool, **options: Any) -> None:
     """Run simulated lnd nodes that speak lnd's gRPC; the first is funded towards the others."""
     if click.get_current_context().invoked_subcommand is not None:
         return
     plan = _plan(options)
+    last = plan.port + plan.nodes - 1 + plan.hub
+    if plan.port and last > LAST_PORT:
+        raise click.UsageError(f"--port {plan.port}: the ports of the others would go up to {last}, and {LAST_PORT} is the last there is")
     with tempfile.TemporaryDirectory(prefix="streamer-simulate-") as temporary:
         try:
             asyncio.run(_serve(folder or Path(temporary), plan, options["control_port"], as_json=as_json))
-        except (Unavailable, OSError, ValueError) as error:
+        except OSError as error:
+            raise click.ClickException(f"{error.filename}: cannot be written: {error.strerror}") from error
+        except (Unavailable, ValueError) as error:
             raise click.ClickException(str(error)) from error
 
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streamer.cli import NO
 from streamer.cli.connect import Connection, talks
-from streamer.cli.output import amount, as_dict, moment, print_fields, print_json
+from streamer.cli.output import amount, as_dict, moment, payments, print_fields, print_json
 
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import admin_pb2
     from streamer.client import Client
 
-UNHEALTHY = 4
 MIB = 1024 * 1024
 
 
@@ -30,7 +30,7 @@ def command(connection: Connection) -> int:
             print_json(as_dict(status))
         else:
             _print(status)
-        return 0 if status.healthy else UNHEALTHY
+        return 0 if status.healthy else NO
 
     return connection.run(work)
 
@@ -39,7 +39,7 @@ def _print(status: admin_pb2.Status) -> None:
     streams = ", ".join(f"{count} {state}" for state, count in sorted(status.streams_by_state.items())) or "none"
     stalled = ", ".join(f"{count} {reason}" for reason, count in sorted(status.stalled_by_reason.items()))
     spent = f"{amount(status.spent_msat)} of {amount(status.spend_limit_msat)} since {moment(status.spend_period_start)}"
-    paid = f"{amount(status.paid_msat)} in {status.payments_settled} payments, fees {amount(status.fee_msat)}"
+    paid = f"{amount(status.paid_msat)} in {payments(status.payments_settled)}, fees {amount(status.fee_msat)}"
     doubt = f", {status.payments_in_doubt} in doubt ({amount(status.in_doubt_msat)})" if status.payments_in_doubt else ""
     print_fields(
         [
@@ -48,7 +48,7 @@ def _print(status: admin_pb2.Status) -> None:
             ("streams", streams),
             ("stalled", stalled),
             ("paid", f"{paid}, {status.payments_failed} failed, since {moment(status.start_time)}"),
-            ("open", f"{status.payments_open} payments{doubt}"),
+            ("open", f"{payments(status.payments_open)}{doubt}"),
             ("skipped", amount(status.skipped_msat) if status.skipped_msat else ""),
             ("lateness", f"{status.p99_lateness_seconds:.3f} s (p99)"),
             ("spent", spent),

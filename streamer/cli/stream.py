@@ -9,9 +9,9 @@ import click
 
 from streamer.cli.connect import Connection, talks
 from streamer.cli.once import new_request_id, telling
-from streamer.cli.output import NOTHING, amount, as_dict, moment, print_fields, print_json, print_table, span
+from streamer.cli.output import NOTHING, amount, as_dict, moment, payments, print_fields, print_json, print_table, span
 from streamer.cli.stream_options import REMOVABLE, WIRE, build, limits, mask_of
-from streamer.cli.words import RATE
+from streamer.cli.words import RATE, TIME
 
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import stream_pb2
@@ -27,6 +27,7 @@ def command() -> None:
 @click.argument("destination")
 @click.argument("rate", type=RATE)
 @limits
+@click.option("--start", type=TIME, help="Begin at this moment.")
 @click.option("--node", default="", help="The node that pays, by its name.  [default: the first]")
 @click.option("--token", default="", metavar="HEX", help="The payee's token, carried in every payment.")
 @click.option("--request-id", default="", help="The same id opens the same stream, not another.  [default: a new one]")
@@ -99,6 +100,7 @@ def show(connection: Connection, stream_id: str) -> int:
 @click.argument("stream_id", metavar="ID")
 @click.option("--rate", type=RATE, help="A new rate; it begins where the covered time ends, or now if that is later.")
 @limits
+@click.option("--start", type=TIME, hidden=True)
 @click.option("--no", "without", type=click.Choice(list(REMOVABLE)), multiple=True, help="Take it back; may be repeated.")
 @talks
 def set_(connection: Connection, stream_id: str, **options: Any) -> int:
@@ -228,14 +230,15 @@ def _print(connection: Connection, stream: stream_pb2.Stream) -> None:
     if connection.as_json:
         print_json(as_dict(stream))
         return
-    budget = f"{amount(stream.budget.amount_msat)} per {stream.budget.period}" if stream.HasField("budget") else ""
+    period = "in total" if stream.budget.period == "total" else f"per {stream.budget.period}"
+    budget = f"{amount(stream.budget.amount_msat)} {period}" if stream.HasField("budget") else ""
     fields = [
         ("stream", stream.id),
         ("state", f"{_state(stream)}, since {moment(stream.state_time)}"),
         ("now", stream.explanation),
         ("pays", f"{_rate(stream)}, every {span(stream.payment_interval)}, from node {stream.node}"),
         ("to", stream.destination),
-        ("paid", f"{amount(stream.paid_msat)} in {stream.payments_settled} payments, fees {amount(stream.fee_msat)}"),
+        ("paid", f"{amount(stream.paid_msat)} in {payments(stream.payments_settled)}, fees {amount(stream.fee_msat)}"),
         ("paid until", moment(stream.paid_until)),
         ("next", moment(stream.next_attempt_time)),
         ("reserved", amount(stream.reserved_msat) if stream.reserved_msat else ""),

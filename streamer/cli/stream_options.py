@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streamer.cli.words import AMOUNT, BUDGET, CATCH_UP, DURATION, PAIR, RECORD, TIME
+from streamer.cli.words import AMOUNT, BUDGET, CATCH_UP, DURATION, PAIR, RECORD, TIME, TTL
 
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import stream_pb2
@@ -18,12 +18,11 @@ WIRE, SMALL_WIRE = click.IntRange(0, 2**63 - 1), click.IntRange(0, 2**31 - 1)
 
 _OPTIONS = (
     click.option("--budget", type=BUDGET, help="Most that it may spend, fees included: 10000sat, or 10000sat/1d for each day."),
-    click.option("--for", "for_", type=DURATION, help="End after this time, counted from now, or from --start."),
+    click.option("--for", "for_", type=DURATION, help="End after this time, counted from now, or from its start if that is later."),
     click.option("--end", type=TIME, help="End at this moment, such as 2030-01-31T12:00:00Z."),
-    click.option("--start", type=TIME, help="Begin at this moment (open only)."),
     click.option("--payment-interval", type=DURATION, help="How much time one payment buys.  [default: enough for 1 sat, at least 1s]"),
     click.option("--catch-up", type=CATCH_UP, help="How much impossible time is paid afterwards; 0s for none, or forever."),
-    click.option("--ttl", type=DURATION, help="Pause by itself unless renewed within this time."),
+    click.option("--ttl", type=TTL, help="Pause by itself unless renewed within this time."),
     click.option("--max-payment", type=AMOUNT, help="No payment is larger.  [default: half of the largest channel]"),
     click.option("--max-open-payments", type=SMALL_WIRE, help="Payments that may be open at once.  [default: 1]"),
     click.option("--fee-floor", type=AMOUNT, help="Fee limit of a small payment.  [default: 5sat]"),

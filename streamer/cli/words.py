@@ -95,6 +95,13 @@ def read_catch_up(text: str) -> int | None:
 
 WAIT = Bounded(1, LONGEST_WAIT_SECONDS)
 SHARE = Bounded(0, 1)
+
+
+def read_ttl(text: str) -> int | None:
+    """Read a duration, or "none" as None."""
+    return None if text == "none" else parse_duration(text)
+
+
 AMOUNT = Word("amount", parse_amount)
 DURATION = Word("duration", parse_duration)
 RATE = Word("rate", parse_rate)
@@ -102,4 +109,5 @@ BUDGET = Word("budget", read_budget)
 TIME = Word("time", read_time)
 PAIR = Word("name=value", read_pair)
 RECORD = Word("type=hex", read_record)
+TTL = Word("duration", read_ttl)
 CATCH_UP = Word("duration|forever", read_catch_up)

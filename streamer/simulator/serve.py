@@ -23,7 +23,7 @@ from streamer.simulator.network import Network
 from streamer.simulator.pace import LND_CURVE, Pace
 from streamer.simulator.seeded_faults import SeededFaults
 from streamer.simulator.server import NodeServer
-from streamer.simulator.state import load, save
+from streamer.simulator.state import load, require_writable, save
 from streamer.simulator.troubles import Troubles, begin
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
@@ -134,8 +134,10 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
     plan = plan or Plan()
     clock = clock or BootClock()
     network = build(plan, clock.now_ns())
-    if plan.state is not None and plan.state.exists():
-        load(network, plan.state)
+    if plan.state is not None:
+        require_writable(plan.state)
+        if plan.state.exists():
+            load(network, plan.state)
     async with AsyncExitStack() as stack:
         if plan.state is not None:
             stack.callback(save, network, plan.state)

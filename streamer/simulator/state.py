@@ -43,6 +43,13 @@ def save(network: Network, path: Path) -> None:
     draft.replace(path)
 
 
+def require_writable(path: Path) -> None:
+    """Raise OSError if the state could not be written there; what is there stays."""
+    draft = path.with_name(path.name + ".new")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600))
+    draft.unlink()
+
+
 def load(network: Network, path: Path) -> None:
     """Put the saved state into a network of the same plan. Raises OSError, or ValueError in words."""
     try:

@@ -45,6 +45,10 @@ def test_the_key_file_is_made_once_for_the_owner_and_the_group(tmp_path: Path) -
     (tmp_path / "admin.key").write_text("\n")
     with pytest.raises(ConfigError, match="holds no key"):
         load_admin_key(tmp_path)
+    (tmp_path / "admin.key").unlink()
+    (tmp_path / "admin.key").mkdir()
+    with pytest.raises(ConfigError, match=r"admin\.key: cannot be read: Is a directory$"):
+        load_admin_key(tmp_path)
     with pytest.raises(ConfigError, match="cannot be written"):
         load_admin_key(tmp_path / "absent")
 

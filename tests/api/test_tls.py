@@ -219,7 +219,7 @@ def test_a_renewed_certificate_is_in_force_without_a_restart(tmp_path: Path) -> 
     ("cert", "key", "says"),
     [
         (None, b"x", "op.cert: cannot be read: No such file"),
-        (b"x", b"x", "one of them is no PEM file, or is encrypted"),
+        (b"x", b"x", "one of them is no PEM file, or is encrypted$"),
     ],
 )
 def test_files_that_are_no_certificate_are_refused(tmp_path: Path, cert: bytes | None, key: bytes, says: str) -> None:

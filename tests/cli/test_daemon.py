@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.daemon import PATIENCE_SECONDS, STREAMER, Served, environment, run, served
+from tests.cli.test_commands import GOOD
+from tests.e2e.house import until
 
 RECEIVER = "0304d18d21a872438701aaa6f6b1e19bc22b49988cd5e23ab79cdb90b39c85dd0a"
 """The second node of a simulated network with seed 0."""
@@ -68,6 +70,23 @@ def test_open_watch_show_set_pause_resume_cancel(daemon: Served) -> None:
     payments = daemon.json("payment", "list", "--stream", stream_id)["payments"]
     assert {payment["state"] for payment in payments} == {"SETTLED"}
     assert daemon.json("payment", "show", payments[0]["id"])["id"] == payments[0]["id"]
+
+
+def test_a_ttl_is_taken_back_and_a_budget_is_in_total(daemon: Served) -> None:
+    stream_id = daemon.call("stream", "open", RECEIVER, "2sat/1h", "--ttl", "1h", "--budget", "100sat").stdout.strip()
+    until(lambda: daemon.json("stream", "show", stream_id)["payments_settled"] == 1, "it has paid")
+    shown = daemon.call("stream", "show", stream_id).stdout
+    assert "100 sat in total" in shown and "in 1 payment, fees" in shown
+    assert "ttl" in daemon.json("stream", "show", stream_id)
+    assert "ttl" not in daemon.json("stream", "set", stream_id, "--ttl", "none")
+    assert daemon.call("stream", "cancel", stream_id).returncode == 0
+    assert "--start" in daemon.call("stream", "open", "--help").stdout
+    assert "--start" not in daemon.call("stream", "set", "--help").stdout
+
+
+def test_a_payment_that_failed_says_why_once(daemon: Served) -> None:
+    done = daemon.call("keysend", GOOD, "7sat")
+    assert (done.returncode, done.stdout.count("NO_ROUTE")) == (1, 1), done.stdout
 
 
 def test_dry_run_opens_nothing(daemon: Served) -> None:

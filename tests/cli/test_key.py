@@ -58,7 +58,7 @@ def test_a_key_is_made_used_listed_and_revoked_and_a_restart_forgets_nothing(tmp
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["key", "create"], 2, "Missing option '--scope'"),
+        (["key", "create"], 2, "Missing option '--scope'. Choose from: invoices:read, "),
         (["key", "create", "--scope", "everything"], 2, "'everything' is not one of 'invoices:read'"),
         (["key", "create", *SCOPES, "--for", "1h", "--end", "2030-01-01T00:00:00Z"], 2, "--for and --end exclude each other"),
         (["key", "create", *SCOPES, "--budget", "5"], 2, "amount '5' has no unit"),
