@@ -37,7 +37,7 @@ class Commits:
             failed.set_exception(error)
             return failed
 
-    def begin(self, facts: Facts, allowed: Callable[[], None]) -> None:
+    def begin(self, facts: Facts, allowed: Callable[[], None]) -> asyncio.Future[None]:
         """Make facts durable; then, and only then, do what that allows."""
         self.begun += 1
 
@@ -47,7 +47,9 @@ class Commits:
             if self.is_durable(commit):
                 allowed()
 
-        self.append(facts).add_done_callback(ended)
+        commit = self.append(facts)
+        commit.add_done_callback(ended)
+        return commit
 
     async def until_room(self) -> None:
         """Return when one more may begin."""

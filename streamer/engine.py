@@ -24,7 +24,7 @@ from streamer.core.payment import Event
 from streamer.core.rate import Bucket, Window
 from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
-from streamer.errors import FailedPrecondition, ResourceExhausted, StoreFailed, Unavailable
+from streamer.errors import StoreFailed, StreamerError, Unavailable
 from streamer.link import Link, LinkTerms
 from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Single, Snapshot, Stream
 from streamer.money import SECOND_NS
@@ -33,6 +33,7 @@ from streamer.pool import Pool
 from streamer.ports import Clock, Node, NodeIdentity, Observer, Store
 from streamer.reasons import Halt, Reason
 from streamer.recovery import Patience, Recovery
+from streamer.turns import MOST_TURN_SECONDS, Turns
 
 WAKE_AT_LEAST_NS = SECOND_NS
 """Timers stand still in suspend; the wall of boot time does not: look at it each second."""
@@ -40,6 +41,7 @@ WAKE_AT_LEAST_NS = SECOND_NS
 MARK = "mark"
 """The setting that keeps the journal's last moment; heartbeat.py writes it while nothing is paid."""
 
+NOTHING_SENT = "nothing was sent: the journal cannot be written; see `streamer status`"
 WITHDRAWN = Answer(Kind.FAILED, message="not sent: stopped before it was handed to the node")
 
 
@@ -77,6 +79,7 @@ class Engine:
         node.accepted = self.link.saw
         self.stopping = False
         self._bucket = Bucket(pace.max_payments_per_second)
+        self._callers = Turns(self.link, pace.max_payments_per_second, self.wake)
         self._store = store
         self._clock = clock
         self._secret = secret
@@ -90,7 +93,6 @@ class Engine:
         self._waiters: dict[int, set[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._in_flight = 0
-        self._begun = 0
 
     # -- what others see ------------------------------------------------------------------------
 
@@ -169,32 +171,19 @@ class Engine:
         """The node does not answer as it should: find out why, now and not with the next look."""
         self.link.look_soon()
 
-    async def begin(self, order: Single, facts: Facts) -> Payment:
+    async def begin(self, order: Single, facts: Facts, patience_seconds: float = MOST_TURN_SECONDS) -> Payment:
         """Make one payment that belongs to no stream durable, and hand it to the node; wait_for tells its end.
 
-        facts take its intent too. To be cancelled by nobody: an intent that is durable must be handed over. Raises
-        FailedPrecondition if nothing may be sent now, Unavailable at the end, ResourceExhausted if its key's budget is short, StoreFailed.
+        It waits for its turn as streams do; the requests in facts become durable with its intent. Raises FailedPrecondition if nothing may
+        be sent now, Unavailable at the end, ResourceExhausted if its key's budget is short or its turn does not come, StoreFailed.
         """
-        payment, now_ns = None, self._clock.now_ns()
-        if self.stopping:
-            raise Unavailable("streamer is stopping: call again when it is back", "STOPPING")
-        if short := self.book.budgets.key_shortage(order.api_key, order.amount_msat + order.fee_limit_msat, now_ns):
-            raise ResourceExhausted(short, Reason.KEY_BUDGET_SPENT)
-        if self.paying and not self.book.slots.holds(order.destination):
-            payment = self.book.single(order, now_ns, facts)
-        if payment is None:  # it may have reached the spend limit: that halt lasts
-            self.defer(lambda _, kept: kept.settings.extend(facts.settings))
-            self.defer(lambda _, kept: kept.outages.extend(facts.outages))
-            raise FailedPrecondition(self._why_not())
-        self.recovery.let_go(payment.payment_hash)
-        self.link.remember(facts)  # without a witness this payment could never be resent
-        commit = self._commits.append(self._whole(facts))
-        self._begun += 1
+        short = self.book.budgets.key_shortage(order.api_key, order.amount_msat + order.fee_limit_msat, self._clock.now_ns())
+        if short or not self.paying or self.book.slots.holds(order.destination):
+            raise self._why_not(order)
+        payment, commit = await self._callers.wait(order, facts.requests, self._clock.now_ns(), patience_seconds)
         await asyncio.wait((commit,))
-        self._begun -= 1
-        if not self._commits.is_durable(commit):
-            raise StoreFailed("nothing was sent: the journal cannot be written; see `streamer status`")
-        self._pool.hand_over(payment)
+        if commit.cancelled() or commit.exception() is not None:
+            raise StoreFailed(NOTHING_SENT)
         return payment
 
     async def pay(self, order: Single, facts: Facts) -> Payment:
@@ -217,13 +206,10 @@ class Engine:
             if not waiters and self._waiters.get(payment.row) is waiters:
                 del self._waiters[payment.row]
 
-    def _why_not(self) -> str:
-        halts = {**self.book.shared.switch.halts, **self.switch.halts}
-        recovering = halts.pop(Halt.RECOVERING, "")
-        if halts:
-            halt, text = next(iter(halts.items()))
-            return f"sending is stopped ({halt}): {text}"
-        return f"the node {self.name} cannot pay now: {self.link.problem or recovering or 'the receiver holds a payment of ours'}"
+    def _why_not(self, order: Single) -> StreamerError:
+        if self.stopping:
+            return Unavailable("streamer is stopping: call again when it is back", "STOPPING")
+        return self._callers.why_not(order, self._clock.now_ns())
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -260,7 +246,7 @@ class Engine:
         """Plan nothing new and wait until no call is with the node."""
         self.stopping = True
         while not self._commits.failed and (
-            self._in_flight or self._pool.waiting or self._commits.begun or self._begun or self._ends or self._actions or self.book.tally
+            self._in_flight or self._pool.waiting or self._commits.begun or self._callers or self._ends or self._actions or self.book.tally
         ):
             self._wake.set()
             await asyncio.sleep(0.02)
@@ -273,16 +259,26 @@ class Engine:
             now_ns = self._clock.now_ns()
             self.book.shared.outages.alive(now_ns, facts)
             self._take_ends(now_ns, facts)
+            self._callers.refuse_paid()
             planned = self._plan(now_ns, facts) if self.paying else self._hold_back()
             if facts:
-                self.link.remember(facts)
-                self._commits.begin(self._whole(facts), partial(self._go_on, planned, self.book.take_tally(), now_ns))
+                self.link.remember(facts)  # without a witness what is planned could never be resent
+                commit = self._commits.begin(self._whole(facts), partial(self._go_on, planned, self.book.take_tally(), now_ns))
+                self._tell_turns(planned, commit)
                 await self._commits.until_room()
             else:
                 self._go_on(planned, self.book.take_tally(), now_ns)
+                self._tell_turns(planned, None)
             if not (self._ends or self._actions):
                 await self._pause()
+        self._callers.refuse(lambda _: StoreFailed(NOTHING_SENT))
         await asyncio.Event().wait()
+
+    def _tell_turns(self, planned: list[Payment], commit: asyncio.Future[None] | None) -> None:
+        """Tell those who ordered single payments what this turn has made of them."""
+        for payment in self._callers.tell(planned, commit):
+            self.recovery.let_go(payment.payment_hash)
+        self._callers.refuse(lambda order: None if self.paying and order.owner in self.book.singles else self._why_not(order))
 
     def _whole(self, facts: Facts) -> Facts:
         """With what goes along with every payment: the sums of the budgets, and the time."""

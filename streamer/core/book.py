@@ -15,12 +15,13 @@ from streamer.core.ledger import Budget, fee_limit_msat
 from streamer.core.outages import Outages
 from streamer.core.schedule import price_msat
 from streamer.core.shared import Limits, Shared, Stamp, Tally
+from streamer.core.singles import Singles, Waiting
 from streamer.core.slots import Entry, Slots
 from streamer.core.streamtime import check_conservation, covered_ns, end_ns, origin_ns
 from streamer.core.wheel import Wheel
 from streamer.model import ENDED, Facts, Payment, Single, Stream, StreamState
-from streamer.money import SECOND_NS, format_amount
-from streamer.reasons import Halt, Reason
+from streamer.money import SECOND_NS
+from streamer.reasons import Reason
 
 __all__ = ["MAX_IN_DOUBT", "RUNNING", "Book", "Limits", "Shared", "Stamp", "Tally"]
 
@@ -46,6 +47,7 @@ class Book:
         self.budgets = shared.budgets
         self.outages = Outages(node)
         self.slots = Slots(limits.max_in_flight_per_destination)
+        self.singles = Singles()
         self.streams: dict[str, Stream] = {}
         self.by_key: dict[int, Stream] = {}
         self.payments: dict[int, Payment] = {}
@@ -69,8 +71,8 @@ class Book:
     # -- when ---------------------------------------------------------------------------------
 
     def next_ns(self) -> int | None:
-        """When a stream falls due: 0 if one waits already, None if none ever will."""
-        return 0 if self._ready else self._wheel.next_ns()
+        """When a payment falls due: 0 if one waits already, None if none ever will."""
+        return 0 if self._ready or self._next_single() is not None else self._wheel.next_ns()
 
     @property
     def ready_streams(self) -> int:
@@ -123,24 +125,46 @@ class Book:
         for entry in self._wheel.pop_due(now_ns):
             self._enqueue(entry)
         planned: list[Payment] = []
-        while room > len(planned) and self._ready and self.shared.switch.sending:
-            entry = heapq.heappop(self._ready)
-            stream = self.by_key[entry[1]]
-            if self._must_wait(stream, entry, now_ns):
-                continue
-            self._queued.discard(stream.key)
-            due = self.tick(stream, now_ns, facts)
-            payment = None
-            if due is not None:
-                payment = self._pay(stream, due, now_ns, facts)
+        while room > len(planned) and self.shared.switch.sending:
+            waiting = self._next_single()
+            if waiting is not None and (not self._ready or waiting.due_ns <= self._ready[0][0]):
+                payment = self._take_single(waiting, now_ns, facts)
+            elif self._ready:
+                payment = self._take_stream(heapq.heappop(self._ready), now_ns, facts)
             else:
-                self.schedule(stream)
+                break
             if payment is not None:
                 planned.append(payment)
-            else:
-                self._let_next(stream.terms.destination)
-        facts.intents.extend(planned)
         return planned
+
+    def _next_single(self) -> Waiting | None:
+        return self.singles.first(self.slots.full) if self.singles else None
+
+    def _take_single(self, waiting: Waiting, now_ns: int, facts: Facts) -> Payment | None:
+        """Its turn has come: it is planned, or refused (its receiver holds one of ours, a budget is short)."""
+        self.singles.remove(waiting.order.owner)
+        if self.slots.holds(waiting.order.destination):
+            return None
+        payment = self.single(waiting.order, now_ns, facts)
+        if payment is not None:
+            facts.requests.extend(waiting.requests)
+        return payment
+
+    def _take_stream(self, entry: Entry, now_ns: int, facts: Facts) -> Payment | None:
+        stream = self.by_key[entry[1]]
+        if self._must_wait(stream, entry, now_ns):
+            return None
+        self._queued.discard(stream.key)
+        due, payment = self.tick(stream, now_ns, facts), None
+        if due is not None:
+            payment = self._pay(stream, due, now_ns, facts)
+        else:
+            self.schedule(stream)
+        if payment is None:
+            self._let_next(stream.terms.destination)
+        else:
+            facts.intents.append(payment)
+        return payment
 
     def _enqueue(self, entry: Entry) -> None:
         heapq.heappush(self._ready, entry)
@@ -197,7 +221,7 @@ class Book:
             self._nothing(stream, bought, levels, now_ns, facts)
             return None
         fee_limit = fee_limit_msat(bought.amount_msat, stream.terms.fee_floor_msat, stream.terms.fee_limit_ppm)
-        if not self._within_spend_limit(bought.amount_msat + fee_limit, now_ns, facts):
+        if not self.shared.within_spend_limit(bought.amount_msat + fee_limit, now_ns, facts):
             self._enqueue((now_ns, stream.key))
             return None
         payment = self._intend(stream, bought, fee_limit, probe, due_ns, now_ns)
@@ -257,7 +281,7 @@ class Book:
         amount_msat, fee_limit = order.amount_msat, order.fee_limit_msat
         if not self.shared.switch.sending or self.budgets.key_shortage(order.api_key, amount_msat + fee_limit, now_ns):
             return None
-        if not self._within_spend_limit(amount_msat + fee_limit, now_ns, facts):
+        if not self.shared.within_spend_limit(amount_msat + fee_limit, now_ns, facts):
             return None
         payment_hash, own, preimage = order.payment_hash, b"", b""
         if not order.payment_request:
@@ -272,16 +296,6 @@ class Book:
         self.take_open(payment)
         facts.intents.append(payment)
         return payment
-
-    def _within_spend_limit(self, msat: int, now_ns: int, facts: Facts) -> bool:
-        limit, switch = self.budgets.spend_limit, self.shared.switch
-        limit.roll(now_ns)
-        if msat <= limit.room_msat():
-            return True
-        text = f"the spend limit of {format_amount(limit.limit_msat)} is reached: find what spends, then `streamer sending start`"
-        switch.stop(Halt.SPEND_LIMIT, text, facts)
-        self.shared.outages.begin(Halt.SPEND_LIMIT, now_ns, facts)
-        return False
 
     def _nothing(self, stream: Stream, why: Nothing, levels: Levels, now_ns: int, facts: Facts) -> None:
         end_time, own = stream.terms.end_time_ns, levels.own

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from streamer.core.budgets import Budgets
 from streamer.core.outages import Outages
 from streamer.core.switch import Switch
-from streamer.model import Payment, Stream
+from streamer.model import Facts, Payment, Stream
+from streamer.money import format_amount
+from streamer.reasons import Halt
 
 Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes, bytes]]
 """(stream, owner, seq, amount_msat) → (payment hash, records, preimage): the keysend's identity."""
@@ -33,6 +35,17 @@ class Shared:
     outages: Outages
     rows: Iterator[int]
     jitter: Callable[[], int]
+
+    def within_spend_limit(self, msat: int, now_ns: int, facts: Facts) -> bool:
+        """True if the daemon's spend limit still holds msat; if not, all sending stops."""
+        limit = self.budgets.spend_limit
+        limit.roll(now_ns)
+        if msat <= limit.room_msat():
+            return True
+        text = f"the spend limit of {format_amount(limit.limit_msat)} is reached: find what spends, then `streamer sending start`"
+        self.switch.stop(Halt.SPEND_LIMIT, text, facts)
+        self.outages.begin(Halt.SPEND_LIMIT, now_ns, facts)
+        return False
 
 
 @dataclass(slots=True)

@@ -51,18 +51,18 @@ class Payments:
         check_request_id(request_id)
         asked = Request(request_name(caller, request_id), "", digest(order))
         until = asyncio.get_running_loop().time() + max(patience_seconds, LEAST_PATIENCE_SECONDS)
-        payment = await self.creating.only(asked.request_id, lambda: self._asked(caller, order, asked))
+        payment = await self.creating.only(asked.request_id, lambda: self._asked(caller, order, asked, until))
         payment = await self.ended(payment, until)
         report = report_payment(self._around, payment)
         if payment.state is PaymentState.SETTLED:
             return replace(report, preimage=self._around.preimage(payment.owner))
         return report
 
-    async def _asked(self, caller: ApiKey, order: PaymentOrder, asked: Request) -> Payment:
+    async def _asked(self, caller: ApiKey, order: PaymentOrder, asked: Request, until: float) -> Payment:
         known = await self._around.store.request(asked.request_id)
-        return await self._begin(caller, order, asked) if known is None else await self.known(caller, asked, known)
+        return await self._begin(caller, order, asked, until) if known is None else await self.known(caller, asked, known)
 
-    async def _begin(self, caller: ApiKey, order: PaymentOrder, asked: Request) -> Payment:
+    async def _begin(self, caller: ApiKey, order: PaymentOrder, asked: Request, until: float) -> Payment:
         engine, settings = self._around.engine_for(order.node), self._around.settings
         check_destination(order.destination, own_pubkey(engine))
         check_amount("amount_msat", order.amount_msat, settings.min_payment_msat)
@@ -74,9 +74,8 @@ class Payments:
         require_may_pay(caller, order.destination, self._around.clock.now_ns())
         require_affordable(order.amount_msat, fee_limit, caller, self._around.shared.budgets.spend_limit.limit_msat)
         owner = "pay_" + secrets.token_hex(ID_BYTES)
-        facts = Facts(requests=[replace(asked, resource_id=owner)])
-        records = encode_records(order.records)
-        return await engine.begin(Single(owner, order.destination, order.amount_msat, fee_limit, records, api_key=caller.number), facts)
+        single = Single(owner, order.destination, order.amount_msat, fee_limit, encode_records(order.records), api_key=caller.number)
+        return await engine.begin(single, Facts(requests=[replace(asked, resource_id=owner)]), until - asyncio.get_running_loop().time())
 
     async def known(self, caller: ApiKey, asked: Request, known: tuple[str, bytes]) -> Payment:
         """The payment that a request_id made before. Raises AlreadyExists if that had other content."""

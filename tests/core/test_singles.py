@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from streamer.core.payment import Event
-from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Single
+from streamer.core.singles import LEAST_WAITING, Singles
+from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Request, Single
 from streamer.reasons import Halt
-from tests.core.house import MINUTE, PEER, House
+from tests.core.house import MINUTE, PEER, T0, House, S
 
 INVOICE = Single("pay_1", PEER, 7_000, 500, payment_hash=b"h" * 32, payment_request="lnbcrt70n1p")
 PREIMAGE = b"p" * 32
+OTHER = b"\x03" * 33
 
 
 def begin(house: House, order: Single) -> Payment:
@@ -77,3 +79,37 @@ def test_a_key_whose_budget_renews_may_pay_again_in_the_next_period() -> None:
     assert house.book.single(Single("pay_1", PEER, 1_000, 100, api_key=1), house.now_ns, Facts()) is None
     house.at(60)
     assert begin(house, Single("pay_2", PEER, 1_000, 100, api_key=1)).key_period_ns == house.now_ns
+
+
+def test_orders_and_streams_go_by_since_when_they_wait_and_a_full_destination_holds_up_no_other() -> None:
+    house = House(per_destination=2)
+    house.open(destination=OTHER)
+    for number, peer in enumerate((PEER, PEER, PEER, OTHER)):
+        order = Single(f"pay_{number}", peer, 1_000, 100)
+        assert house.book.singles.add(
+            Single(f"pay_{number}", destination, 1_000, 100), [Request("r", f"pay_{number}", b"")], T0 + 5 * S, 10
+        )
+    house.at(6)
+    assert house.book.next_ns() == 0
+    facts = Facts()
+    planned = house.book.plan(house.now_ns, 10, facts)
+    house.commit(facts)
+    assert [payment.owner for payment in planned] == ["st_1", "pay_0", "pay_1", "pay_3"]
+    assert facts.intents == planned and [request.resource_id for request in facts.requests] == ["pay_0", "pay_1", "pay_3"]
+    assert len(house.book.singles) == 1 and "pay_2" in house.book.singles and house.book.next_ns() != 0
+    house.settle(planned[1])
+    assert [payment.owner for payment in house.plan()] == ["pay_2"] and not house.book.singles
+
+
+def test_as_many_wait_as_a_second_takes_and_half_of_them_for_one_key() -> None:
+    singles = Singles()
+
+    def fill(api_key: int, per_second: int) -> int:
+        return sum(singles.add(Single(f"pay_{api_key}.{number}", PEER, 1, 1, api_key=api_key), [], 0, per_second) for number in range(100))
+
+    assert (fill(1, 30), fill(2, 30), fill(3, 30)) == (15, 15, 0)
+    singles.remove("pay_1.0")
+    singles.remove("pay_1.0")
+    assert (fill(2, 30), fill(1, 30), len(singles)) == (0, 1, 30)
+    singles = Singles()
+    assert (fill(1, 1), fill(2, 1)) == (LEAST_WAITING // 2, LEAST_WAITING // 2)

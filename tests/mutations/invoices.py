@@ -12,7 +12,33 @@ TWO = ("tests/api/test_two_nodes.py",)
 
 LEAVING = ("tests/simulation/test_callers_who_leave.py",)
 
+TURNS = ("tests/simulation/test_turns.py", "tests/core/test_singles.py")
+
 INVOICE_MUTATIONS = (
+    Mutation(
+        12,
+        "single payments go before the streams that wait for longer",
+        "streamer/core/book.py",
+        "waiting.due_ns <= self._ready[0][0]",
+        "True",
+        TURNS,
+    ),
+    Mutation(
+        12,
+        "single payments fill their destination",
+        "streamer/core/singles.py",
+        " if not full(waiting.order.destination)",
+        "",
+        TURNS,
+    ),
+    Mutation(
+        4,
+        "an invoice is attempted anew although the attempt before has settled meanwhile",
+        "streamer/engine.py",
+        "            self._callers.refuse_paid()\n",
+        "",
+        TURNS,
+    ),
     Mutation(
         1,
         "a request_id is free again when its caller leaves, its intent on the way to the disk",
@@ -26,8 +52,8 @@ INVOICE_MUTATIONS = (
         5,
         "a single payment goes before its witness",
         "streamer/engine.py",
-        "        self.link.remember(facts)  # without",
-        "        # without",
+        "                self.link.remember(facts)  # without",
+        "                # without",
         WAYS,
     ),
     Mutation(
@@ -98,8 +124,8 @@ INVOICE_MUTATIONS = (
         4,
         "the watch over a failed attempt goes on beside the next one",
         "streamer/engine.py",
-        "        self.recovery.let_go(payment.payment_hash)\n",
-        "",
+        "                self.recovery.let_go(payment.payment_hash)\n",
+        "                pass\n",
         WAYS,
     ),
     Mutation(

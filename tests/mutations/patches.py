@@ -21,9 +21,9 @@ MUTATIONS = (
         1,
         "sends before the intent is durable",
         ENGINE,
-        "                self._commits.begin(self._whole(facts), partial(self._go_on, planned, self.book.take_tally(), now_ns))\n",
+        "                commit = self._commits.begin(self._whole(facts), partial(self._go_on, planned, self.book.take_tally(), now_ns))\n",
         "                self._go_on(planned, Tally(), now_ns)\n"
-        "                self._commits.begin(self._whole(facts), partial(self._go_on, [], self.book.take_tally(), now_ns))\n",
+        "                commit = self._commits.begin(self._whole(facts), partial(self._go_on, [], self.book.take_tally(), now_ns))\n",
         CRASHES,
     ),
     Mutation(
@@ -391,7 +391,14 @@ MUTATIONS = (
         "if False:",
         CORE,
     ),
-    Mutation(11, "the spend limit has no bound", BOOK, "        if msat <= limit.room_msat():", "        if True:", CORE + SCENARIOS),
+    Mutation(
+        11,
+        "the spend limit has no bound",
+        "streamer/core/shared.py",
+        "        if msat <= limit.room_msat():",
+        "        if True:",
+        CORE + SCENARIOS,
+    ),
     # -- 12: nobody stops the others
     Mutation(12, "held destinations are not blocked", BOOK, "if self.slots.holds(destination):", "if False:", CORE),
     Mutation(

@@ -101,7 +101,7 @@ class World:
             engine.replay(snapshot, clock.now_ns())
 
     def _engine(self, name: str, clock: Clock) -> Engine:
-        limits = Limits(max_in_flight_per_destination=int(str(self.options.get("per_destination", 10))))
+        limits = Limits(max_in_flight_per_destination=self._option("per_destination", 10))
         return Engine(
             self.make_node(name),
             Book(name, limits, self.shared, stamp_with(SECRET)),
@@ -109,11 +109,14 @@ class World:
             clock,
             SECRET,
             self.observer,
-            EnginePace(max_in_flight=int(str(self.options.get("max_in_flight", 100)))),
+            EnginePace(self._option("max_payments_per_second", 200), self._option("max_in_flight", 100)),
             self.options.get("patience", Patience()),  # type: ignore[arg-type]
             LinkTerms(SECRET),
             self.failures.append,
         )
+
+    def _option(self, name: str, usual: int) -> int:
+        return int(str(self.options.get(name, usual)))
 
     def make_node(self, name: str) -> Node:
         """The engine's way to a paying node; each process has its own."""
