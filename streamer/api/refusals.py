@@ -18,6 +18,10 @@ REFUSALS: dict[str, tuple[StatusCode, str]] = {
     "KEY_MAX_STREAMS": (StatusCode.RESOURCE_EXHAUSTED, "The key has as many streams as it may: cancel one first."),
     "KEY_BUDGET_SPENT": (StatusCode.RESOURCE_EXHAUSTED, "What is left of the key's budget does not hold the payment."),
     "REQUEST_RATE": (StatusCode.RESOURCE_EXHAUSTED, "The key calls too often: wait a second."),
+    "NODE_BUSY": (
+        StatusCode.RESOURCE_EXHAUSTED,
+        "The payment's turn at its node did not come in time, or too many wait for theirs: nothing was sent, call again.",
+    ),
     "SLOW_READER": (StatusCode.RESOURCE_EXHAUSTED, "A watcher took too little and was dropped: watch on from the cursor that is named."),
     "BODY_TOO_LARGE": (StatusCode.RESOURCE_EXHAUSTED, "The body of an HTTP request is larger than 4 MiB."),
     "STOPPING": (StatusCode.UNAVAILABLE, "The daemon is ending: ask again when it is back, with the same request_id."),

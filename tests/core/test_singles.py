@@ -86,9 +86,7 @@ def test_orders_and_streams_go_by_since_when_they_wait_and_a_full_destination_ho
     house.open(destination=OTHER)
     for number, peer in enumerate((PEER, PEER, PEER, OTHER)):
         order = Single(f"pay_{number}", peer, 1_000, 100)
-        assert house.book.singles.add(
-            Single(f"pay_{number}", destination, 1_000, 100), [Request("r", f"pay_{number}", b"")], T0 + 5 * S, 10
-        )
+        assert house.book.singles.add(order, [Request("r", order.owner, b"")], T0 + 5 * S, 10)
     house.at(6)
     assert house.book.next_ns() == 0
     facts = Facts()

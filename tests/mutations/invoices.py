@@ -124,8 +124,8 @@ INVOICE_MUTATIONS = (
         4,
         "the watch over a failed attempt goes on beside the next one",
         "streamer/engine.py",
-        "                self.recovery.let_go(payment.payment_hash)\n",
-        "                pass\n",
+        "            self.recovery.let_go(payment.payment_hash)\n",
+        "            pass\n",
         WAYS,
     ),
     Mutation(

@@ -44,7 +44,7 @@ def test_a_crash_at_every_point_of_a_call(kind: str, way: Way) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_a_crash_at_a_point_of_a_call_and_again_at_a_point_of_its_recovery(kind: str, way: Way) -> None:
-    thinned = (7, 13) if way.restart_at else (3, 7)
+    thinned = (4, 9) if way.restart_at else (3, 7)
     first_step, second_step = (1, 1) if EVERY_PAIR else thinned
     pairs = 0
     for first in range(1, MAX_POINTS, first_step):
