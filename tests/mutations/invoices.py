@@ -49,14 +49,6 @@ INVOICE_MUTATIONS = (
     ),
     Mutation(1, "only the named node is asked whether an invoice is paid", PAYING, "if other is not engine and other.up", "if False", TWO),
     Mutation(
-        5,
-        "a single payment goes before its witness",
-        "streamer/engine.py",
-        "                self.link.remember(facts)  # without",
-        "                # without",
-        WAYS,
-    ),
-    Mutation(
         11,
         "an adopted payment is in no period of a budget",
         "streamer/core/ends.py",
