@@ -37,6 +37,11 @@ def start_cursor(settings: Mapping[str, str], now_ns: int) -> int:
     kept = settings.get(LAST_CURSOR, "")
     if kept:
         return int(kept)
+    return unused_number(settings, now_ns)
+
+
+def unused_number(settings: Mapping[str, str], now_ns: int) -> int:
+    """Microseconds since 1970, above those of every earlier run, even if the clock has been put back since."""
     return max(now_ns, int(settings.get(MARK, "0")) + 2 * MARK_EVERY_NS) // MICROSECOND_NS
 
 

@@ -118,7 +118,7 @@ class Delivery:
                 heapq.heappush(self._due, _Attempt(0.0, event.number, event))
             if events:
                 self._ready.set()
-            elif self._read >= self._outbox.last or room <= 0:
+            elif self._read >= self._outbox.kept or room <= 0:
                 self._news.clear()
                 await self._news.wait()
             await asyncio.sleep(READ_SECONDS)

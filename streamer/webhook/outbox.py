@@ -27,13 +27,17 @@ Show = Callable[[str, str, Event], bytes]
 class Outbox:
     """Give it the journal's `add`, and afterwards `show` and `stream_of`.
 
-    last: the number of the newest event. waiting: how many the journal keeps. Both go on from the
-    journal; numbers are microseconds since 1970 at least, and are never used twice.
+    waiting: how many events the journal keeps. kept: the number of the newest of them, or of one that was
+    there. last: the number that was used last; the next ones are above it, and above `above`, which no
+    earlier run has reached, so that none is ever used twice.
     """
 
-    def __init__(self, kinds: frozenset[str], clock: Clock, waiting: int, last: int, streams: Iterable[Stream], limit: int = LIMIT) -> None:
+    def __init__(
+        self, kinds: frozenset[str], clock: Clock, waiting: int, kept: int, streams: Iterable[Stream], limit: int = LIMIT, above: int = 0
+    ) -> None:
         self.waiting = waiting
-        self.last = max(last, clock.now_ns() // 1_000)
+        self.kept = kept
+        self.last = max(kept, above, clock.now_ns() // 1_000)
         self.on_dropped: Callable[[], None] = lambda: None
         self.on_news: Callable[[], None] = lambda: None
         self.show: Show | None = None
@@ -72,6 +76,7 @@ class Outbox:
             self.on_dropped()
             return
         facts.outgoing.append(Outgoing(self.last, now_ns, document))
+        self.kept = self.last
         self.waiting += 1
         self.on_news()
 

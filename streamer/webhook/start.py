@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from streamer.api.show import webhook_message
 from streamer.engine import Engine
+from streamer.feed import unused_number
 from streamer.metrics import Metrics
 from streamer.model import Payment, Snapshot, Stream
 from streamer.observer import WEBHOOK
@@ -25,7 +26,8 @@ def make_outbox(webhook: WebhookSettings, store: SqliteStore, snapshot: Snapshot
     """What puts events into the journal, if there is a webhook."""
     if not webhook.url:
         return None
-    outbox = Outbox(chosen(webhook.events), clock, snapshot.outgoing, snapshot.last_outgoing, snapshot.streams)
+    above = unused_number(snapshot.settings, clock.now_ns())
+    outbox = Outbox(chosen(webhook.events), clock, snapshot.outgoing, snapshot.last_outgoing, snapshot.streams, above=above)
     outbox.on_dropped = lambda: metrics.dropped(WEBHOOK)
     metrics.webhook_waiting = lambda: outbox.waiting
     store.also = outbox.add

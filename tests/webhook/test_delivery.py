@@ -60,7 +60,7 @@ class Desk:
     async def put(self, *numbers: int, age_ns: int = 0) -> None:
         made = [Outgoing(number, self.clock.now_ns() - age_ns, WebhookEvent(type=str(number)).SerializeToString()) for number in numbers]
         await self.store.append(Facts(outgoing=made))
-        self.outbox.last = numbers[-1]
+        self.outbox.kept = numbers[-1]
         self.outbox.on_news()
 
     async def left(self) -> list[int]:
@@ -178,6 +178,25 @@ def test_a_journal_that_cannot_be_read_now_is_read_later(error: StreamerError) -
         desk.store.outgoing = read  # type: ignore[method-assign]
         await asyncio.sleep(5)
         assert await desk.left() == [] and not desk.delivery.problem
+
+    run(lambda *_: 200, test)
+
+
+def test_the_journal_is_not_asked_while_it_has_nothing() -> None:
+    async def test(desk: Desk) -> None:
+        read, asked = desk.store.outgoing, list[int]()
+
+        async def counted(after: int, limit: int) -> list[Outgoing]:
+            asked.append(after)
+            return await read(after, limit)
+
+        desk.store.outgoing = counted  # type: ignore[method-assign]
+        await asyncio.sleep(60)
+        assert len(asked) == 1
+        await desk.put(1)
+        desk.outbox.last = 2  # one was dropped
+        await asyncio.sleep(60)
+        assert await desk.left() == [] and len(asked) < 10
 
     run(lambda *_: 200, test)
 

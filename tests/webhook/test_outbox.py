@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hmac
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from streamer.clock import BootClock
+from streamer.engine import MARK
 from streamer.errors import ConfigError
-from streamer.model import Facts, Mark, PaymentState, Stream, StreamState
+from streamer.metrics import Metrics
+from streamer.model import Facts, Mark, PaymentState, Snapshot, Stream, StreamState
 from streamer.service.reports import Event
+from streamer.settings import WebhookSettings
+from streamer.stores.sqlite import SqliteStore
 from streamer.webhook.kinds import KINDS, chosen
 from streamer.webhook.outbox import Outbox, event_id
 from streamer.webhook.signature import read_secret, signature
+from streamer.webhook.start import make_outbox
 from tests.store.given import a_payment, a_single, a_stream
 
 
@@ -96,6 +103,11 @@ def test_a_full_outbox_drops_and_counts_and_numbers_show_the_gap() -> None:
 def test_numbers_are_never_used_again() -> None:
     assert make().last > 1_700_000_000_000_000
     assert Outbox(frozenset(), BootClock(), 3, 1 << 62, ()).last == 1 << 62
+    before = Snapshot([], [], [], [], {MARK: str(1 << 61)}, 0, 0, {})
+    ahead = make_outbox(
+        WebhookSettings("http://127.0.0.1:1/"), cast(SqliteStore, SimpleNamespace()), before, BootClock(), Metrics("0", "lnd")
+    )
+    assert ahead is not None and ahead.last > (1 << 61) // 1_000 and ahead.kept == 0
     assert event_id(255) == "ev_00000000000000ff"
 
 
