@@ -217,6 +217,7 @@ class CrashingWorld(World):
         until_ns += grid_ns // 2 - (until_ns - self.began_ns) % grid_ns
         await asyncio.sleep((until_ns - self.clock.now_ns()) / SECOND_NS)
         assert not self.failures, self.failures
+        assert not self.observer.late, "its time was paid again while a call of it was alive"
         self.check()
         [stream] = self.book.streams.values()
         ended = await self.store.payments(PaymentQuery(limit=1000))
