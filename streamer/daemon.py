@@ -212,7 +212,7 @@ async def _open(
     stack.push_async_callback(http_door.stop)
     daemon.grpc_address = await grpc_door.start()
     stack.push_async_callback(grpc_door.stop, DOOR_GRACE_SECONDS)
-    for watch in (heartbeat.run(), _watch_keys(service, tls)):
+    for watch in (heartbeat.run, partial(_watch_keys, service, tls)):
         stack.callback(asyncio.ensure_future(build.watched(watch)).cancel)
     return daemon, _Doors(calls, grpc_door)
 
@@ -307,10 +307,10 @@ class _Build:
             text = f"the engine of node {engine.name} broke ({error}); nothing is paid until `streamer sending start` replays the journal"
             self.halt(Halt.STORE_FAILED, text)
 
-    async def watched(self, watch: Awaitable[None]) -> None:
+    async def watched(self, watch: Callable[[], Awaitable[None]]) -> None:
         """Run what watches beside the engines; should it break, nothing is paid unwatched. Ends with the store, as the heartbeat tells."""
         try:
-            await watch
+            await watch()
         except StoreFailed:
             return
         except Exception as error:
