@@ -106,6 +106,7 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         store = SqliteStore(folder, observe=lambda seconds, _: metrics.committed(seconds))
         snapshot = store.load()
         stack.push_async_callback(store.close)
+        require_known_nodes(snapshot, frozenset(node.name for node in settings))
         # nobody waits for it: a journal that fails is noticed by the heartbeat
         store.append(Facts(settings=[(LAST_CURSOR, "")])).add_done_callback(lambda done: done.cancelled() or done.exception())
         key = load_admin_key(config.data_dir)
@@ -118,7 +119,6 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         outbox = make_outbox(config.webhook, store, snapshot, clock, metrics)
         metered = {name: MeteredNode(node, metrics.node_called) for name, node in adapters.items()}
         engines = {node.name: build.engine(node, metered[node.name], snapshot) for node in settings}
-        warn_of_missing_nodes(snapshot, frozenset(engines))
         daemon, doors = await _open(stack, config, build, engines, snapshot, metrics, feed, key)
         if outbox is not None:
             stack.callback(start_delivery(config.webhook, outbox, daemon.service, engines, store, clock, metrics).cancel)
@@ -325,17 +325,19 @@ class _Build:
             self.shared.switch.stop(halt, text)
 
 
-def warn_of_missing_nodes(snapshot: Snapshot, names: frozenset[str]) -> None:
-    """Say what the journal has of nodes that are not configured (any more, or by this name): nobody looks after it."""
+def require_known_nodes(snapshot: Snapshot, names: frozenset[str]) -> None:
+    """Raise ConfigError if the journal has open payments, or streams that have not ended, of nodes that are not configured by this name.
+
+    Nobody would look after them, and no budget would count what is open.
+    """
     payments = Counter(payment.node for payment in snapshot.open_payments)
     streams = Counter(stream.terms.node for stream in snapshot.streams if stream.state not in ENDED)
-    for name in sorted((payments.keys() | streams.keys()) - names):
-        log.warning(
-            "the journal has %d open payments and %d streams of the node %s, which is not configured: they are not paid, shown or asked"
-            " about, and no budget counts what is open; configure the node again, by this name",
-            payments[name],
-            streams[name],
-            name,
+    missing = sorted((payments.keys() | streams.keys()) - names)
+    if missing:
+        found = "; ".join(f"{streams[name]} streams and {payments[name]} open payments of the node {name}" for name in missing)
+        raise ConfigError(
+            f"the journal has {found}, which is not configured: configure it again by this name, reachable or not;"
+            " before it is taken out, cancel its streams, and let its open payments end or write them off"
         )
 
 

@@ -45,7 +45,7 @@ def stop(connection: Connection, drain: bool, wait: float) -> int:
 @click.option("--accept-node", default="", metavar="PUBKEY", help="Accept that a node has become another one.")
 @talks
 def start(connection: Connection, accept_node: str) -> int:
-    """Lift OPERATOR, SPEND_LIMIT and the daemon's CLOCK; after STORE_FAILED, replay the journal. Exit 4 if something still stops it."""
+    """Lift OPERATOR and SPEND_LIMIT, or CLOCK if it stands alone; after STORE_FAILED, replay. Exit 4 if something still stops it."""
 
     async def work(client: Client) -> int:
         from streamer._proto.streamer.v1 import admin_pb2

@@ -46,7 +46,9 @@ class Sending:
         return self.report()
 
     async def start(self, accept_node: bytes) -> DaemonReport:
-        """Lift OPERATOR, SPEND_LIMIT (a new period begins) and CLOCK (a person knows better than the journal), replay after STORE_FAILED.
+        """Lift OPERATOR and SPEND_LIMIT (a new period begins), replay after STORE_FAILED.
+
+        A CLOCK that stands alone is lifted too: a person says that the journal's last entry is wrong, not the clock.
 
         accept_node: the public key of a changed node that is to be accepted. Raises
         InvalidArgument, FailedPrecondition (the disk still takes no writes, too).
@@ -59,11 +61,12 @@ class Sending:
             around.replay()
             return self.report()
         facts, now_ns = Facts(), around.clock.now_ns()
+        if not accept_node and switch.halts.keys() == {Halt.CLOCK}:
+            switch.lift(Halt.CLOCK)
         if switch.lift(Halt.SPEND_LIMIT, facts):
             around.shared.budgets.spend_limit.begin(now_ns)
             facts.spends.append(around.shared.budgets.spend())
         switch.lift(Halt.OPERATOR, facts)
-        switch.lift(Halt.CLOCK)
         if switch.sending:
             around.shared.outages.end(now_ns, facts)
         await around.store.append(facts)

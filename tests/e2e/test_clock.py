@@ -49,6 +49,8 @@ def test_a_clock_that_is_put_right_lets_the_daemon_go_on_by_itself(monkeypatch: 
             assert house._clock_checked(daemons[1].engines)
             sending = daemons[1].service.sending
             sending._around.shared.switch.stop(Halt.CLOCK, "behind an entry of a time when the clock was ahead")
+            sending._around.shared.switch.stop(Halt.OPERATOR, "stopped by a person")
+            assert (await sending.start(b"")).stopped_by == ("CLOCK",)
             assert (await sending.start(b"")).stopped_by == ()
         stop.set()
 

@@ -92,7 +92,7 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartSending(self, request, context):
-        """Lifts OPERATOR, SPEND_LIMIT and the daemon's CLOCK, and replays the journal after STORE_FAILED.
+        """Lifts OPERATOR and SPEND_LIMIT, or a CLOCK of the daemon that stands alone, and replays the journal after STORE_FAILED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
