@@ -124,7 +124,8 @@ class Connection:
             if message.lower().startswith(NEVER_SENT):
                 return NotReachable(self._nobody(message))
             return NotReachable(
-                f"the connection to {self.server} broke before the answer came: `streamer status` tells who runs", sent=True
+                f"the connection to {self.server} broke before the answer came: `streamer status` tells whether a daemon is there",
+                sent=True,
             )
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return NotReachable(f"the daemon at {self.server} did not answer in time", sent=True)
