@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.mutations.invoices import INVOICE_MUTATIONS
 from tests.mutations.keys import KEY_MUTATIONS
+from tests.mutations.limits_and_halts import LATER_MUTATIONS
 from tests.mutations.mutation import Mutation
 from tests.mutations.patches import MUTATIONS
 from tests.mutations.sight import SIGHT_MUTATIONS
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("streamer", "tests", "proto", "pyproject.toml")
 LIMIT_SECONDS = 300
 PARALLEL = 2
-ALL = (*MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS)
+ALL = (*MUTATIONS, *LATER_MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS)
 
 
 def mutate(mutation: Mutation, tree: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 CORE = ("tests/core",)
 VERDICT = ("tests/core/test_verdict.py",)
 ENDS = ("tests/core/test_ends.py", "tests/core/test_limits.py", "tests/core/test_ledger.py")
-SCENARIOS = ("tests/simulation/test_scenarios.py",)
+SCENARIOS = ("tests/simulation/test_scenarios.py", "tests/simulation/test_lnd_scenarios.py")
 RULES = ("tests/simulation/test_money_rules.py", "tests/simulation/test_money_rules_7_to_12.py")
 CRASHES = ("tests/simulation/test_crash_points.py",)
 
