@@ -57,9 +57,9 @@ class Calls:
         began = time.perf_counter()
         try:
             async with asyncio.timeout_at(call.deadline) as timeout:
+                request = await self._admit(rpc, read, call)
                 self._under_way.add(timeout)
                 try:
-                    request = await self._admit(rpc, read, call)
                     reply: Message = await rpc.serve(request, call)
                 finally:
                     self._under_way.discard(timeout)
@@ -86,18 +86,28 @@ class Calls:
         self._count(rpc, grpc.StatusCode.OK, began)
 
     async def _admit(self, rpc: Rpc, read: Read, call: Call) -> Message:
-        if self._closing:
-            raise Unavailable("streamer is stopping: call again when it is back", "STOPPING")
+        self._refuse_at_the_end()
         call.caller = self._keys.authorize(rpc.full_name, call.metadata)
         try:
             async with asyncio.timeout(READ_SECONDS) as patience:
-                return await read()
+                self._under_way.add(patience)
+                try:
+                    request = await read()
+                finally:
+                    self._under_way.discard(patience)
+            self._refuse_at_the_end()
+            return request
         except TimeoutError:
             if not patience.expired():
                 raise
+            self._refuse_at_the_end()
             raise DeadlineExceeded(f"the request did not arrive within {READ_SECONDS:.0f} s") from None
         except DecodeError:
             raise InvalidArgument(f"the request is no {rpc.request.DESCRIPTOR.full_name}: it cannot be decoded") from None
+
+    def _refuse_at_the_end(self) -> None:
+        if self._closing:
+            raise Unavailable("streamer is stopping: call again when it is back", "STOPPING") from None
 
     def _refusal(self, rpc: Rpc, error: Exception, began: float) -> Refusal:
         if isinstance(error, TimeoutError) and self._closing:

@@ -86,7 +86,9 @@ class Gateway:
 
         try:
             await self._answer(scope, receive, tell)
-        except asyncio.CancelledError:  # the server does that only at its end, to what does not end by itself
+        except (
+            asyncio.CancelledError
+        ):  # at the end of the server, of what does not end by itself; or the caller left, and nobody hears this
             if not begun:
                 stopping = Unavailable("streamer is stopping: call again when it is back", "STOPPING")
                 await error_response(refusal(stopping))(scope, receive, send)
@@ -218,7 +220,7 @@ def _after(arrived: asyncio.Event, receive: Receive) -> Receive:
 
 
 async def _body(request: Request) -> bytes:
-    """The whole body. Raises Refusal for one that is too large."""
+    """The whole body. Raises Refusal for one that is too large, CancelledError when the caller left."""
     parts: list[bytes] = []
     size = 0
     try:
@@ -228,5 +230,5 @@ async def _body(request: Request) -> bytes:
                 raise refused(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the body is larger than {MAX_BODY_BYTES} bytes", TOO_LARGE)
             parts.append(part)
     except ClientDisconnect:
-        raise refused(grpc.StatusCode.CANCELLED, "the caller left before the request had arrived", "CANCELLED") from None
+        raise asyncio.CancelledError from None
     return b"".join(parts)

@@ -46,8 +46,9 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 def test_a_request_that_is_still_arriving_over_http_is_told(network: Network, tmp_path: Path) -> None:
     with house(tmp_path, *network.flags()) as daemon:
         host, _, port = daemon.http.rpartition(":")
+        key = (data_of(daemon.home) / "admin.key").read_text().strip()
         with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as slow:
-            slow.sendall(b"POST /v1/sending:stop HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+            slow.sendall(b"POST /v1/sending:stop HTTP/1.1\r\nHost: x\r\nX-API-KEY: %b\r\nContent-Length: 10\r\n\r\n{" % key.encode())
             time.sleep(LOOK_SECONDS)
             assert daemon.stop() == 0
             told = slow.recv(4_096).decode()
