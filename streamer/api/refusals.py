@@ -31,6 +31,5 @@ REFUSALS: dict[str, tuple[StatusCode, str]] = {
     "HASH_REUSED": (StatusCode.FAILED_PRECONDITION, "Another invoice with this payment hash was paid: this one is not."),
     "METHOD_NOT_ALLOWED": (StatusCode.UNIMPLEMENTED, "The path is called by another HTTP method."),
     "NOT_PART_OF_STREAMER": (StatusCode.UNIMPLEMENTED, "Impervious has this path, and streamer does not."),
-    "CANCELLED": (StatusCode.CANCELLED, "The caller left before the request had arrived."),
     "INTERNAL": (StatusCode.INTERNAL, "An error that was not foreseen: the daemon's log says more."),
 }
