@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,12 @@ from tests.lnd.binaries import build
 from tests.lnd.network import Network
 
 LND_TEST_SECONDS = 180
+
+
+def pytest_configure() -> None:
+    """Who starts tests in the background of a shell lets them ignore SIGINT, and each program that they start would, too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
