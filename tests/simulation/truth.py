@@ -106,6 +106,7 @@ async def check_books(world: Troubled, truth: Truth) -> dict[str, int]:
     paid: dict[str, int] = {}
     known: set[bytes] = set()
     settled: set[bytes] = set()
+    written_off: set[bytes] = set()
     for payment in await journal(world):
         known.add(payment.payment_hash)
         got = truth.received.get(payment.payment_hash)
@@ -117,7 +118,8 @@ async def check_books(world: Troubled, truth: Truth) -> dict[str, int]:
             assert got == payment.settled_msat, f"{payment.id} is SETTLED with {payment.settled_msat}, the receiver has {got}"
         elif payment.state is PaymentState.WRITTEN_OFF:
             check_lost(world, payment)
-        elif payment.payment_hash not in settled:  # the newest come first: an invoice that could not be paid was tried again
+            written_off.add(payment.payment_hash)
+        elif payment.payment_hash not in settled | written_off:  # the newest come first: an invoice that failed was tried again
             assert got is None or was_paid_before(world, truth, payment), f"{payment.id} is {payment.state}, the receiver has {got}"
         # what was written off stays counted as paid, even if the node said later that it had failed
         msat = payment.amount_msat if payment.state is PaymentState.WRITTEN_OFF else payment.settled_msat
