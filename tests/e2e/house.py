@@ -138,8 +138,8 @@ class House:
             self.starts()
             return "no door is open"
 
-    def until_paying(self) -> None:
-        until(lambda: not self.unready(), "the daemon can pay")
+    def until_paying(self, seconds: float = PATIENCE_SECONDS) -> None:
+        until(lambda: not self.unready(), "the daemon can pay", seconds)
 
     def until_unready(self, words: str) -> str:
         return until(lambda: text if words in (text := self.unready()) else "", f"/readyz says {words!r}, not {self.unready()!r}")

@@ -43,6 +43,8 @@ QUICK = (
 ATTEMPTS_KEPT = ("--keep-failed-payment-attempts",)
 """The payer's lnd still knows afterwards who failed an HTLC, and with which words."""
 LIMIT_SECONDS = 2_400
+READY_SECONDS = 240.0
+"""A connection that the proxy keeps is given up after half a minute; chance may keep one after the other."""
 END_SECONDS = 600.0
 
 
@@ -143,18 +145,18 @@ def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(town: Town) 
     print(f"seed {seed} (set STREAMER_SEED to repeat it)")
     storm = Storm(town, seed)
     with town.daemon(*QUICK) as daemon:
-        daemon.until_paying()
+        daemon.until_paying(READY_SECONDS)
         town.open_streams(daemon, STREAMS, AMOUNT_MSAT, INTERVAL_MS)
         storm.live(daemon, storm.lives[0], mischief=False)
     for number, strikes in enumerate(storm.lives[1:], 1):
         with town.daemon(*QUICK) as daemon:
-            daemon.until_paying()
+            daemon.until_paying(READY_SECONDS)
             storm.deliver()
             storm.live(daemon, strikes, mischief=DAEMON_KILLS // 3 <= number < 2 * DAEMON_KILLS // 3)
         town.delay(0)
     print(f"done {dict(storm.done)}, {town.count()} keysends came in; killed: {', '.join(storm.diary)}")
     with town.daemon(*QUICK) as daemon:
-        daemon.until_paying()
+        daemon.until_paying(READY_SECONDS)
         storm.deliver()
         town.until_active()
         town.try_now(daemon, [stream.id for stream in town.streams(daemon) if stream.HasField("next_attempt_time")])
