@@ -89,7 +89,9 @@ async def watch_http(key: str, reads: bool, counts: Any) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", 18882)
     writer.write(f"GET /v1/streams:watch HTTP/1.1\r\nHost: x\r\nX-API-KEY: {key}\r\n\r\n".encode())
     if not reads:
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        transport = writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
         await asyncio.Event().wait()
     while line := await reader.readline():
         counts[0] += line.startswith(b'{"result"')

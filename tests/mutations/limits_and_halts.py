@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import CORE, ENDS, RULES, SCENARIOS, Mutation
-
-ENGINE = "streamer/engine.py"
-COMMITS = "streamer/commits.py"
-RECOVERY = "streamer/recovery.py"
-CHANNELS = "streamer/channelview.py"
-JUDGE = "streamer/core/verdict.py"
-END = "streamer/core/ends.py"
-BOOK = "streamer/core/book.py"
-LINK = "streamer/link.py"
-ADOPTION = "streamer/adoption.py"
-KEYSEND = "streamer/nodes/keysend.py"
+from tests.mutations.mutation import ADOPTION, BOOK, CHANNELS, COMMITS, CORE, END, ENDS, RECOVERY, RULES, SCENARIOS, Mutation
 
 LATER_MUTATIONS = (
     # -- 9: our data may be old

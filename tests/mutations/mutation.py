@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ENGINE = "streamer/engine.py"
+COMMITS = "streamer/commits.py"
+RECOVERY = "streamer/recovery.py"
+CHANNELS = "streamer/channelview.py"
+JUDGE = "streamer/core/verdict.py"
+END = "streamer/core/ends.py"
+BOOK = "streamer/core/book.py"
+LINK = "streamer/link.py"
+ADOPTION = "streamer/adoption.py"
+KEYSEND = "streamer/nodes/keysend.py"
+
 CORE = ("tests/core",)
 VERDICT = ("tests/core/test_verdict.py",)
 ENDS = ("tests/core/test_ends.py", "tests/core/test_limits.py", "tests/core/test_ledger.py")

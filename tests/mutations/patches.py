@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import CORE, CRASHES, ENDS, RULES, SCENARIOS, VERDICT, Mutation
-
-ENGINE = "streamer/engine.py"
-COMMITS = "streamer/commits.py"
-RECOVERY = "streamer/recovery.py"
-CHANNELS = "streamer/channelview.py"
-JUDGE = "streamer/core/verdict.py"
-END = "streamer/core/ends.py"
-BOOK = "streamer/core/book.py"
-LINK = "streamer/link.py"
-ADOPTION = "streamer/adoption.py"
-KEYSEND = "streamer/nodes/keysend.py"
+from tests.mutations.mutation import (
+    BOOK,
+    CHANNELS,
+    CORE,
+    CRASHES,
+    END,
+    ENDS,
+    ENGINE,
+    JUDGE,
+    KEYSEND,
+    LINK,
+    RECOVERY,
+    RULES,
+    SCENARIOS,
+    VERDICT,
+    Mutation,
+)
 
 MUTATIONS = (
     # -- 1: intent before money

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import VERDICT, Mutation
+from tests.mutations.mutation import JUDGE, LINK, RECOVERY, VERDICT, Mutation
 
-JUDGE = "streamer/core/verdict.py"
-RECOVERY = "streamer/recovery.py"
-LINK = "streamer/link.py"
 LETTING_GO = ("tests/simulation/test_letting_go.py",)
 LOOSE_ENDS = ("tests/simulation/test_loose_ends.py", *LETTING_GO)
 CLOSED = ("tests/simulation/test_closed_channels.py",)

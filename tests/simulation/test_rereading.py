@@ -50,20 +50,27 @@ async def all_is_well(world: World) -> None:
     assert world.ahead_ns(stream) >= 0
 
 
+def lost_at_the_second_page(world: World) -> list[int]:
+    """The connection is lost while the second page of lnd's list is read; the indexes from which pages were asked for."""
+    read, pages = world.engine.node.payments_after, list[int]()
+
+    async def payments_after(index: int, limit: int) -> Sequence[NodePayment]:
+        pages.append(index)
+        page = await read(index, limit)
+        if len(pages) == 2:
+            await asyncio.sleep(0.2)
+            raise NodeUnavailable("the connection was lost")
+        return page
+
+    world.engine.node.payments_after = payments_after  # type: ignore[method-assign]
+    return pages
+
+
 def test_what_was_taken_in_before_the_connection_was_lost_is_asked_about() -> None:
     async def main(clock: VirtualClock) -> None:
         world = await rolled_back(clock)
-        read, pages = world.engine.node.payments_after, list[int]()
+        pages = lost_at_the_second_page(world)
 
-        async def lost_at_the_second_page(index: int, limit: int) -> Sequence[NodePayment]:
-            pages.append(index)
-            page = await read(index, limit)
-            if len(pages) == 2:
-                await asyncio.sleep(0.2)
-                raise NodeUnavailable("the connection was lost")
-            return page
-
-        world.engine.node.payments_after = lost_at_the_second_page  # type: ignore[method-assign]
         async with world.running():
             await asyncio.sleep(5)
             assert len(pages) > 2
@@ -75,20 +82,11 @@ def test_what_was_taken_in_before_the_connection_was_lost_is_asked_about() -> No
 def test_what_is_not_durable_when_the_list_is_read_again_is_taken_in_once() -> None:
     async def main(clock: VirtualClock) -> None:
         world = await rolled_back(clock)
-        read, pages = world.engine.node.payments_after, list[int]()
-
-        async def lost_at_the_second_page(index: int, limit: int) -> Sequence[NodePayment]:
-            pages.append(index)
-            page = await read(index, limit)
-            if len(pages) == 2:
-                await asyncio.sleep(0.2)
-                raise NodeUnavailable("the connection was lost")
-            return page
+        lost_at_the_second_page(world)
 
         async def slow() -> None:
             await asyncio.sleep(3)
 
-        world.engine.node.payments_after = lost_at_the_second_page  # type: ignore[method-assign]
         world.store.commit = slow
         async with world.running():
             await asyncio.sleep(60)
