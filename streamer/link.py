@@ -39,7 +39,7 @@ BLOCKED_LOOK_SECONDS = 5.0
 CLOCK_TOLERANCE_NS = 3 * 3600 * SECOND_NS
 """How far lnd's best header may be from our clock (MONEY.md 13)."""
 STEADY_CHAINS = frozenset({"mainnet"})
-"""Where three hours without a block do not happen (once in a million years at one per 10 minutes)."""
+"""Where three hours without a block do not happen (once in a thousand years at one per 10 minutes: e⁻¹⁸ of them)."""
 
 NOBODY = bytes.fromhex("0257892b7a7046bfe0fba5ded89b8ddb24b9eb0658f3de721e35702d3cdea1b2ee")
 """A public key of which nobody knows the secret: x is SHA-256("streamer/nobody/v1"), the next on the curve."""
@@ -355,6 +355,12 @@ def _clock_problem(identity: NodeIdentity, now_ns: int) -> str:
     behind_ns = identity.best_header_time_ns - now_ns
     if behind_ns > CLOCK_TOLERANCE_NS:
         return "our clock is more than 3 hours behind the node's best block header: put the clock right"
-    if -behind_ns > CLOCK_TOLERANCE_NS and identity.network in STEADY_CHAINS:
-        return "our clock is more than 3 hours ahead of the node's best block header: put the clock right, or let lnd sync"
-    return ""
+    if -behind_ns <= CLOCK_TOLERANCE_NS or identity.network not in STEADY_CHAINS:
+        return ""
+    ahead = "our clock is more than 3 hours ahead of the node's best block header"
+    if identity.synced_to_chain:
+        return f"{ahead}, which lnd calls fresh: put the clock right"
+    return (
+        f"{ahead}, and lnd is not synced to the chain: let it sync (is its bitcoind online?), or put the clock right if that is wrong;"
+        " sending then goes on by itself"
+    )

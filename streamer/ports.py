@@ -33,7 +33,11 @@ __all__ = [
 
 @dataclass(slots=True, frozen=True)
 class NodeIdentity:
-    """Who the node is, checked on every new connection."""
+    """Who the node is, checked on every new connection.
+
+    best_header_time_ns: of the block up to which it has come. synced_to_chain: that is the newest, and by the node's
+    clock less than 2 hours old.
+    """
 
     pubkey: bytes
     alias: str
@@ -41,6 +45,7 @@ class NodeIdentity:
     version: str
     best_header_time_ns: int
     active_channels: int
+    synced_to_chain: bool = True
 
 
 @dataclass(slots=True, frozen=True)

@@ -75,6 +75,7 @@ def identity(info: ln.GetInfoResponse) -> NodeIdentity:
         version=info.version,
         best_header_time_ns=info.best_header_timestamp * SECOND_NS,
         active_channels=info.num_active_channels,
+        synced_to_chain=info.synced_to_chain,
     )
 
 

@@ -14,7 +14,7 @@ from grpc.aio import AioRpcError
 
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer.errors import NodeRejected, NodeUnavailable
-from streamer.nodes.permissions import bake_command
+from streamer.nodes.permissions import GET_INFO, bake_command
 from streamer.ports import Answer, Kind
 
 Code = grpc.StatusCode
@@ -71,12 +71,12 @@ def track_failure(error: AioRpcError) -> Answer:
 def explain(error: Failure, method: str, rpcserver: str) -> NodeUnavailable | NodeRejected:
     """A call other than send and track that failed on a connection which had worked."""
     code, text = error.code(), error.details() or ""
+    if code is Code.UNAVAILABLE:
+        return explain_connect(error, rpcserver)
+    if code in LOST_CODES and method == GET_INFO:  # which lnd answers only when its chain has answered
+        return NodeUnavailable(f"lnd at {rpcserver} did not answer {method} in time: does its bitcoind or btcd answer?")
     if code in LOST_CODES:
-        return (
-            explain_connect(error, rpcserver)
-            if code is Code.UNAVAILABLE
-            else NodeUnavailable(f"{rpcserver} did not answer {method} in time")
-        )
+        return NodeUnavailable(f"{rpcserver} did not answer {method} in time")
     if not_ready(error):
         return NodeUnavailable(f"lnd at {rpcserver} is not ready: {text}")
     if denied(error):

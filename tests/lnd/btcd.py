@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import ssl
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.lnd import block
 from tests.lnd.binaries import Binaries
 from tests.lnd.process import Child, free_port, until
 
@@ -50,11 +52,25 @@ class Btcd:
     def mine(self, blocks: int = 1) -> None:
         self.call("generate", blocks)
 
+    def mine_at(self, *times_seconds: int) -> None:
+        """Empty blocks with these times (Unix) in their headers, whatever the clock says."""
+        parent = self.call("getbestblockhash")
+        for time_seconds in times_seconds:
+            parent, made = block.made(parent, time_seconds)
+            refusal = self.call("submitblock", made)
+            assert refusal is None, refusal
+
     def height(self) -> int:
         return int(self.call("getblockcount"))
 
     def stop(self) -> None:
         self._child.stop()
+
+    def freeze(self) -> None:
+        self._child.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._child.send_signal(signal.SIGCONT)
 
     def call(self, method: str, *arguments: Any) -> Any:
         body = json.dumps({"jsonrpc": "1.0", "id": 1, "method": method, "params": arguments}).encode()

@@ -195,6 +195,7 @@ def test_a_wallet_that_is_not_active(tmp_path: Path, wallet: int, says: str) -> 
         ((Code.PERMISSION_DENIED, "permission denied"), NodeRejected, "refuses the macaroon"),
         ((Code.UNKNOWN, "the RPC server is in the process of starting up, but not yet ready"), NodeUnavailable, "is not ready"),
         ((Code.UNAVAILABLE, "stopping"), NodeUnavailable, "cannot be reached: stopping"),
+        ((Code.DEADLINE_EXCEEDED, "late"), NodeUnavailable, "did not answer .*GetInfo in time: does its bitcoind or btcd answer"),
         ((Code.INTERNAL, "oh"), NodeUnavailable, "answered .*GetInfo with INTERNAL: oh"),
     ],
 )
@@ -222,7 +223,7 @@ def test_a_sound_node_is_opened_with_the_macaroon_on_each_call(play: Play) -> No
     async def scene(lnd: TinyLnd, node: LndNode) -> None:
         identity = await node.identity()
         assert (identity.pubkey, identity.alias, identity.network) == (PUBKEY, "tiny", "regtest")
-        assert identity.best_header_time_ns == 7_000_000_000
+        assert (identity.best_header_time_ns, identity.synced_to_chain) == (7_000_000_000, False)
         assert set(lnd.macaroons) == {MACAROON.hex()}
         assert lnd.sent == []
 

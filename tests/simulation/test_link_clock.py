@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 
 import pytest
 
 from streamer.errors import NodeRejected
 from streamer.money import SECOND_NS
-from streamer.ports import NodeIdentity
+from streamer.ports import Node, NodeIdentity
 from streamer.reasons import Halt
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.simulator.node import SimulatedNode
 from tests.simulation.world import World
 
 HOUR_NS = 3600 * SECOND_NS
@@ -29,6 +31,22 @@ class Anchored:
 
     def wall_ns(self) -> int:
         return self.real.now_ns() + self.error_ns
+
+
+class Lagging(SimulatedNode):
+    """A node on mainnet whose chain was asleep."""
+
+    hours = 5
+
+    async def open(self) -> NodeIdentity:
+        real = await super().open()
+        header_ns = real.best_header_time_ns - self.hours * HOUR_NS
+        return replace(real, network="mainnet", best_header_time_ns=header_ns, synced_to_chain=not self.hours)
+
+
+class Laggard(World):
+    def make_node(self, name: str) -> Node:
+        return Lagging(self.simulation, name)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +69,7 @@ def test_a_clock_far_from_the_chain_stops_the_node(network: str, header_hours: i
         if not stopped:
             world.engine.link._check(odd)
             return
-        with pytest.raises(NodeRejected, match=r"3 hours .* best block header: put the clock right") as refusal:
+        with pytest.raises(NodeRejected, match=r"3 hours .* best block header.*: put the clock right$") as refusal:
             world.engine.link._check(odd)
         assert refusal.value.reason is Halt.CLOCK
 
@@ -85,5 +103,23 @@ def test_a_wall_clock_that_goes_wrong_while_ours_is_right_changes_nothing() -> N
         link.clock, link.begin_anew = Anchored(clock, 0, 50 * HOUR_NS), lambda: asked.append(1)
         link._check(NodeIdentity(world.network.named["payer"].pubkey, "payer", "mainnet", "0", clock.now_ns(), 1))
         assert (asked, link.clock_checked) == ([], True)
+
+    run_virtual(main)
+
+
+def test_a_node_that_lags_behind_the_chain_is_told_to_sync_and_pays_by_itself_when_it_has() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = Laggard(clock)
+        await world.open("1000msat/1s")
+        halts = world.engine.link.switch.halts
+        async with world.running():
+            await asyncio.sleep(600)
+            assert set(halts) == {Halt.CLOCK, Halt.RECOVERING} and world.received_msat() == 0
+            assert "lnd is not synced to the chain: let it sync (is its bitcoind online?), or put the clock right" in halts[Halt.CLOCK]
+            node = world.engine.link.node
+            assert isinstance(node, Lagging)
+            node.hours = 0
+            await asyncio.sleep(10)
+            assert not halts and world.received_msat() > 0
 
     run_virtual(main)
