@@ -35,6 +35,9 @@ STATUS: dict[type[errors.StreamerError], grpc.StatusCode] = {
 }
 
 UNFORESEEN = "unexpected error inside streamer: its log says more"
+MOST_CHARS = 400
+"""Of a message: it is said twice in a call's trailers, where each may be four times as long, and gRPC may cut a call with more than
+8 KiB of them (grpc.max_metadata_size)."""
 
 
 def status_code(error: Exception) -> grpc.StatusCode:
@@ -68,4 +71,10 @@ def refused(code: grpc.StatusCode, message: str, reason: str, retry_after_second
     details = [any_pb2.Any() for _ in said]
     for detail, message_of in zip(details, said, strict=True):
         detail.Pack(message_of)
-    return Refusal(code, status_pb2.Status(code=code.value[0], message=message, details=details))
+    return Refusal(code, status_pb2.Status(code=code.value[0], message=_short(message), details=details))
+
+
+def _short(message: str) -> str:
+    """A message that repeats much of what it was given loses its middle; what was wrong, and what to do, stand at the ends."""
+    half = MOST_CHARS // 2
+    return message if len(message) <= MOST_CHARS else f"{message[:half]}…{message[1 - half :]}"

@@ -6,6 +6,7 @@ is "no" or "unhealthy". A failure is one line "streamer: …" on stderr, never a
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -15,6 +16,7 @@ import click
 from streamer.errors import ConfigError, InvalidArgument, StreamerError
 
 REFUSED, USAGE, NOT_REACHABLE, NO = 1, 2, 3, 4
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 INTERRUPTED = 130
 """What a shell expects after Ctrl-C."""
 
@@ -71,8 +73,11 @@ def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Writes failures to stderr."""
     try:
         code = streamer.main(arguments, prog_name="streamer", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by who called us
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except SystemExit:  # click's, when the reader of the output has left, who has read enough; or after shell completion
+        return 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return USAGE
@@ -86,6 +91,11 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _fail(_where(error), REFUSED)
+    except UnicodeEncodeError as error:
+        strange = os.fsencode(error.object[error.start : error.end])
+        return _fail(f"{strange!r} is no UTF-8, or the locale is not: LANG=C.UTF-8 is, for example", USAGE)
     except Exception as error:
         return _fail(f"unexpected: {type(error).__name__}: {error}", REFUSED)
 
@@ -95,6 +105,15 @@ def _words(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.option_name[1:2].isdigit():
         return f"{error.option_name}… looks like a negative amount: nothing below 0 can be paid"
     return " ".join(error.format_message().split())
+
+
+def _where(error: OSError) -> str:
+    """What could not be read or written; a write to the output does not say where it failed."""
+    if error.filename is not None:
+        return f"{error.filename}: cannot be read or written: {error.strerror}"
+    if error.errno in NO_ROOM:
+        return f"the output cannot be written: {error.strerror}"
+    return f"unexpected: {type(error).__name__}: {error}"
 
 
 def _code(error: StreamerError) -> int:

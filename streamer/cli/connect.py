@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from streamer.client import Client
     from streamer.client.access import Trust
 
+KEY_UNKNOWN = "KEY_UNKNOWN"
+"""The daemon's reason."""
+
 
 class Connection:
     """What --server, --key-file, --tls-cert and --json said."""
@@ -31,7 +34,7 @@ class Connection:
     def run(self, work: Callable[[Client], Awaitable[int | None]]) -> int:
         """Connect, do work, and give its exit code (None: 0)."""
         from streamer.client import CallFailed, Client, NotReachable
-        from streamer.client.access import DEFAULT_SERVER, SERVER_ENV, find_key, find_trust
+        from streamer.client.access import DEFAULT_SERVER, SERVER_ENV, find_key, find_key_file, find_trust
 
         config, unread = _config()
         named = self._server or os.environ.get(SERVER_ENV)
@@ -48,6 +51,10 @@ class Connection:
                 except CallFailed as error:
                     if error.code == "UNAUTHENTICATED" and not key:
                         raise ConfigError(_no_key(config) + unread) from None
+                    if error.reason == KEY_UNKNOWN:
+                        file = find_key_file(self._key_file, config.data_dir if config else None)
+                        known = f"the key in {file} is not known to the daemon at {server}: name the file of another with --key-file"
+                        raise CallFailed(known, error.code, error.reason) from None
                     raise
                 except NotReachable as error:
                     raise NotReachable(f"{error}{'' if named else unread}", sent=error.sent) from None

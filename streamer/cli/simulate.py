@@ -74,8 +74,6 @@ def command(folder: Path | None, as_json: bool, **options: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="streamer-simulate-") as temporary:
         try:
             asyncio.run(_serve(folder or Path(temporary), plan, options["control_port"], as_json=as_json))
-        except OSError as error:
-            raise click.ClickException(f"{error.filename}: cannot be written: {error.strerror}") from error
         except (Unavailable, ValueError) as error:
             raise click.ClickException(str(error)) from error
 

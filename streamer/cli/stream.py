@@ -186,12 +186,12 @@ def renew(connection: Connection, filter_text: str) -> int:
 def watch(connection: Connection, stream_id: str | None, filter_text: str, cursor: int | None) -> int:
     """Print what happens to streams, until Ctrl-C; goes on by itself after the daemon was restarted."""
 
-    wanted = f"id={stream_id} {filter_text}" if stream_id else filter_text
+    wanted = filter_text if stream_id is None else f"id={stream_id} {filter_text}"
 
     async def work(client: Client) -> None:
         from streamer.client import CURSOR_GONE, CallFailed
 
-        if stream_id:
+        if stream_id is not None:
             await client.get_stream(stream_id)
         after = cursor or 0
         while True:

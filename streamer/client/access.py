@@ -16,6 +16,8 @@ SERVER_ENV = "STREAMER_SERVER"
 TLS_CERT_ENV = "STREAMER_TLS_CERT"
 TLS_CERT = "tls.cert"
 DEFAULT_SERVER = "127.0.0.1:8881"
+MAX_KEY_BYTES = 4_096
+"""Of a file with a key, which has 512 at most: what is not a key need not be read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +55,22 @@ def find_key(file: str | None = None, data_dir: Path | None = None) -> str:
 
     Raises ConfigError if a file that is named or there cannot be read.
     """
+    path = find_key_file(file, data_dir)
+    return _read(path) if path is not None else ""
+
+
+def find_key_file(file: str | None = None, data_dir: Path | None = None) -> Path | None:
+    """Where find_key finds it."""
     named = file or os.environ.get(KEY_ENV)
     if named:
-        return _read(Path(named).expanduser())
+        return Path(named).expanduser()
     for path in usual_keys(data_dir):
         try:
             if path.exists():
-                return _read(path)
+                return path
         except PermissionError:
             continue
-    return ""
+    return None
 
 
 def usual_keys(data_dir: Path | None = None) -> tuple[Path, Path]:
@@ -73,7 +81,8 @@ def usual_keys(data_dir: Path | None = None) -> tuple[Path, Path]:
 
 def _read(path: Path) -> str:
     try:
-        key = path.read_text(encoding="ascii").strip()
+        with path.open("rb") as file:
+            key = file.read(MAX_KEY_BYTES).decode("ascii").strip()
     except OSError as error:
         raise ConfigError(f"{path}: the key cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

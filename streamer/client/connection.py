@@ -30,7 +30,8 @@ LONGEST_RECONNECT_MS = 5_000
 
 
 _ADDRESS = re.compile(r"(?:[^/:\[\]\s]+|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}")
-NEVER_SENT = ("failed to connect to all addresses", "dns resolution failed")
+NO_SUCH_HOST = ("dns resolution failed", "errors resolving")
+NEVER_SENT = ("failed to connect to all addresses", *NO_SUCH_HOST)
 """How gRPC begins what it says of a call that did not leave (core/lib, pick_first and the DNS resolver); of others we do not know."""
 
 
@@ -108,6 +109,8 @@ class Connection:
         if self._trust is not None and any(word in said.lower() for word in ("handshake", "certificate", "ssl")):
             whom = f"{self._trust.tls_cert}" if self._trust.tls_cert else "the certificates of this machine's authorities"
             return f"{self.server} is not the daemon that {whom} vouches for, or speaks no TLS: name its certificate with --tls-cert"
+        if said.lower().startswith(NO_SUCH_HOST):
+            return f"no host is known by the name in {self.server}: name the daemon's address with --server"
         if "http1" in said:
             return f"{self.server} answers in HTTP/1: name the daemon's gRPC address (api.grpc_listen) with --server"
         return f"no daemon answers at {self.server}: start it with `streamer serve`, or name its address with --server" + (
@@ -159,6 +162,8 @@ def _channel(server: str, trust: Trust | None, options: list[tuple[str, Any]]) -
             roots = trust.tls_cert.read_bytes()
         except OSError as error:
             raise ConfigError(f"{trust.tls_cert}: the daemon's certificate cannot be read: {error.strerror}") from None
+        if b"-----BEGIN CERTIFICATE-----" not in roots:
+            raise ConfigError(f"{trust.tls_cert}: holds no certificate (PEM)")
     if trust.name:
         options = [*options, ("grpc.ssl_target_name_override", trust.name)]
     return grpc.aio.secure_channel(server, grpc.ssl_channel_credentials(roots), options=options)

@@ -74,7 +74,9 @@ def _read_file(path: Path, environ: Mapping[str, str], values: Values) -> None:
         document = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not valid TOML: it is no text in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
     for key, value in _flatten(document, ""):
         place = Place(f"{path}:{_line_of(text, key)}: {key}", path.resolve().parent, environ)

@@ -21,6 +21,7 @@ from streamer.reasons import Reason
 from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import LONGEST_INTERVAL_NS, check_amount, check_destination
 
+_KEY = "key_"
 ID_BYTES = 8
 SECRET_BYTES = 32
 MAX_KEYS = 10_000
@@ -111,7 +112,7 @@ class Keys:
             raise InvalidArgument("expire_time is in the past")
         return ApiKey(
             number=self._around.keys.next_number(),
-            id="key_" + secrets.token_hex(ID_BYTES),
+            id=_KEY + secrets.token_hex(ID_BYTES),
             name=order.name,
             scopes=scopes,
             budget=order.budget,
@@ -131,6 +132,8 @@ class Keys:
         if key_id == "admin":
             raise InvalidArgument("the admin key is the file admin.key: delete the file, and the next start makes a new one")
         key = self._around.keys.get(key_id)
+        if key is None and not key_id.startswith(_KEY):
+            raise InvalidArgument(f"{key_id!r} is no key's id: they look like key_0123456789abcdef")
         if key is None:
             raise NotFound(f"no key {key_id}: `streamer key list` shows those there are")
         if not key.revoke_time_ns:

@@ -23,7 +23,7 @@ FORMAT = 1
 
 
 def save(network: Network, path: Path) -> None:
-    """Write the state beside path, then in its place. Raises OSError."""
+    """Write the state beside path, then in its place. Raises OSError with the name of the file."""
     content = {
         "format": FORMAT,
         "seed": network.seed,
@@ -36,11 +36,15 @@ def save(network: Network, path: Path) -> None:
         "nodes": {name: _node_out(node) for name, node in network.named.items()},
     }
     draft = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        error.filename = str(draft)  # a write to an open file does not say which
+        raise
 
 
 def require_writable(path: Path) -> None:

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from streamer._proto.imp.api.lightning import lightning_pb2
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
+from streamer.api.errors import MOST_CHARS
 from streamer.api.services import SERVICES, Rpc, served
 from streamer.simulator.invoices import Wanted, add_invoice
 from tests.api.house import KEY, House, in_house
@@ -174,6 +175,18 @@ def test_a_method_says_the_same_by_both_doors(name: str) -> None:
             by_grpc, by_http = await both(house, rpc, make(house, one.id, payment.id))
             assert by_grpc.reply is not None, by_grpc
             assert by_grpc == by_http
+
+    in_house(test)
+
+
+def test_an_error_that_repeats_a_long_word_keeps_its_ends() -> None:
+    async def test(house: House) -> None:
+        rpc = rpc_named(house, "StreamService/RenewStreams")
+        for letter in "x\U0001f4b8":
+            by_grpc, by_http = await both(house, rpc, stream_pb2.RenewStreamsRequest(filter=letter * 20_000))
+            assert by_grpc == by_http
+            assert by_grpc.message.startswith(f"filter: '{letter * 50}") and by_grpc.message.endswith("labels.KEY=")
+            assert (len(by_grpc.message), by_grpc.reason) == (MOST_CHARS, "INVALID_ARGUMENT")
 
     in_house(test)
 

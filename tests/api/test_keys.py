@@ -256,6 +256,8 @@ def test_revoking_refuses_at_once_pauses_at_once_and_is_for_good() -> None:
         assert code == "FAILED_PRECONDITION" and "open another with a key that is good" in words
         again = await house.client.call(house.client.admin.RevokeKey, admin_pb2.RevokeKeyRequest(id=key.id))
         assert again == ended
+        for word, reason in (("", "INVALID_ARGUMENT"), ("radio", "INVALID_ARGUMENT"), ("key_0", "NOT_FOUND")):
+            assert (await refused(house.client.call(house.client.admin.RevokeKey, admin_pb2.RevokeKeyRequest(id=word))))[1] == reason
         assert (await house.client.call(house.client.streams.CancelStream, stream_pb2.CancelStreamRequest(id=stream.id))).reason == "USER"
 
     in_house(test)

@@ -12,13 +12,6 @@ from tests.cli.test_commands import GOOD, NOBODY
 NINES = "9" * 29
 
 
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("STREAMER_SERVER", "STREAMER_KEY_FILE", "STREAMER_CONFIG", "STATE_DIRECTORY", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-        monkeypatch.delenv(name, raising=False)
-
-
 OPEN = ("stream", "open", GOOD, "1sat/1s")
 
 
@@ -37,6 +30,7 @@ OPEN = ("stream", "open", GOOD, "1sat/1s")
         (("keysend", GOOD, "1sat", "--record", NINES + "=00"), "its type is more than 64 bits can say"),
         (("key", "create", "--scope", "streams:read", "--for", NINES + "d"), "a hundred years"),
         (("stream", "watch", "--cursor", NINES), "is not in the range"),
+        ((*OPEN, "--group", "\udce9"), "b'\\xe9' is no UTF-8"),
         (("keysend", GOOD, "1sat", "--wait", "nan"), "nan is no number"),
         (("invoice", "pay", "lnbc1", "--wait", "nan"), "nan is no number"),
         (("sending", "stop", "--wait", "nan"), "nan is no number"),

@@ -16,13 +16,6 @@ GOOD = "02eec7245d6b7d2ccb30380bfbe2a3648cd7a942653f5aa340edcea1f283686619"
 NOBODY = ("--server", "127.0.0.1:1")
 
 
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("STREAMER_SERVER", "STREAMER_KEY_FILE", "STREAMER_CONFIG", "STATE_DIRECTORY", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -46,7 +39,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["stream", "set", "st_1", *NOBODY], 2, "nothing to change"),
         (["simulate", "--port", "65535"], 2, "the ports of the others would go up to 65536, and 65535 is the last there is"),
         (["simulate", "--port", "65533", "--nodes", "3", "--hub"], 2, "would go up to 65536"),
-        (["simulate", "--state", "/nowhere/x"], 1, "/nowhere/x.new: cannot be written: No such file or directory\n"),
+        (["simulate", "--state", "/nowhere/x"], 1, "/nowhere/x.new: cannot be read or written: No such file or directory\n"),
         (["simulate", "fault", "alice", "down", "--control", "http://127.0.0.1:1"], 1, "faults/down: Connection refused\n"),
         (["stream", "set", "st_1", "--start", "2030-01-01T00:00:00Z", *NOBODY], 2, "the start of a stream cannot be changed"),
         (["keysend", GOOD, "7"], 2, "amount '7' has no unit"),
@@ -62,6 +55,9 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["stream", "watch", *NOBODY], 3, "no daemon answers"),
         (["status", "--server", "nowhere"], 2, "write host:port, such as 127.0.0.1:8881"),
         (["status", "--key-file", "/nowhere/key"], 2, "/nowhere/key: the key cannot be read: No such file"),
+        (["status", "--key-file", "/dev/zero"], 2, "/dev/zero: holds no key"),
+        (["status", "--tls-cert", "/dev/null"], 2, "/dev/null: holds no certificate (PEM)"),
+        (["status", "--server", "nohost.invalid:8881"], 3, "no host is known by the name in nohost.invalid:8881: name"),
     ],
 )
 def test_refusals_have_a_sentence_and_a_code(

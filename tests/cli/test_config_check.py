@@ -14,13 +14,6 @@ from tests.cli import daemon
 NODE = '[node]\nrpcserver = "127.0.0.1:1"\ntlscertpath = "/nowhere/tls.cert"\nmacaroonpath = "/nowhere/x.macaroon"\n'
 
 
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("STREAMER_SERVER", "STREAMER_KEY_FILE", "STREAMER_CONFIG", "STATE_DIRECTORY", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def check(tmp_path: Path, text: str, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
     file = tmp_path / "s.toml"
     file.write_text(text)

@@ -134,6 +134,11 @@ def test_stop_and_start_and_their_status(daemon: Served) -> None:
     assert daemon.json("status")["sending"] is True
 
 
+def test_an_empty_id_is_not_all_streams(daemon: Served) -> None:
+    done = daemon.call("stream", "watch", "")
+    assert (done.returncode, "'' is no stream's id" in done.stderr) == (1, True)
+
+
 def test_metrics_are_served(daemon: Served) -> None:
     daemon.json("keysend", RECEIVER, "7sat")
     with urllib.request.urlopen(f"http://{daemon.http}/metrics") as reply:
@@ -146,7 +151,7 @@ def test_metrics_are_served(daemon: Served) -> None:
 def test_a_wrong_key_and_no_key(daemon: Served, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("0" * 64)
     done = daemon.call("status", "--key-file", str(tmp_path / "key"))
-    assert (done.returncode, "is not known here" in done.stderr) == (1, True)
+    assert (done.returncode, f"the key in {tmp_path / 'key'} is not known to the daemon at {daemon.grpc}" in done.stderr) == (1, True)
     done = run(tmp_path, "status", STREAMER_SERVER=daemon.grpc)
     assert (done.returncode, "no key found: neither" in done.stderr) == (2, True)
 

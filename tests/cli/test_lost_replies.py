@@ -78,3 +78,8 @@ def test_a_daemon_that_was_never_reached_has_done_nothing(tmp_path: Path) -> Non
             env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
         )  # fmt: skip
         assert (done.returncode, "may have been" in done.stderr, "no daemon answers" in done.stderr) == (3, False, True)
+
+
+def test_what_never_left_for_want_of_a_host_was_not_sent(daemon: Served) -> None:
+    done = daemon.call("keysend", RECEIVER, "10sat", "--server", "nohost.invalid:8881")
+    assert (done.returncode, "may have been" in done.stderr, "no host is known" in done.stderr) == (3, False, True), done.stderr

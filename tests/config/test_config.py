@@ -100,6 +100,13 @@ def test_a_wrong_file_is_refused_with_line_and_remedy(tmp_path: Path, text: str,
     assert says in refused(tmp_path, text)
 
 
+def test_a_file_in_another_encoding_is_no_toml(tmp_path: Path) -> None:
+    file = tmp_path / "streamer.toml"
+    file.write_bytes("# für zu Hause\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"streamer\.toml: is not valid TOML: it is no text in UTF-8$"):
+        load_config({}, {}, str(file))
+
+
 def test_a_secret_is_never_a_value_and_never_shown(tmp_path: Path) -> None:
     for secret in ("0201036c6e64" * 20, "lndconnect://h:1?macaroon=AAAA", "-----BEGIN CERTIFICATE-----"):
         message = refused(tmp_path, f'[node]\nmacaroonpath = "{secret}"')

@@ -90,3 +90,11 @@ def test_who_closed_a_channel_and_how_comes_back(tmp_path: Path):
         assert pending_message(new.sides) == pending_message(old.sides)
     assert len(pending_message(after.named["alice"].sides).waiting_close_channels) == 2
     assert len(pending_message(after.named["bob"].sides).waiting_close_channels) == 1
+
+
+def test_a_state_that_has_no_room_names_its_file(tmp_path: Path):
+    draft = tmp_path / "state.json.new"
+    draft.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        save(build(Plan(), 0), tmp_path / "state.json")
+    assert caught.value.filename == str(draft)
