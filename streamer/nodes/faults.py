@@ -14,7 +14,7 @@ from grpc.aio import AioRpcError
 
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer.errors import NodeRejected, NodeUnavailable
-from streamer.nodes.permissions import GET_INFO, bake_command
+from streamer.nodes.permissions import GET_INFO, PENDING_CHANNELS, bake_command
 from streamer.ports import Answer, Kind
 
 Code = grpc.StatusCode
@@ -36,7 +36,12 @@ STATES: dict[int, str] = {
     state.WAITING_TO_START: "waits to become the leader of its cluster",
 }
 
-_NOT_READY = ("in the process of starting up", "wallet locked", "wallet not created", "waiting to start", "chain backend is still syncing")
+_NOT_READY = (
+    *("in the process of starting up", "wallet locked", "wallet not created", "waiting to start", "chain backend is still syncing"),
+    "macaroon store is locked",  # said of any macaroon while lnd stops, which takes long if its chain hangs (tried)
+)
+_ASKS_THE_CHAIN = frozenset({GET_INFO, PENDING_CHANNELS})
+"""What lnd answers only when its bitcoind or btcd has answered (tried)."""
 _STRANGE_TLS = ("WRONG_VERSION_NUMBER", "missing selected ALPN", "HTTP_REQUEST", "UNEXPECTED_MESSAGE", "INVALID_")
 _CUT_OFF = ("Handshake read failed", "Handshake write failed", "Socket closed", "Connection reset", "TSI_", "EOF", "recvmsg")
 
@@ -73,7 +78,7 @@ def explain(error: Failure, method: str, rpcserver: str) -> NodeUnavailable | No
     code, text = error.code(), error.details() or ""
     if code is Code.UNAVAILABLE:
         return explain_connect(error, rpcserver)
-    if code in LOST_CODES and method == GET_INFO:  # which lnd answers only when its chain has answered
+    if code in LOST_CODES and method in _ASKS_THE_CHAIN:
         return NodeUnavailable(f"lnd at {rpcserver} did not answer {method} in time: does its bitcoind or btcd answer?")
     if code in LOST_CODES:
         return NodeUnavailable(f"{rpcserver} did not answer {method} in time")
@@ -85,13 +90,15 @@ def explain(error: Failure, method: str, rpcserver: str) -> NodeUnavailable | No
 
 
 def not_ready(error: Failure) -> bool:
-    """True if lnd says that it is locked or still starting."""
+    """True if lnd says that it is locked, still starting, or stopping."""
     return any(part in (error.details() or "") for part in _NOT_READY)
 
 
 def denied(error: Failure) -> bool:
     """True if lnd will not have this macaroon: its codes are UNKNOWN, so by the words it uses."""
     text = error.details() or ""
+    if not_ready(error):
+        return False
     if error.code() in (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED):
         return True
     return error.code() is Code.UNKNOWN and any(

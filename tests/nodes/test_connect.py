@@ -17,12 +17,13 @@ from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.model import PUBKEY_BYTES
-from streamer.nodes import checks, permissions
+from streamer.nodes import checks, faults, permissions
 from streamer.nodes import connection as connection_module
 from streamer.nodes import lnd as lnd_module
 from streamer.nodes.connection import Connection
 from streamer.nodes.credentials import access
 from streamer.nodes.lnd import LndNode
+from streamer.nodes.wire import Status
 from streamer.ports import Kind
 from tests.nodes.tiny import MACAROON, PREIMAGE, PUBKEY, Pair, TinyLnd, intent, make_pair
 
@@ -194,6 +195,7 @@ def test_a_wallet_that_is_not_active(tmp_path: Path, wallet: int, says: str) -> 
         ((Code.UNKNOWN, "verification failed: signature mismatch after caveat verification"), NodeRejected, "signature mismatch"),
         ((Code.PERMISSION_DENIED, "permission denied"), NodeRejected, "refuses the macaroon"),
         ((Code.UNKNOWN, "the RPC server is in the process of starting up, but not yet ready"), NodeUnavailable, "is not ready"),
+        ((Code.UNKNOWN, "cannot retrieve macaroon: cannot get macaroon: macaroon store is locked"), NodeUnavailable, "is not ready"),
         ((Code.UNAVAILABLE, "stopping"), NodeUnavailable, "cannot be reached: stopping"),
         ((Code.DEADLINE_EXCEEDED, "late"), NodeUnavailable, "did not answer .*GetInfo in time: does its bitcoind or btcd answer"),
         ((Code.INTERNAL, "oh"), NodeUnavailable, "answered .*GetInfo with INTERNAL: oh"),
@@ -204,6 +206,13 @@ def test_getinfo_is_refused(tmp_path: Path, fault: tuple[grpc.StatusCode, str], 
     assert type(error) is kind
     with pytest.raises(kind, match=says):
         raise error
+
+
+@pytest.mark.parametrize("method", permissions.NEEDED)
+def test_what_lnd_answers_only_after_its_chain_says_so_when_it_hangs(method: str) -> None:
+    hung = Status(Code.DEADLINE_EXCEEDED, "late")
+    says = str(faults.explain(hung, method, "here"))
+    assert ("does its bitcoind" in says) == (method in (permissions.GET_INFO, permissions.PENDING_CHANNELS))
 
 
 @pytest.mark.parametrize("method", [name for name in permissions.NEEDED if name != permissions.GET_INFO])
