@@ -1,7 +1,7 @@
 """The command line: one file per noun, loaded only when it is named, so that `streamer` starts fast.
 
 Exit codes: 0 done, 1 refused, 2 wrong usage or configuration, 3 daemon not reachable, 4 the answer
-is "no" or "unhealthy". A failure is one line "streamer: …" on stderr, never a traceback.
+is "no" or "unhealthy", 130 Ctrl-C. A failure is one line "streamer: …" on stderr, never a traceback.
 """
 
 from __future__ import annotations

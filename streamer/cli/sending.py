@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from streamer.cli import NO
 from streamer.cli.connect import Connection, talks
 from streamer.cli.output import as_dict, print_json
 from streamer.cli.words import WAIT
+from streamer.reasons import Halt
 
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import admin_pb2
@@ -51,11 +53,17 @@ def start(connection: Connection, accept_node: str) -> int:
         from streamer._proto.streamer.v1 import admin_pb2
 
         status = await client.call(client.admin.StartSending, admin_pb2.StartSendingRequest(accept_node=accept_node))
-        why = ", ".join(status.stopped_by)
-        _show(connection, status, f"sending is still stopped: {why}" if why else "sending is on")
-        return NO if why else 0
+        _show(connection, status, _now(status.stopped_by))
+        return NO if status.stopped_by else 0
 
     return connection.run(work)
+
+
+def _now(stopped_by: Sequence[str]) -> str:
+    if not stopped_by:
+        return "sending is on"
+    told = "the journal is being replayed, and `streamer status` tells what came of it"
+    return f"sending is still stopped: {', '.join(stopped_by)}; {told if Halt.STORE_FAILED in stopped_by else '`streamer status` says why'}"
 
 
 def _show(connection: Connection, status: admin_pb2.Status, text: str) -> None:

@@ -38,7 +38,7 @@ def explain(stream: Stream, book: Book, node_problem: str, now_ns: int) -> str:
             return f"{stream.state.lower()} {_ago(now_ns - stream.state_time_ns)} ({stream.reason}); nothing more will be paid"
     if not book.shared.switch.sending:
         halts = "; ".join(book.shared.switch.halts.values())
-        return f"waits because sending is stopped: {halts}; `streamer sending start` when it may go on"
+        return f"waits because sending is stopped: {halts}"
     if node_problem:
         return f"waits for its node {stream.terms.node}: {node_problem}"
     if stream.state is StreamState.STALLED:

@@ -19,6 +19,7 @@ from streamer.service.seams import Surroundings, problem_of
 MINUTE_NS = 60 * SECOND_NS
 LOW_SPACE_BYTES = 1024 * 1024 * 1024
 """Free bytes below which the status warns; sending stops at 64 MiB."""
+STOPPED = "stopped by `streamer sending stop`: `streamer sending start` when it may go on"
 
 
 class Sending:
@@ -34,7 +35,7 @@ class Sending:
         around = self._around
         facts, now_ns = Facts(), around.clock.now_ns()
         if Halt.OPERATOR not in around.shared.switch.halts:
-            around.shared.switch.stop(Halt.OPERATOR, "stopped by `streamer sending stop`", facts)
+            around.shared.switch.stop(Halt.OPERATOR, STOPPED, facts)
             around.shared.outages.begin(Halt.OPERATOR, now_ns, facts)
         await around.store.append(facts)  # commits keep their order: another call's halt is durable then, too
         if drain:

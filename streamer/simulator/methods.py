@@ -35,7 +35,7 @@ Streaming = tuple[Callable[[Any], AsyncIterator[Message]], Any]
 def unary_methods(simulation: Simulation, node: LightningNode, root_key: bytes) -> dict[str, Unary]:
     """Path of each method that has one answer → who gives it at this node."""
     own, graph = NodeService(simulation, node), GraphService(simulation, node)
-    invoices, payments = InvoiceService(simulation, node), PaymentService(simulation, node)
+    invoices, payments = InvoiceService(simulation, node), PaymentService(node)
     lightning: dict[str, Unary] = {
         "GetInfo": (own.get_info, ln.GetInfoRequest),
         "ListPeers": (own.list_peers, ln.ListPeersRequest),

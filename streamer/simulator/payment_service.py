@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.simulator.books import HASH_BYTES, Refused, Status
-from streamer.simulator.drive import Simulation
 from streamer.simulator.invoice_service import check_dates, is_between
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.pages import page
@@ -14,7 +13,7 @@ from streamer.simulator.payment_messages import payment_message
 class PaymentService:
     """The unary calls about one node's payments; each raises Refused with lnd's text."""
 
-    def __init__(self, simulation: Simulation, node: LightningNode) -> None:
+    def __init__(self, node: LightningNode) -> None:
         self._node = node
 
     def list_payments(self, request: ln.ListPaymentsRequest) -> ln.ListPaymentsResponse:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -76,6 +78,15 @@ def flat(values: dict[str, object], before: str):
         else:
             for one in value if isinstance(value, list) else [value]:
                 yield before + name, str(one).lower() if isinstance(one, bool) else one
+
+
+def get(url: str) -> tuple[int, str]:
+    """Status and text of a page, whatever its status."""
+    try:
+        with urllib.request.urlopen(url) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 def json_name(name: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import stat
-import urllib.error
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +30,7 @@ from streamer.clock import BootClock
 from streamer.errors import ConfigError, InvalidArgument, PermissionDenied, Unauthenticated
 from streamer.service import Keyring
 from tests.api.house import KEY, House, in_house
+from tests.api.overhttp import get
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 METHOD = "streamer.v1.AdminService.GetStatus"
@@ -257,14 +256,6 @@ def test_the_client_says_who_did_not_answer_and_speaks_in_the_clear_to_loopback_
         assert asyncio.run(trusts(inside)) is None
     for outside in ("10.0.0.1:8881", "[2001:db8::1]:8881", "pay.example.org:8881"):
         assert asyncio.run(trusts(outside)) is not None
-
-
-def get(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(url) as reply:
-            return reply.status, reply.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 def test_http_serves_metrics_and_health() -> None:

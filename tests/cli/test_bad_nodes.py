@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from streamer.service.orders import StreamOrder
 from streamer.settings import ApiSettings, NodeSettings
 from streamer.simulator.lightning_node import Wallet
 from streamer.simulator.serve import Plan, ServedNetwork, start_network
+from tests.api.overhttp import get
 
 PATIENCE_SECONDS = 20
 Spoil = Callable[[NodeSettings, ServedNetwork, Path], NodeSettings]
@@ -66,14 +65,6 @@ BAD: dict[str, tuple[Spoil, str]] = {
 def settings(network: ServedNetwork) -> NodeSettings:
     node = network.nodes[0]
     return NodeSettings("main", node.rpcserver, tlscertpath=Path(node.tlscertpath), macaroonpath=Path(node.macaroonpath), network="regtest")
-
-
-def get(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(url) as reply:
-            return reply.status, reply.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 @pytest.mark.parametrize("trouble", BAD)

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from streamer.cli import INTERRUPTED
 from tests.cli.daemon import PATIENCE_SECONDS, STREAMER, Served, environment, run, served
 from tests.cli.test_commands import GOOD
 from tests.e2e.house import until
@@ -27,21 +29,18 @@ def daemon(tmp_path_factory: pytest.TempPathFactory):
         yield running
 
 
-def wait_paid(daemon: Served, stream_id: str) -> dict[str, object]:
+def wait_paid(daemon: Served, stream_id: str) -> dict[str, Any]:
     """What the first settled payment's event says."""
     command = [*STREAMER, "stream", "watch", stream_id, "--json"]
-    watch = subprocess.Popen(command, env=environment(daemon.home, STREAMER_SERVER=daemon.grpc), stdout=subprocess.PIPE, text=True)
-    try:
+    with subprocess.Popen(
+        command, env=environment(daemon.home, STREAMER_SERVER=daemon.grpc), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watch:
         assert watch.stdout is not None
-        for line in watch.stdout:
-            event = json.loads(line)
-            if "payment" in event:
-                return event
-        raise AssertionError("nothing happened")
-    finally:
+        event: dict[str, Any] = next(event for event in map(json.loads, watch.stdout) if "payment" in event)
         watch.send_signal(signal.SIGINT)
-        watch.wait(PATIENCE_SECONDS)
-        watch.stdout.close()  # type: ignore[union-attr]
+        _, told = watch.communicate(timeout=PATIENCE_SECONDS)
+    assert (watch.returncode, told.strip()) == (INTERRUPTED, "")
+    return event
 
 
 def test_open_watch_show_set_pause_resume_cancel(daemon: Served) -> None:
@@ -49,8 +48,8 @@ def test_open_watch_show_set_pause_resume_cancel(daemon: Served) -> None:
     assert opened.returncode == 0, opened.stderr
     stream_id = opened.stdout.strip()
     event = wait_paid(daemon, stream_id)
-    assert event["payment"]["state"] == "SETTLED"  # type: ignore[index]
-    assert event["payment"]["amount_msat"] % 2_000 == 0  # type: ignore[index,operator]
+    assert event["payment"]["state"] == "SETTLED"
+    assert event["payment"]["amount_msat"] % 2_000 == 0
     shown = daemon.json("stream", "show", stream_id)
     assert (shown["state"], shown["labels"], shown["budget"]["period"]) == ("ACTIVE", {"app": "x"}, "total")
     assert shown["paid_msat"] >= 2_000
@@ -128,7 +127,8 @@ def test_stop_and_start_and_their_status(daemon: Served) -> None:
     assert status.returncode == 4
     assert "stopped: OPERATOR" in status.stdout
     refused = daemon.call("keysend", RECEIVER, "7sat")
-    assert (refused.returncode, "sending is stopped (OPERATOR)" in refused.stderr) == (1, True)
+    told = "sending is stopped (OPERATOR): stopped by `streamer sending stop`: `streamer sending start` when it may go on"
+    assert (refused.returncode, told in refused.stderr) == (1, True)
     assert daemon.call("sending", "start").returncode == 0
     assert daemon.call("status").returncode == 0
     assert daemon.json("status")["sending"] is True

@@ -95,7 +95,7 @@ class Stage:
         """SendPaymentV2 without the adapter; changes replace fields of the request, None clears them."""
         request = payment_request(payment, preimage)
         for name, value in changes.items():
-            request.ClearField(name)  # type: ignore[arg-type]
+            request.ClearField(name)
             if value is not None:
                 setattr(request, name, value)
         return await self._stream(router_pb2_grpc.RouterStub(self.channel(self.payer)).SendPaymentV2, request)

@@ -209,7 +209,7 @@ def total_msat(payments: Iterable[Payment]) -> int:
     return sum(payment.amount_msat for payment in payments)
 
 
-def run(house: House, stream: Stream, until: float) -> list[Payment]:
+def run(house: House, until: float) -> list[Payment]:
     """Pay and settle everything that falls due until that second."""
     paid = []
     while (next_ns := house.book.next_ns()) is not None and next_ns <= T0 + until * S:

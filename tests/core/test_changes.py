@@ -130,7 +130,7 @@ def test_a_budget_that_is_taken_away_bounds_nothing_and_a_new_one_begins_afresh(
 def test_a_stream_stalled_for_its_budget_tries_at_once_when_that_changes_and_not_for_other_changes() -> None:
     house = House()
     stream = house.open(budget=budget_of(1_100, HOUR))
-    run(house, stream, 10)
+    run(house, 10)
     assert (stream.state, stream.account.next_attempt_ns) == (StreamState.STALLED, T0 + HOUR)
     house.change(stream, group="radio")
     assert stream.account.next_attempt_ns == T0 + HOUR

@@ -7,7 +7,7 @@ import pytest
 from streamer.core import ends
 from streamer.core.payment import Event, Money
 from streamer.core.streamtime import check_conservation
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Rate, Stream, StreamState
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Rate, StreamState
 from streamer.reasons import Reason
 from tests.core.house import HOUR, MINUTE, House, S, budget_of
 
@@ -182,7 +182,7 @@ def test_what_went_wrong_is_known_after_a_crash() -> None:
 # -- doubts and marks ---------------------------------------------------------------------------
 
 
-def doubted(house: House, stream: Stream, count: int) -> list[Payment]:
+def doubted(house: House, count: int) -> list[Payment]:
     payments = []
     for _ in range(count):
         house.now_ns += 11 * MINUTE
@@ -195,9 +195,9 @@ def doubted(house: House, stream: Stream, count: int) -> list[Payment]:
 def test_three_in_doubt_stall_the_stream_and_the_money_stays_reserved() -> None:
     house = House()
     stream = house.open()
-    payments = doubted(house, stream, 2)
+    payments = doubted(house, 2)
     assert stream.state is StreamState.ACTIVE
-    payments += doubted(house, stream, 1)
+    payments += doubted(house, 1)
     assert (stream.state, stream.reason) == (StreamState.STALLED, Reason.IN_DOUBT)
     assert stream.reserved_msat == sum(payment.amount_msat for payment in payments) and stream.open_payments == 0
     house.now_ns += HOUR
@@ -212,7 +212,7 @@ def test_three_in_doubt_stall_the_stream_and_the_money_stays_reserved() -> None:
 def test_time_stalled_in_doubt_is_impossible_time_and_ends_with_the_doubt() -> None:
     house = House()
     stream = house.open(catch_up_ns=0)
-    payments = doubted(house, stream, 3)
+    payments = doubted(house, 3)
     stalled_at = house.now_ns
     house.now_ns += HOUR
     house.settle(payments[0])
@@ -224,7 +224,7 @@ def test_time_stalled_in_doubt_is_impossible_time_and_ends_with_the_doubt() -> N
 def test_pause_and_resume_do_not_get_round_the_doubts() -> None:
     house = House()
     stream = house.open()
-    payments = doubted(house, stream, 3)
+    payments = doubted(house, 3)
     house.pause(stream)
     house.resume(stream)
     assert (stream.state, stream.reason) == (StreamState.STALLED, Reason.IN_DOUBT)

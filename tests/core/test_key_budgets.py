@@ -55,7 +55,7 @@ def test_a_total_budget_of_a_key_that_is_spent_completes_its_streams() -> None:
     house = House()
     house.add_key(1, 3_200)
     stream, other = house.open(api_key=1), house.open(api_key=1, destination=OTHER)
-    paid = run(house, stream, 20)
+    paid = run(house, 20)
     assert total_msat(paid) == 3_000, "200 msat are left, which buy nothing"
     for one, second in ((stream, 2), (other, 11)):
         assert (one.state, one.reason, one.state_time_ns) == (StreamState.COMPLETED, Reason.KEY_BUDGET_SPENT, T0 + second * S)
@@ -108,11 +108,11 @@ def test_a_renewing_budget_stalls_its_streams_until_it_renews() -> None:
     house = House()
     house.add_key(1, 2_100, MINUTE)
     stream = house.open(api_key=1, catch_up_ns=0)
-    run(house, stream, 59)
+    run(house, 59)
     assert stream.account.settled_msat == 2_000
     assert (stream.state, stream.reason) == (StreamState.STALLED, Reason.KEY_BUDGET_SPENT)
     assert house.book.next_ns() == T0 + MINUTE
-    [payment] = run(house, stream, 60)
+    [payment] = run(house, 60)
     assert stream.state is StreamState.ACTIVE and not payment.probe
     assert stream.skipped_ns == 58 * S, "time without money is impossible time"
 
@@ -132,10 +132,10 @@ def test_the_smaller_of_the_two_budgets_bounds_and_each_tells_its_own_name() -> 
     house = House()
     house.add_key(1, 10_000)
     own = house.open(api_key=1, budget=budget_of(1_100))
-    run(house, own, 5)
+    run(house, 5)
     assert (own.state, own.reason) == (StreamState.COMPLETED, Reason.BUDGET_SPENT)
     free = house.open(api_key=1, budget=budget_of(50_000), start_time_ns=T0 + 5 * S)
-    run(house, free, 60)
+    run(house, 60)
     assert (free.state, free.reason) == (StreamState.COMPLETED, Reason.KEY_BUDGET_SPENT)
     assert house.key_budget(1).spent_msat == own.account.settled_msat + free.account.settled_msat == 9_000
 

@@ -18,7 +18,7 @@ DAYS = 86_400
 def test_a_total_budget_is_spent_to_what_no_payment_fits_in_and_completes_the_stream() -> None:
     house = House()
     stream = house.open(budget=budget_of(5_500))
-    paid = run(house, stream, 100)
+    paid = run(house, 100)
     assert total_msat(paid) == 5_400 and stream.state is StreamState.COMPLETED and stream.reason is Reason.BUDGET_SPENT
 
 
@@ -42,7 +42,7 @@ def test_an_empty_total_budget_waits_for_what_may_come_back_but_not_for_orphans(
 def test_a_renewing_budget_stalls_until_it_renews() -> None:
     house = House()
     stream = house.open(budget=budget_of(2_200, HOUR), catch_up_ns=None)
-    assert total_msat(run(house, stream, 3_599)) == 2_000
+    assert total_msat(run(house, 3_599)) == 2_000
     assert (stream.state, stream.reason, stream.account.next_attempt_ns) == (StreamState.STALLED, Reason.BUDGET_PERIOD, T0 + HOUR)
     house.crash()
     payment = house.pay(3_600)
@@ -130,7 +130,7 @@ def test_a_stream_that_starts_and_expires_while_nobody_looks_pays_nothing() -> N
 def test_at_end_time_all_is_paid_to_the_msat_and_the_stream_completes_then() -> None:
     house = House()
     stream = house.open(rate=Rate(333, S, 7 * S), end_time_ns=T0 + 100 * S)
-    paid = run(house, stream, 99)
+    paid = run(house, 99)
     assert total_msat(paid) == 33_300 and stream.state is StreamState.ACTIVE
     house.idle(100)
     assert (stream.state, stream.reason, stream.dropped_msat) == (StreamState.COMPLETED, Reason.END_TIME, 0)

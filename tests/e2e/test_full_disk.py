@@ -78,7 +78,11 @@ def test_a_full_disk_stops_all_payments_and_says_so_until_there_is_room(daemon: 
     assert not (daemon.data / "probe").exists()
     assert network.count() == arrived
     make_room(daemon)
-    assert daemon.cli("sending", "start").code == 4
+    begun = daemon.cli("sending", "start")
+    assert (begun.code, begun.out) == (
+        4,
+        "sending is still stopped: STORE_FAILED; the journal is being replayed, and `streamer status` tells what came of it\n",
+    )
     until(lambda: daemon.starts() == 2, "the doors are open again")
     until(lambda: network.count() >= arrived + 12, "it goes on")
     until(lambda: not daemon.unready(), "the daemon is ready")

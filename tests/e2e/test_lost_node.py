@@ -25,7 +25,7 @@ def test_a_node_with_a_stream_cannot_be_taken_out_by_sighup(tmp_path: Path, capl
     config = Config(tmp_path / "data", nodes=nodes, api=ApiSettings("127.0.0.1:0", "127.0.0.1:0"))
     reload = Reload(lambda: replace(config, nodes=nodes[:1]))
 
-    async def person(daemons: list[Daemon], stop: asyncio.Event) -> None:
+    async def person(daemons: list[Daemon]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             for number in (1, 2):
                 while len(daemons) < number:
@@ -40,7 +40,7 @@ def test_a_node_with_a_stream_cannot_be_taken_out_by_sighup(tmp_path: Path, capl
     async def main() -> None:
         stop: asyncio.Event = asyncio.Event()
         daemons: list[Daemon] = []
-        acting = asyncio.ensure_future(person(daemons, stop))
+        acting = asyncio.ensure_future(person(daemons))
         acting.add_done_callback(lambda _: stop.set())
         await serve(config, stop, daemons.append, reload)
         await acting

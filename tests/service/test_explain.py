@@ -77,5 +77,6 @@ def test_what_is_wrong_above_the_stream_comes_first() -> None:
     mine = book()
     stream = opened(mine)
     assert explain(stream, mine, "the wallet is locked", NOW_NS) == "waits for its node main: the wallet is locked"
-    mine.shared.switch.stop(Halt.OPERATOR, "stopped by hand")
-    assert "sending is stopped: stopped by hand; `streamer sending start`" in explain(stream, mine, "the wallet is locked", NOW_NS)
+    mine.shared.switch.stop(Halt.OPERATOR, "stopped by hand: start it by hand")
+    told = explain(stream, mine, "the wallet is locked", NOW_NS)
+    assert told == "waits because sending is stopped: stopped by hand: start it by hand"

@@ -248,13 +248,13 @@ class Outcome:
     steps: int
 
 
-def run_way(way: Way, *crash_at: int) -> Outcome:
-    """Go the way with a crash at these points of one life after the other; fails if money is wrong."""
+def run_way(kind: type[CrashingWorld], way: Way, *crash_at: int) -> Outcome:
+    """Go the way with a crash at these points of one life after the other; fails if money is wrong, or a caller is not told."""
 
     async def main() -> Outcome:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SteppedLoop)
-        world = CrashingWorld(VirtualClock(loop, VIRTUAL_START_NS, 1), way)
+        world = kind(VirtualClock(loop, VIRTUAL_START_NS, 1), way)
         await world.begin()
         crashes = 0
         for point in crash_at:

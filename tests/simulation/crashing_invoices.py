@@ -24,7 +24,7 @@ from streamer.settings import StreamSettings
 from streamer.simulator.books import Failure
 from streamer.simulator.clock import VIRTUAL_START_NS, VirtualClock
 from streamer.simulator.invoices import Wanted, add_invoice
-from tests.simulation.crashing import CrashingWorld, MortalNode, Outcome, SteppedLoop, Way
+from tests.simulation.crashing import CrashingWorld, MortalNode, SteppedLoop, Way
 from tests.simulation.world import SECRET
 
 AMOUNT_MSAT = 7_000
@@ -179,28 +179,3 @@ async def watched_until_the_end(way: Way, seconds: float) -> list[Payment]:
         attempts = await world.store.payments(PaymentQuery(limit=MAX_PAGE))
         world._check_attempts(attempts)
     return attempts
-
-
-def run_caller(kind: type[InvoiceWorld], way: Way, *crash_at: int) -> Outcome:
-    """Go the way with a crash at these points of one life after the other; fails if money is wrong, or a caller is not told."""
-
-    async def main() -> Outcome:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, SteppedLoop)
-        world = kind(VirtualClock(loop, VIRTUAL_START_NS, 1), way)
-        await world.begin()
-        crashes = 0
-        for point in crash_at:
-            if not await world.live(point):
-                break
-            crashes += 1
-        outcome = Outcome(crashes, world.points, world.steps)
-        async with asyncio.TaskGroup() as tasks:
-            last = tasks.create_task(world.engine.run()) if crashes == len(crash_at) else None
-            await world.finish()
-            if last is not None:
-                last.cancel()
-        return outcome
-
-    with asyncio.Runner(loop_factory=SteppedLoop) as runner:
-        return runner.run(main())

@@ -14,7 +14,7 @@ import os
 import pytest
 
 from tests.prove.volumes import FULL, tried
-from tests.simulation.crashing import MAX_POINTS, WAYS, Way, run_way
+from tests.simulation.crashing import MAX_POINTS, WAYS, CrashingWorld, Way, run_way
 
 pytestmark = pytest.mark.usefixtures("quiet_log")
 
@@ -27,7 +27,7 @@ LEAST_PAIRS = 30
 def go(way: Way, *crash_at: int) -> int:
     """Go the way; how many crashes there were. A failure names the points."""
     try:
-        return run_way(way, *crash_at).crashes
+        return run_way(CrashingWorld, way, *crash_at).crashes
     except AssertionError as error:
         raise AssertionError(f"{way.name}, crash at {crash_at}: {error}") from error
 

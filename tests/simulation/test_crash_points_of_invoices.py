@@ -11,8 +11,8 @@ import pytest
 
 from streamer.simulator.lightning_node import CallFate
 from tests.prove.volumes import tried
-from tests.simulation.crashing import MAX_POINTS, WAYS, SteppedLoop, Way
-from tests.simulation.crashing_invoices import InvoiceWorld, KeysendWorld, run_caller, watched_until_the_end
+from tests.simulation.crashing import MAX_POINTS, WAYS, SteppedLoop, Way, run_way
+from tests.simulation.crashing_invoices import InvoiceWorld, KeysendWorld, watched_until_the_end
 from tests.simulation.test_crash_points import EVERY_PAIR, LEAST_POINTS
 
 pytestmark = pytest.mark.usefixtures("quiet_log")
@@ -26,7 +26,7 @@ KINDS = {"PayInvoice": InvoiceWorld, "Keysend": KeysendWorld}
 def go(kind: str, way: Way, *crash_at: int) -> int:
     """Go the way; how many crashes there were. A failure names the points."""
     try:
-        return run_caller(KINDS[kind], way, *crash_at).crashes
+        return run_way(KINDS[kind], way, *crash_at).crashes
     except (AssertionError, TimeoutError, ExceptionGroup) as error:
         raise AssertionError(f"{kind}: {way.name}, crash at {crash_at}: {error!r}") from error
 

@@ -31,7 +31,7 @@ def test_lost_replies_are_found_out_and_never_paid_twice() -> None:
             await asyncio.sleep(400)
             assert stream.state is StreamState.ACTIVE
             assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000
-            assert not world.book.payments or stream.open_payments == 1
+            assert len(world.book.payments) == stream.open_payments <= 1
             equal_books(world, stream)
 
     run_virtual(main)
@@ -97,9 +97,7 @@ def test_a_receiver_that_holds_blocks_only_itself() -> None:
             assert len(world.book.payments) <= 12
             world.faults.release("receiver0")
             await asyncio.sleep(300)
-            assert (
-                not world.book.payments or max(clock.now_ns() - payment.planned_ns for payment in world.book.payments.values()) < SECOND_NS
-            )
+            assert max((clock.now_ns() - payment.planned_ns for payment in world.book.payments.values()), default=0) < SECOND_NS
             for stream in held:
                 assert stream.state is StreamState.ACTIVE
                 assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000

@@ -221,7 +221,7 @@ class Disk(sqlite3.Connection):
     trouble = ""
     commits = 0
 
-    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
         if sql == "COMMIT":
             type(self).commits += 1
             if self.trouble == "before":
