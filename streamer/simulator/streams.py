@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from streamer._proto.invoicesrpc import invoices_pb2 as inv
@@ -29,6 +30,16 @@ MAX_UNREAD = 100_000
 
 ANNOUNCED = (InvoiceState.OPEN, InvoiceState.SETTLED)
 """The states of an invoice that SubscribeInvoices tells of."""
+
+
+@contextmanager
+def _told(watchers: list[Callable[[T], None]], keep: Callable[[T], None]) -> Iterator[None]:
+    """keep is a watcher inside the block."""
+    watchers.append(keep)
+    try:
+        yield
+    finally:
+        watchers.remove(keep)
 
 
 class PaymentStream:
@@ -140,12 +151,9 @@ class StreamService:
             if not request.no_inflight_updates or payment.status is not Status.IN_FLIGHT:
                 queue.put(payment_message(payment))
 
-        self._node.on_payment.append(keep)
-        try:
+        with _told(self._node.on_payment, keep):
             async for message in queue.messages():
                 yield message
-        finally:
-            self._node.on_payment.remove(keep)
 
     async def subscribe_invoices(self, request: ln.InvoiceSubscription) -> AsyncIterator[ln.Invoice]:
         """SubscribeInvoices: what came after the indexes (0: nothing), then everything new."""
@@ -155,12 +163,9 @@ class StreamService:
             if invoice.state in ANNOUNCED:
                 queue.put(invoice_message(invoice))
 
-        self._node.on_invoice.append(keep)
-        try:
+        with _told(self._node.on_invoice, keep):
             async for message in queue.messages():
                 yield message
-        finally:
-            self._node.on_invoice.remove(keep)
 
     async def subscribe_single_invoice(self, request: inv.SubscribeSingleInvoiceRequest) -> AsyncIterator[ln.Invoice]:
         """SubscribeSingleInvoice: the invoice as it is, if there is one, then each change."""
@@ -173,12 +178,9 @@ class StreamService:
             if invoice.payment_hash == request.r_hash:
                 queue.put(invoice_message(invoice))
 
-        self._node.on_invoice.append(keep)
-        try:
+        with _told(self._node.on_invoice, keep):
             async for message in queue.messages():
                 yield message
-        finally:
-            self._node.on_invoice.remove(keep)
 
     def _backlog(self, request: ln.InvoiceSubscription) -> list[ln.Invoice]:
         invoices = self._node.invoices.values()

@@ -239,8 +239,10 @@ def test_lost_calls_and_a_client_that_leaves_do_not_stop_a_payment():
         call = asyncio.create_task(net.payer.keysend(net.receiver.pubkey, 1))
         while not net.served.node("bob").held:
             await asyncio.sleep(0)
+        (record,) = net.served.node("alice").payments.values()
         call.cancel()
-        await asyncio.sleep(0.05)
+        while record.calls:
+            await asyncio.sleep(0.01)
         net.faults.release("bob")
         assert ends(await net.payer.track(1)) == "SUCCEEDED"
 
@@ -266,8 +268,10 @@ def test_a_kill_cuts_refuses_starts_and_keeps_what_was_in_flight():
         net.faults.set_wallet("alice", net.served.node("alice").wallet.SERVER_ACTIVE)
         while isinstance(await net.payer.ask("GetInfo", ln.GetInfoRequest()), tuple):
             await asyncio.sleep(0.02)
+        (record,) = net.served.node("alice").payments.values()
         tracked = asyncio.create_task(net.payer.track(1))
-        await asyncio.sleep(0.05)
+        while not record.calls:
+            await asyncio.sleep(0.01)
         assert not tracked.done()
         net.faults.thaw("bob")
         messages = await tracked
