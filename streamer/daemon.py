@@ -366,7 +366,9 @@ async def _simulated(stack: AsyncExitStack, data_dir: Path) -> NodeSettings:
     plan = Plan(nodes=4, state=data_dir / "simulator.json")
     try:
         served = await stack.enter_async_context(start_network(data_dir / "simulator", plan))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"the simulated network cannot be started: {error.filename}: {error.strerror}") from None
+    except ValueError as error:
         raise ConfigError(f"the simulated network cannot be started: {error}") from None
     first = served.nodes[0]
     node = NodeSettings("simulator", first.rpcserver, network="regtest")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Credentials:
 
 
 def make_credentials(folder: Path, seed: str, name: str) -> Credentials:
-    """Read the files in folder, or make them; raises OSError when it cannot be written."""
+    """Read the files in folder, or make them; raises OSError when it cannot be written, ValueError when what is there is no pair."""
     folder.mkdir(parents=True, exist_ok=True)
     certificate_path, key_path = folder / "tls.cert", folder / "tls.key"
     if not (certificate_path.exists() and key_path.exists()):
@@ -52,6 +53,10 @@ def make_credentials(folder: Path, seed: str, name: str) -> Credentials:
         certificate, key = self_signed(fresh, "streamer simulator", name, HERE, datetime.datetime.now(datetime.UTC)), key_pem(fresh)
         _write_secret(key_path, key)
         certificate_path.write_bytes(certificate)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate_path, key_path)
+    except ssl.SSLError:
+        raise ValueError(f"{certificate_path} and {key_path} are no certificate and its key: remove both, and new ones are made") from None
     credentials = Credentials(folder, certificate_path.read_bytes(), key_path.read_bytes(), derive(seed, f"root-key/{name}"))
     for macaroon, permissions in STANDARD.items():
         _write_secret(folder / f"{macaroon}.macaroon", bake(credentials.root_key, permissions))

@@ -129,7 +129,7 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
 
     With plan.state the network goes on where the file left it, and is written there at the end.
     Raises Unavailable (a port is taken), OSError (a folder cannot be written), ValueError (the state
-    file is not one, or does not fit the plan; faults too close together).
+    file is not one, or does not fit the plan; a certificate that is none; faults too close together).
     """
     plan = plan or Plan()
     clock = clock or BootClock()
@@ -152,7 +152,7 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
 async def serve(
     folder: Path, network: Network, clock: Clock | None = None, host: str = "127.0.0.1", port: int = 0, *, fast: bool = False
 ) -> AsyncIterator[ServedNetwork]:
-    """Serve a network of your own making; else as start_network. Raises Unavailable and OSError."""
+    """Serve a network of your own making; else as start_network. Raises Unavailable, OSError and ValueError."""
     async with AsyncExitStack() as stack:
         simulation = stack.enter_context(Simulation(network, clock or BootClock()))
         served, credentials = [], {}

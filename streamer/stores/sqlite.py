@@ -173,7 +173,8 @@ class SqliteStore:
         if code is None or code & 0xFF not in _OF_THE_SYSTEM:
             return refused(self._path, str(problem))
         return StoreRefused(
-            f"the journal {self._path} cannot be opened ({problem}): see that the disk has room and this user may write there"
+            f"the journal {self._path} cannot be opened ({problem}): see that the disk has room, and that this user may"
+            " write there, and to what stands beside it (-wal, -shm)"
         )
 
     def _abandon(self) -> None:

@@ -68,6 +68,32 @@ def test_one_that_is_only_found_is_told_when_nobody_answers(
     assert f"(the configuration is not used: {file}: is not valid TOML" in capfd.readouterr().err
 
 
+def test_a_simulated_network_that_cannot_be_started_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "d"
+    alice = data / "simulator" / "alice"
+    alice.mkdir(parents=True)
+    serve = [
+        "serve",
+        "--simulator",
+        "true",
+        "--data-dir",
+        str(data),
+        "--api.grpc-listen",
+        "127.0.0.1:0",
+        "--api.http-listen",
+        "127.0.0.1:0",
+    ]
+    for name in ("tls.cert", "tls.key"):
+        (alice / name).touch()
+    says = f"streamer: the simulated network cannot be started: {alice}/tls.cert and {alice}/tls.key are no certificate and its key: remove"
+    assert run(serve) == 2
+    assert says in capfd.readouterr().err
+    draft = data / "simulator.json.new"
+    draft.mkdir()
+    assert run(serve) == 2
+    assert capfd.readouterr().err.endswith(f"streamer: the simulated network cannot be started: {draft}: Is a directory\n")
+
+
 def test_a_door_that_cannot_be_opened_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     serve = ["serve", "--simulator", "true", "--data-dir", str(tmp_path / "d"), "--api.http-listen", "127.0.0.1:0", "--api.tls", "true"]
     assert run([*serve, "--api.grpc-listen", "192.0.2.7:28891"]) == 2
