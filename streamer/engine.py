@@ -334,7 +334,9 @@ class Engine:
             self._actions.popleft()(now_ns, facts)
         for _ in range(len(self._ends)):
             payment, answer, event = self._ends.popleft()
-            if not payment.open and event is None:
+            if not payment.open:
+                if event is Event.SETTLED:
+                    self.recovery.settled_late(payment, answer)
                 continue
             if event is not None:
                 ends.resolve(self.book, payment, event, answer, now_ns, facts)
@@ -348,8 +350,8 @@ class Engine:
 
     async def _send(self, payment: Payment) -> None:
         again = payment.row in self.recovery.loose
-        if again and not self.recovery.loose[payment.row].resending:
-            return  # the connection of its verdict is gone, and it is asked about on the new one
+        if not payment.open or (again and not self.recovery.loose[payment.row].resending):
+            return  # it was written off; or the connection of its verdict is gone, and it is asked about on the new one
         began_ns = self._clock.now_ns()
         if not (self.link.up and self.switch.sending and self.book.may_send(payment, began_ns)):
             answer = Answer(Kind.LOST, message="held back") if again else WITHDRAWN

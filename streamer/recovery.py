@@ -24,6 +24,7 @@ from streamer.model import UNPAID, Answer, Facts, Kind, Mark, Payment, PaymentQu
 from streamer.money import SECOND_NS
 from streamer.ports import Clock, Node
 from streamer.reasons import Reason
+from streamer.refunds import Refunds
 
 ASK_AGAIN_NS = SECOND_NS
 ASK_AT_MOST_EVERY_NS = 60 * SECOND_NS
@@ -105,6 +106,7 @@ class Recovery:
         self.known_open: frozenset[str] = frozenset()
         self._short: list[tuple[Payment, Answer]] = []
         self._given_up = GivenUp(node, book, sender)
+        self._refunds = Refunds(node, book, sender, patience.ghost_after_ns)
         self._wake = asyncio.Event()
 
     # -- what comes in ------------------------------------------------------------------------
@@ -188,6 +190,7 @@ class Recovery:
     async def catch_up(self) -> None:
         """The node is reachable: ask once about every loose payment. Raises NodeUnavailable or NodeRejected."""
         now_ns = self.clock.now_ns()
+        self._refunds.connected(now_ns)
         for loose in self.loose.values():
             loose.next_ask_ns = loose.asks = 0
             if loose.ghost_until_ns:
@@ -204,6 +207,7 @@ class Recovery:
             try:
                 await self._round(self.clock.now_ns())
                 await self._given_up.look(self.clock.now_ns())
+                await self._refunds.look(self.clock.now_ns())
             except (NodeUnavailable, NodeRejected):
                 # the link finds out by itself, and says what to do
                 await asyncio.sleep(1)

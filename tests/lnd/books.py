@@ -33,6 +33,7 @@ class Row:
     seq: int
     payment_hash: bytes
     amount_msat: int
+    fee_limit_msat: int
     bought_until_ns: int
     state: str
     mark: str
@@ -49,7 +50,8 @@ class Row:
 def rows(home: Path) -> list[Row]:
     """All payments of a daemon that has ended, oldest first."""
     wanted = (
-        "coalesce(s.id, p.owner), seq, payment_hash, amount_msat, bought_until_ns, p.state, mark, settled_msat, message, planned_ns, end_ns"
+        "coalesce(s.id, p.owner), seq, payment_hash, amount_msat, fee_limit_msat, bought_until_ns,"
+        " p.state, mark, settled_msat, message, planned_ns, end_ns"
     )
     with journal(home) as connection:
         found = connection.execute(f"SELECT {wanted} FROM payments p LEFT JOIN streams s ON s.key = p.stream_key ORDER BY row")
@@ -138,7 +140,8 @@ def check_conservation(home: Path, amount_msat: int, interval_ms: int) -> None:
     for owner, payments in by_owner.items():
         assert sorted(row.seq for row in payments) == list(range(1, len(payments) + 1)), owner
         bought_until_ns = max((row.seq, row.bought_until_ns) for row in payments)[1] if payments else 0
-        paid = sum(row.settled_msat for row in payments)
+        # what was written off stays paid for the stream, even if the budgets have it back
+        paid = sum(row.amount_msat if row.state == "WRITTEN_OFF" else row.settled_msat for row in payments)
         reserved = sum(row.amount_msat for row in payments if row.open)
         price = bought_until_ns * amount_msat // interval_ns
         assert (paid + reserved + owed[owner], paid) == (price, settled[owner]), (owner, paid, reserved, owed[owner], price)

@@ -12,6 +12,7 @@ JUDGE = "streamer/core/verdict.py"
 END = "streamer/core/ends.py"
 BOOK = "streamer/core/book.py"
 LINK = "streamer/link.py"
+REFUNDING = "streamer/refunds.py"
 ADOPTION = "streamer/adoption.py"
 KEYSEND = "streamer/nodes/keysend.py"
 

@@ -58,7 +58,7 @@ PARTS = (
     Part("core", ("streamer/core",), ("tests/core",)),
     Part(
         "recovery",
-        ("streamer/recovery.py", "streamer/channelview.py", "streamer/givenup.py", "streamer/adoption.py"),
+        ("streamer/recovery.py", "streamer/channelview.py", "streamer/givenup.py", "streamer/refunds.py", "streamer/adoption.py"),
         (
             "tests/simulation/test_recovery.py",
             "tests/simulation/test_loose_ends.py",
@@ -67,6 +67,7 @@ PARTS = (
             "tests/simulation/test_adoption.py",
             "tests/simulation/test_givenup.py",
             "tests/simulation/test_suspects.py",
+            "tests/simulation/test_refunds.py",
         ),
     ),
 )

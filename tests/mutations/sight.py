@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import JUDGE, LINK, RECOVERY, VERDICT, Mutation
+from tests.mutations.mutation import ENGINE, JUDGE, LINK, RECOVERY, REFUNDING, VERDICT, Mutation
 
 LETTING_GO = ("tests/simulation/test_letting_go.py",)
 LOOSE_ENDS = ("tests/simulation/test_loose_ends.py", *LETTING_GO)
 CLOSED = ("tests/simulation/test_closed_channels.py",)
+REFUNDS = ("tests/simulation/test_refunds.py",)
 GROWING = "points | recovery.known_open if recovery.unsure else points"
 
 SIGHT_MUTATIONS = (
@@ -21,7 +22,7 @@ SIGHT_MUTATIONS = (
     Mutation(
         3,
         "a resend that waits when sending stops is forgotten",
-        "streamer/engine.py",
+        ENGINE,
         "if self.paying else self._hold_back()",
         "if self.paying else []",
         ("tests/simulation/test_resending.py",),
@@ -61,4 +62,33 @@ SIGHT_MUTATIONS = (
     ),
     Mutation(12, "a hold outlives its reason", JUDGE, "Verdict.NOT_HELD if bereft", "Verdict.WAIT if bereft", VERDICT),
     Mutation(12, "a hold without an HTLC never ends", RECOVERY, "absent=absent and", "absent=False and", LOOSE_ENDS),
+    Mutation(
+        11,
+        "what was written off is never asked for",
+        RECOVERY,
+        "                await self._refunds.look(self.clock.now_ns())\n",
+        "",
+        REFUNDS,
+    ),
+    Mutation(11, "what was written off comes back twice", REFUNDING, "if payment.row in self._refunded:", "if False:", REFUNDS),
+    Mutation(11, "what was written off comes back while nobody knows", REFUNDING, "if answer.kind is Kind.FAILED:", "if True:", REFUNDS),
+    Mutation(
+        4, "what was written off comes back under a ghost", REFUNDING, " or now_ns < payment.end_ns + self._ghost_after_ns", "", REFUNDS
+    ),
+    Mutation(
+        10,
+        "what was written off is sent all the same",
+        ENGINE,
+        "if not payment.open or (again and not self.recovery.loose[payment.row].resending):",
+        "if again and not self.recovery.loose[payment.row].resending:",
+        REFUNDS,
+    ),
+    Mutation(
+        11,
+        "an end that comes late moves money as if it came in time",
+        ENGINE,
+        "            if not payment.open:\n                if",
+        "            if not payment.open and event is None:\n                if",
+        REFUNDS,
+    ),
 )

@@ -292,6 +292,7 @@ class Chaos:
         await asyncio.sleep(DRAIN_SECONDS)
         await check_told(self)
         self.outcome.payments = await check_books(self.world, self.truth)
+        assert not self.world.observer.late, "its time was paid again while a call of it was alive"
 
     def _tell(self, what: str) -> None:
         self.story.append(f"{(self.clock.now_ns() - self.world.network.start_ns) / SECOND_NS:.3f} {what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -18,8 +19,8 @@ from tests.simulation.desk import Desk, S, settled
 class Past:
     """A journal that answers with the same payments, and turns that come when the test says so."""
 
-    def __init__(self, failed: list[Payment]) -> None:
-        self.failed = failed
+    def __init__(self, ended: list[Payment]) -> None:
+        self.ended = ended
         self.queries: list[PaymentQuery] = []
         self.turns: list[Callable[[int, Facts], None]] = []
         self.trouble: Exception | None = None
@@ -31,7 +32,7 @@ class Past:
         self.queries.append(query)
         if self.trouble is not None:
             raise self.trouble
-        return self.failed[: query.limit]
+        return [copy.copy(payment) for payment in self.ended if not query.before_row or payment.row < query.before_row][: query.limit]
 
     def take_turns(self, now_ns: int) -> None:
         for action in self.turns:

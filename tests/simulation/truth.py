@@ -8,7 +8,7 @@ from streamer.model import ENDED, Payment, PaymentQuery, PaymentState, Stream, S
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import STREAM_TYPE, decode_stream_record
 from streamer.reasons import Reason
-from streamer.simulator.books import ReceivedHtlc
+from streamer.simulator.books import ReceivedHtlc, Status
 from tests.simulation.callers import REQUEST_RECORD, check_key_budgets
 from tests.simulation.troubled import Troubled
 
@@ -118,6 +118,7 @@ async def check_books(world: Troubled, truth: Truth) -> dict[str, int]:
             assert got == payment.settled_msat, f"{payment.id} is SETTLED with {payment.settled_msat}, the receiver has {got}"
         elif payment.state is PaymentState.WRITTEN_OFF:
             check_lost(world, payment)
+            check_refunded(world, payment, got)
             written_off.add(payment.payment_hash)
         elif payment.payment_hash not in settled | written_off:  # the newest come first: an invoice that failed was tried again
             assert got is None or was_paid_before(world, truth, payment), f"{payment.id} is {payment.state}, the receiver has {got}"
@@ -148,7 +149,16 @@ def check_lost(world: Troubled, payment: Payment) -> None:
     record = world.network.named[payment.node].payments.get(payment.payment_hash)
     excuses = world.excuses
     excused = payment.payment_hash in excuses.orphaned | excuses.forgotten | excuses.written_off | excuses.overtaken
-    assert record is None or excused, f"{payment.id}: the node says {record}"
+    assert record is None or excused, f"{payment.id}: the node says {record and record.status}"
+
+
+def check_refunded(world: Troubled, payment: Payment, got: int | None) -> None:
+    """The budgets have back what the node says has failed, and nothing else: unless it said so before its history was changed."""
+    record = world.network.named[payment.node].payments.get(payment.payment_hash)
+    says, back = record and record.status, payment.settled_msat == 0
+    if payment.payment_hash not in world.excuses.forgotten | world.excuses.overtaken:
+        assert back == (says is Status.FAILED), f"{payment.id}: the node says {says}, and {payment.settled_msat} msat of it count as spent"
+        assert not back or got is None, f"{payment.id} was given back, and its receiver has {got}"
 
 
 def check_current(world: Troubled) -> None:

@@ -1,0 +1,97 @@
+"""Asks again about payments that were written off: if the node says that one failed after all, the budgets get its money back.
+
+lnd ends an orphan when it is started after that channel was closed, and a hold ends at its expiry at the
+latest, so this looks at each connection and then now and then (MONEY.md 2b). The stream gets nothing: the
+time it bought stays bought, so that nobody's verdict can ever make it pay twice. A later "settled" is
+what the write-off had assumed, and "unknown" says nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from streamer.core import ends
+from streamer.core.book import Book
+from streamer.core.payment import Event
+from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
+from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, PaymentState
+from streamer.money import DAY_NS, SECOND_NS, format_amount
+from streamer.ports import Node
+
+log = logging.getLogger(__name__)
+
+WATCH_NS = 30 * DAY_NS
+"""How long after it was planned a payment is asked for: fifteen times the expiry of an HTLC (node.cltv_limit)."""
+LOOK_EVERY_NS = 3600 * SECOND_NS
+ASKS_A_LOOK = 50
+"""So that what is open does not wait for what has ended; the next look goes on where this one stopped."""
+PATIENCE_SECONDS = 10.0
+
+WRITTEN_OFF = frozenset({PaymentState.WRITTEN_OFF})
+MESSAGE = "written off; the node then said that it had failed, and the budgets have the money back"
+
+
+class Journal(Protocol):
+    """What is needed of the engine."""
+
+    def defer(self, action: Callable[[int, Facts], None]) -> None:
+        """Do action in the engine's next turn; what it puts into facts becomes durable."""
+
+    async def history(self, query: PaymentQuery) -> list[Payment]:
+        """Payments in the journal; see ports.Store."""
+
+
+class Refunds:
+    """The written-off payments of one node."""
+
+    def __init__(self, node: Node, book: Book, journal: Journal, ghost_after_ns: int) -> None:
+        self._node = node
+        self._book = book
+        self._journal = journal
+        self._ghost_after_ns = ghost_after_ns
+        self._next_look_ns = 0
+        self._below_row = 0
+        """Where the next look goes on; 0: at the newest."""
+        self._refunded: set[int] = set()
+        """Rows; what is read from the journal may be older than these."""
+
+    def connected(self, now_ns: int) -> None:
+        """The node is back, perhaps from a restart: look when no call of an earlier connection can be alive."""
+        self._next_look_ns, self._below_row = now_ns + self._ghost_after_ns, 0
+
+    async def look(self, now_ns: int) -> None:
+        """Ask about some, if it is time. Raises NodeUnavailable or NodeRejected."""
+        if now_ns < self._next_look_ns:
+            return
+        with suppress(Unavailable, ResourceExhausted, StoreFailed):
+            since_ns = now_ns - WATCH_NS
+            query = PaymentQuery("", self._book.node, WRITTEN_OFF, self._below_row, ASKS_A_LOOK, since_ns=since_ns)
+            page = await self._journal.history(query)
+            for payment in page:
+                self._below_row = payment.row
+                if not await self._ask(payment, now_ns):
+                    return
+            if len(page) < ASKS_A_LOOK:
+                self._next_look_ns, self._below_row = now_ns + LOOK_EVERY_NS, 0
+
+    async def _ask(self, payment: Payment, now_ns: int) -> bool:
+        """Whether the node answers."""
+        has_it_back = payment.settled_msat + payment.fee_msat == 0
+        if has_it_back or now_ns < payment.end_ns + self._ghost_after_ns:
+            return True
+        answer = await self._node.track(payment.payment_hash, PATIENCE_SECONDS)
+        if answer.kind is Kind.FAILED:
+            self._journal.defer(lambda now_ns, facts: self._refund(payment, answer, now_ns, facts))
+        return answer.kind is not Kind.LOST
+
+    def _refund(self, payment: Payment, answer: Answer, now_ns: int, facts: Facts) -> None:
+        if payment.row in self._refunded:
+            return
+        self._refunded.add(payment.row)
+        back = format_amount(payment.settled_msat + payment.fee_msat)
+        payment.message = MESSAGE
+        ends.resolve(self._book, payment, Event.FAILED, answer, now_ns, facts)
+        log.info("payment %s was written off, and has failed: the budgets have %s back", payment.id, back)
