@@ -70,7 +70,10 @@ def mask_of(options: dict[str, Any]) -> list[str]:
     if "start" in written:
         raise click.UsageError("the start of a stream cannot be changed")
     paths = {path for name in written for path in _PATHS.get(name, ())}
-    return sorted(paths | {REMOVABLE[name] for name in options["without"]})
+    removed = {REMOVABLE[name]: name for name in options["without"]}
+    if both := sorted(paths & removed.keys()):
+        raise click.UsageError(f"--no {removed[both[0]]} takes back what another option sets: write one of the two")
+    return sorted(paths | removed.keys())
 
 
 def build(*, rate: tuple[int, int] | None = None, **options: Any) -> stream_pb2.Stream:

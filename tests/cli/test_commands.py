@@ -37,6 +37,8 @@ NOBODY = ("--server", "127.0.0.1:1")
         (["stream", "open", GOOD, "1sat/1s", "--label", "x"], 2, "write NAME=VALUE"),
         (["stream", "open", GOOD, "1sat/1s", "--record", "x=00"], 2, "write TYPE=HEX"),
         (["stream", "set", "st_1", *NOBODY], 2, "nothing to change"),
+        (["stream", "set", "st_1", "--no", "labels", "--label", "a=b", *NOBODY], 2, "--no labels takes back what another option sets"),
+        (["stream", "set", "st_1", "--no", "end", "--for", "1h", *NOBODY], 2, "--no end takes back what another option sets"),
         (["simulate", "--port", "65535"], 2, "the ports of the others would go up to 65536, and 65535 is the last there is"),
         (["simulate", "--port", "65533", "--nodes", "3", "--hub"], 2, "would go up to 65536"),
         (["simulate", "--state", "/nowhere/x"], 1, "/nowhere/x.new: cannot be read or written: No such file or directory\n"),
