@@ -147,6 +147,8 @@ class Stream:
     api_key: the number of the API key that opened it. paused_at_ns: the moment from which time does
     not count while PAUSED (0: not paused).
     carried_outage_ns: impossible time found before the newest pause and not yet counted.
+    written_off_fee_msat: the fee limits of what was written off, which budgets count as spent; refunded_msat: what they got back of
+    write-offs, amounts and fee limits.
     reserved_* and open_payments are derived from the open payments, and not stored.
     """
 
@@ -164,6 +166,8 @@ class Stream:
     paused_ns: int = 0
     paused_at_ns: int = 0
     carried_outage_ns: int = 0
+    written_off_fee_msat: int = 0
+    refunded_msat: int = 0
     dropped_msat: int = 0
     last_failure: str = ""
     ends_as: StreamState | None = None

@@ -33,10 +33,7 @@ def resolve(book: Book, payment: Payment, event: Event, answer: Answer, now_ns: 
         return money
     stream = book.by_key.get(payment.stream_key)
     if money is Money.REFUND:
-        book.budgets.release(payment, 0, -(payment.settled_msat + payment.fee_msat), stream)
-        payment.settled_msat = payment.fee_msat = 0
-        if stream is not None:
-            facts.accounts.append(stream)
+        _refund(book, payment, stream, facts)
         return money
     payment.end_ns, payment.reason, payment.message = now_ns, answer.reason, answer.message
     if money is Money.VOID:
@@ -158,11 +155,21 @@ def _post(book: Book, payment: Payment, stream: Stream | None, money: Money, eve
         stream.reserved_msat -= reserved
         if written_off:
             account.written_off_msat += payment.settled_msat
+            stream.written_off_fee_msat += payment.fee_msat
         else:
             account.fee_msat += payment.fee_msat
             account.settled_count += 1
     if not late:
         _leave(book, payment, stream)
+
+
+def _refund(book: Book, payment: Payment, stream: Stream | None, facts: Facts) -> None:
+    back = payment.settled_msat + payment.fee_msat
+    payment.settled_msat = payment.fee_msat = 0
+    book.budgets.release(payment, 0, -back, stream)
+    if stream is not None:
+        stream.refunded_msat += back
+        facts.streams.append(stream)
 
 
 def _leave(book: Book, payment: Payment, stream: Stream | None) -> None:
@@ -195,7 +202,8 @@ def _posted(book: Book, stream: Stream, payment: Payment, now_ns: int, facts: Fa
     account = stream.account
     if len(stream.segments) > 1:
         stream.segments = drop_passed(stream.segments, account.settled_msat, account.bought_until_ns)
-    if payment.state is not PaymentState.SETTLED:
+    if payment.state is PaymentState.WRITTEN_OFF:
+        facts.streams.append(stream)
         return
     account.streak = account.next_attempt_ns = 0
     if account.failing_since_ns and not account.failing_until_ns:

@@ -115,7 +115,7 @@ def _change_rate(stream: Stream, terms: Terms, now_ns: int) -> None:
 
 def _change_budget(book: Book, stream: Stream, terms: Terms) -> None:
     """A budget with the same period keeps what was spent in it; another period begins at nothing
-    for a renewing one, and at all that was ever paid for a total.
+    for a renewing one, and at all that was ever paid, or counts as paid, for a total.
     """
     before, after, account = stream.terms.budget, terms.budget, stream.account
     if after is None or (before is not None and before.period_ns == after.period_ns):
@@ -124,7 +124,8 @@ def _change_budget(book: Book, stream: Stream, terms: Terms) -> None:
         raise FailedPrecondition("the period of a budget can only change while no payment of the stream is open: try again shortly")
     book.budgets.forget(stream)
     account.period_start_ns = 0
-    account.period_spent_msat = account.settled_msat + account.fee_msat if after.period_ns is None else 0
+    ever_msat = account.settled_msat + account.fee_msat + stream.written_off_fee_msat - stream.refunded_msat
+    account.period_spent_msat = ever_msat if after.period_ns is None else 0
 
 
 def _expire_time_ns(terms: Terms, now_ns: int) -> int:

@@ -112,6 +112,23 @@ def test_a_total_budget_that_was_a_renewing_one_counts_all_that_was_ever_paid() 
     assert own is not None and (own.spent_msat, own.reserved_msat) == (paid, payment.amount_msat + payment.fee_limit_msat)
 
 
+def test_a_total_budget_counts_write_offs_with_their_fee_limits_and_not_what_came_back_of_them() -> None:
+    house = House()
+    stream = house.open(budget=budget_of(500_000, HOUR), fee_floor_msat=5_000)
+    refunded = house.pay(0)
+    house.write_off(refunded)
+    for second in (1, 2):
+        house.write_off(house.pay(second))
+    house.fail(refunded)
+    house.fail(refunded)
+    house.settle(house.pay(3), fee_msat=7)
+    house.crash()
+    stream = house.again(stream)
+    house.change(stream, budget=budget_of(10**9))
+    own = house.book.budgets.own(stream, house.now_ns)
+    assert own is not None and own.spent_msat == 2 * 6_000 + 1_007
+
+
 def test_a_budget_that_is_taken_away_bounds_nothing_and_a_new_one_begins_afresh() -> None:
     house = House()
     stream = house.open(budget=budget_of(3_000, DAY))

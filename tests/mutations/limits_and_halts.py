@@ -86,6 +86,14 @@ LATER_MUTATIONS = (
         "msat = payment.amount_msat",
         CORE,
     ),
+    Mutation(
+        11,
+        "a total budget that was a renewing one forgets the fee limits of write-offs",
+        "streamer/core/lifecycle.py",
+        " + stream.written_off_fee_msat",
+        "",
+        CORE,
+    ),
     Mutation(11, "fees are not counted", END, "spent = payment.settled_msat + payment.fee_msat", "spent = payment.settled_msat", ENDS),
     Mutation(11, "a replay reserves nothing", BOOK, "        self.budgets.reserve(payment)\n", "", CORE),
     Mutation(

@@ -66,6 +66,7 @@ streams = st.builds(
     reason=st.sampled_from(Reason), state_time_ns=integers, expire_time_ns=integers,
     segments=st.lists(st.builds(Segment, integers, integers, rates), max_size=4), skipped_ns=integers, skipped_msat=integers,
     paused_ns=integers, paused_at_ns=integers, carried_outage_ns=integers, dropped_msat=integers,
+    written_off_fee_msat=amounts, refunded_msat=amounts,
     last_failure=st.text(max_size=40), ends_as=st.none() | st.sampled_from(StreamState), account=accounts,
 )  # fmt: skip
 ends = {
