@@ -30,6 +30,8 @@ from streamer.service.reports import WATCHER_LIMIT
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """A page of 1,000 streams with labels and records stays below it."""
 MAX_CALLS = 1_000 + WATCHER_LIMIT
+MAX_WAITING_CALLS = 10_000
+"""Calls that have come and were not looked at yet. From 1,000 on gRPC would reset some by chance, without a word (its default)."""
 """Calls at once, with those that watch; more are answered RESOURCE_EXHAUSTED by gRPC."""
 WRITE_BUFFER_BYTES = 16 * 1024
 """Of answers that one reader does not take, so much waits here; the rest waits in the feed, once for all."""
@@ -50,6 +52,8 @@ class GrpcDoor:
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
             ("grpc.http2.write_buffer_size", WRITE_BUFFER_BYTES),
+            ("grpc.server.max_pending_requests", MAX_WAITING_CALLS),
+            ("grpc.server.max_pending_requests_hard_limit", MAX_WAITING_CALLS),
         ]
         self._server = grpc.aio.server(interceptors=(Reading(),), options=options, maximum_concurrent_rpcs=MAX_CALLS)
         self._following: asyncio.Task[None] | None = None

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from starlette.responses import PlainTextResponse
 
 from streamer import errors
-from streamer._proto.streamer.v1 import admin_pb2
+from streamer._proto.streamer.v1 import admin_pb2, stream_pb2
 from streamer.api import calls, reading
 from streamer.api.auth import Keys, load_admin_key
 from streamer.api.call import Call
@@ -172,6 +172,15 @@ async def _watched(stub: health_pb2_grpc.HealthStub) -> bool:
     except grpc.aio.AioRpcError:
         return False
     return True
+
+
+def test_many_calls_at_once_are_all_answered() -> None:
+    async def test(house: House) -> None:
+        calls = [house.client.call(house.client.streams.ListStreams, stream_pb2.ListStreamsRequest(), 60) for _ in range(1_800)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(end).__name__ for end in ends} == {"ListStreamsResponse"}, set(map(str, ends))
+
+    in_house(test)
 
 
 @pytest.mark.parametrize("path", ["streamer.v1.StreamService/GetStream", "streamer.v1.StreamService/WatchStreams"])
