@@ -343,8 +343,6 @@ class Engine:
             elif answer.kind is Kind.FAILED and answer.reason is Reason.NO_LIQUIDITY and payment.row not in self.recovery.loose:
                 self.recovery.take_short(payment, answer)
             else:
-                if answer.accepted:
-                    payment.accepted = True
                 ends.resolve(self.book, payment, Event.LOST, answer, now_ns, facts)
                 self.recovery.take(payment, answer, now_ns)
 

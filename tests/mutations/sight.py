@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import ENGINE, JUDGE, LINK, RECOVERY, REFUNDING, VERDICT, Mutation
+from tests.mutations.mutation import ENGINE, JUDGE, LINK, RECOVERY, REFUNDING, RULES, VERDICT, Mutation
 
 LETTING_GO = ("tests/simulation/test_letting_go.py",)
 LOOSE_ENDS = ("tests/simulation/test_loose_ends.py", *LETTING_GO)
@@ -42,6 +42,15 @@ SIGHT_MUTATIONS = (
         "            loose.resending = False  # what was said on one connection sends nothing on the next\n",
         "",
         ("tests/simulation/test_resending.py",),
+    ),
+    Mutation(
+        5,
+        "that a resend was accepted is not durable",
+        ENGINE,
+        "                ends.resolve(self.book, payment, Event.LOST, answer, now_ns, facts)\n",
+        "                payment.accepted = payment.accepted or answer.accepted\n"
+        "                ends.resolve(self.book, payment, Event.LOST, answer, now_ns, facts)\n",
+        RULES,
     ),
     Mutation(6, "an orphan freezes what is closing", LINK, "not recovery.waiting and", "not recovery.loose and", CLOSED),
     Mutation(5, "what is closing counts while a payment waits", LINK, "not recovery.waiting and", "", (*CLOSED, *LOOSE_ENDS)),

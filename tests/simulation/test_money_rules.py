@@ -340,6 +340,27 @@ def test_what_the_node_once_accepted_is_never_sent_again(seen: str) -> None:
     run_virtual(main)
 
 
+@pytest.mark.parametrize("resent", [False, True])
+def test_that_the_node_accepted_it_is_durable_whichever_call_saw_it(resent: bool) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK, patience=PATIENCE)
+        async with world.running():
+            stream = await world.open("1sat/1s")
+            await asyncio.sleep(3.5)
+            world.faults.hold("receiver0")
+            if resent:
+                await one_open(world, stream, CallFate.NEVER, then=stop)
+                go_on(world)
+            await asyncio.sleep(10)
+            [payment] = world.book.payments.values()
+            world.faults.take_down("payer")  # so that nothing but its call has told of it
+            await asyncio.sleep(1)
+            kept = await found(world, payment)
+            assert payment.payment_hash in known_to_node(world) and kept.accepted
+
+    run_virtual(main)
+
+
 def test_another_node_behind_the_same_address_gets_nothing() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
