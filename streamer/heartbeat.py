@@ -1,4 +1,4 @@
-"""Once a second: is the loop on time, did the machine sleep, is there room on the disk, is it time to forget.
+"""Once a second: is the loop on time, did the machine sleep, is sending stopped, has the disk room, is it time to forget.
 
 It also marks the time in the journal while nothing else is written: the last mark is where the
 outage of a daemon that died begins.
@@ -70,6 +70,7 @@ class Heartbeat:
             self._shared.outages.add("DAEMON_DOWN", last_ns, now_ns, self._first)
         self._last_ns = last_ns
         self._look_at_space()
+        self._shared.count_stopped(now_ns, self._first)
 
     async def run(self) -> None:
         """Beat until cancelled; ends only with the store."""
@@ -92,6 +93,7 @@ class Heartbeat:
         self._beats.lag(max(0, late_ns) / SECOND_NS)
         facts = Facts()
         self._shared.outages.alive(now_ns, facts)
+        self._shared.count_stopped(now_ns, facts)
         if (now_ns - self._marked_ns >= MARK_EVERY_NS or facts) and self._may_mark():
             self._marked_ns = now_ns
             facts.settings.append((MARK, str(now_ns)))

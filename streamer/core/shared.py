@@ -44,8 +44,15 @@ class Shared:
             return True
         text = f"the spend limit of {format_amount(limit.limit_msat)} is reached: find what spends, then `streamer sending start`"
         self.switch.stop(Halt.SPEND_LIMIT, text, facts)
-        self.outages.begin(Halt.SPEND_LIMIT, now_ns, facts)
+        self.count_stopped(now_ns, facts)
         return False
+
+    def count_stopped(self, now_ns: int, facts: Facts) -> None:
+        """While anything stops sending there is an outage. A wrong clock does not say since when: that time is the next start's."""
+        if self.switch.sending:
+            self.outages.end(now_ns, facts)
+        elif Halt.CLOCK not in self.switch.halts:
+            self.outages.begin(next(iter(self.switch.halts)), now_ns, facts)
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class Sending:
         facts, now_ns = Facts(), around.clock.now_ns()
         if Halt.OPERATOR not in around.shared.switch.halts:
             around.shared.switch.stop(Halt.OPERATOR, STOPPED, facts)
-            around.shared.outages.begin(Halt.OPERATOR, now_ns, facts)
+            around.shared.count_stopped(now_ns, facts)
         await around.store.append(facts)  # commits keep their order: another call's halt is durable then, too
         if drain:
             try:
@@ -68,8 +68,7 @@ class Sending:
             around.shared.budgets.spend_limit.begin(now_ns)
             facts.spends.append(around.shared.budgets.spend())
         switch.lift(Halt.OPERATOR, facts)
-        if switch.sending:
-            around.shared.outages.end(now_ns, facts)
+        around.shared.count_stopped(now_ns, facts)
         await around.store.append(facts)
         for engine in around.engines.values():
             engine.wake()

@@ -69,6 +69,22 @@ LATER_MUTATIONS = (
         "frozenset({Halt.OPERATOR, Halt.HASH_COLLISION})",
         SCENARIOS,
     ),
+    Mutation(
+        10,
+        "a full disk is no outage",
+        "streamer/heartbeat.py",
+        "        self._shared.count_stopped(now_ns, facts)\n",
+        "",
+        ("tests/simulation/test_heartbeat.py",),
+    ),
+    Mutation(
+        10,
+        "a stop counts from the moment of a wrong clock",
+        "streamer/core/shared.py",
+        "        elif Halt.CLOCK not in self.switch.halts:\n",
+        "        else:\n",
+        ("tests/simulation/test_heartbeat.py",),
+    ),
     # -- 11: conservation, and the budgets
     Mutation(
         11,

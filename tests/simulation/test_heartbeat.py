@@ -18,6 +18,7 @@ from streamer.model import StreamState
 from streamer.money import DAY_NS, SECOND_NS
 from streamer.reasons import Halt
 from streamer.simulator.clock import VirtualClock, run_virtual
+from tests.simulation.served import service_of
 from tests.simulation.world import World
 
 HOUR_NS = 3600 * SECOND_NS
@@ -252,6 +253,64 @@ def test_sending_stops_before_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) 
             assert told.halts == {}
             assert world.received_msat() > paid
             world.check()
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("cause", ["no room", "an engine broke"])
+def test_what_stops_sending_by_itself_is_an_outage_until_the_journal_is_replayed(monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world, _ = with_steps(clock)
+        free = LEAST_FREE_BYTES
+        monkeypatch.setattr(type(world.store), "space", lambda _: (0, free))
+        async with beating(world):
+            async with world.running():
+                await world.open("1sat/1s")
+                await asyncio.sleep(60)
+                if cause == "no room":
+                    free = 0
+                    await asyncio.sleep(10)
+            if cause == "an engine broke":
+                world.switch.stop(Halt.STORE_FAILED, cause)
+            await asyncio.sleep(3600)
+            assert world.daemon_outages.cause == Halt.STORE_FAILED
+        paid = world.received_msat()
+        free = LEAST_FREE_BYTES
+        world.crash()
+        async with beating(world), world.running():
+            await asyncio.sleep(60)
+            # an hour in which nothing could be paid, of which five minutes are caught up
+            [stream] = world.book.streams.values()
+            assert abs(stream.skipped_ns - 55 * MINUTE_NS) <= 15 * SECOND_NS
+            assert abs(world.received_msat() - paid - 1_000 * (5 * 60 + 60)) <= 15_000
+            assert not world.daemon_outages.since_ns
+            world.check()
+        world.crash()
+        assert not world.daemon_outages.since_ns, "its end is in the journal"
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_stop_begins_no_outage_by_a_wrong_clock(stopped: bool) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world, steps = with_steps(clock)
+        async with beating(world):
+            await asyncio.sleep(20)
+        last_ns = int(world.store.load().settings[MARK])
+        steps.slept_ns = -HOUR_NS
+        world.crash()
+        async with beating(world):
+            if stopped:
+                await service_of(world).sending.stop(False, 0)
+            await asyncio.sleep(20)
+        steps.slept_ns = 0
+        world.crash()
+        async with beating(world) as told:
+            assert not told.halts
+            await asyncio.sleep(20)
+            assert world.daemon_outages.cause == (Halt.OPERATOR if stopped else "")
+            assert {start_ns for start_ns, _ in world.daemon_outages.overlapping(0, clock.now_ns()) if start_ns <= last_ns} == {last_ns}
 
     run_virtual(main)
 
