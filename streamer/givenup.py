@@ -60,12 +60,24 @@ class GivenUp:
         self._watched: dict[int, _Watched] = {}
         self._posted: dict[int, None] = {}
         self._remembered = False
-        self._let_go: set[bytes] = set()
+        self._unread: set[bytes] = set()
         """What was used again before the journal has been read, and may not be in what is read."""
+        self._let_go: set[bytes] = set()
+        """Hashes of open attempts, each after one that was looked at, or may have been had the journal been read."""
 
     def add(self, payment: Payment, now_ns: int) -> None:
         """Look at payment again from now on, for WATCH_NS."""
         self._watch(payment, now_ns + WATCH_NS, now_ns + ASK_EVERY_NS)
+
+    def ended(self, payment: Payment, haunted: bool, now_ns: int) -> None:
+        """Payment has ended: look at it again if that was unpaid, and a call with its hash may be alive.
+
+        haunted: one of its own; or else one of an attempt before, which was let go for it.
+        """
+        after_one = payment.payment_hash in self._let_go
+        self._let_go.discard(payment.payment_hash)
+        if payment.state in UNPAID and (haunted or after_one):
+            self.add(payment, now_ns)
 
     def suspect(self, payment: Payment, now_ns: int) -> None:
         """Look at payment at the next look."""
@@ -81,10 +93,16 @@ class GivenUp:
         self._post(payment, answer)
 
     def let_go(self, payment_hash: bytes) -> None:
-        """Look no more at what was sent with this hash: a new attempt has it now, and the node's word is about that one."""
-        for row in [row for row, watched in self._watched.items() if watched.payment.payment_hash == payment_hash]:
+        """Look no more at what was sent with this hash: a new attempt has it now, and the node's word is about that one.
+
+        Should that end unpaid, it is looked at in the place of those before it, whose ghosts may still be alive.
+        """
+        rows = [row for row, watched in self._watched.items() if watched.payment.payment_hash == payment_hash]
+        for row in rows:
             del self._watched[row]
         if not self._remembered:
+            self._unread.add(payment_hash)
+        if rows or not self._remembered:
             self._let_go.add(payment_hash)
 
     async def look(self, now_ns: int) -> None:
@@ -116,9 +134,9 @@ class GivenUp:
         last = [payment for payment in recent if not payment.payment_request or await self._is_last(payment)]
         self._remembered = True
         for payment in reversed(last):
-            if payment.payment_hash not in self._let_go:
+            if payment.payment_hash not in self._unread:
                 self._watch(payment, payment.end_ns + WATCH_NS, now_ns)
-        self._let_go.clear()
+        self._unread.clear()
 
     async def _is_last(self, payment: Payment) -> bool:
         [newest] = await self._journal.history(PaymentQuery(payment_hash=payment.payment_hash, limit=1))

@@ -20,7 +20,7 @@ from streamer.core.payment import Event
 from streamer.core.verdict import Circumstances, Verdict, judge
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.givenup import GivenUp
-from streamer.model import UNPAID, Answer, Facts, Kind, Mark, Payment, PaymentQuery
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery
 from streamer.money import SECOND_NS
 from streamer.ports import Clock, Node
 from streamer.reasons import Reason
@@ -160,8 +160,8 @@ class Recovery:
     def forget(self, payment: Payment) -> None:
         """The payment has ended."""
         loose = self.loose.pop(payment.row, None)
-        if loose is not None and loose.ghost_until_ns and payment.state in UNPAID:
-            self._given_up.add(payment, self.clock.now_ns())
+        haunted = loose is not None and loose.ghost_until_ns != 0
+        self._given_up.ended(payment, haunted, self.clock.now_ns())
 
     def suspect(self, payment: Payment) -> None:
         """The node lists as settled what the journal calls failed: ask about it now."""

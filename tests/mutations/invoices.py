@@ -121,6 +121,14 @@ INVOICE_MUTATIONS = (
         WAYS,
     ),
     Mutation(
+        4,
+        "a failed attempt is not looked at in the place of the one before, whose ghost may be alive",
+        "streamer/givenup.py",
+        "(haunted or after_one)",
+        "haunted",
+        ("tests/simulation/test_givenup.py",),
+    ),
+    Mutation(
         9,
         "another invoice with a hash that was paid counts as paid",
         PAYING,

@@ -31,7 +31,7 @@ SIGHT_MUTATIONS = (
         4,
         "what was used again while the journal was read is looked at",
         "streamer/givenup.py",
-        "            if payment.payment_hash not in self._let_go:\n",
+        "            if payment.payment_hash not in self._unread:\n",
         "            if True:\n",
         ("tests/simulation/test_suspects.py",),
     ),

@@ -12,10 +12,17 @@ import pytest
 from streamer import givenup
 from streamer.errors import NodeUnavailable, Unavailable
 from streamer.givenup import GivenUp
-from streamer.model import Facts, Payment, PaymentState
+from streamer.model import ADMIN, Facts, Payment, PaymentQuery, PaymentState
 from streamer.recovery import Patience, Recovery
+from streamer.service.orders import InvoiceOrder
+from streamer.simulator.books import Failure
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.simulator.invoices import Wanted, add_invoice
+from streamer.simulator.lightning_node import CallFate
 from tests.simulation.desk import NOT_FOUND, Desk, S, failed, settled
+from tests.simulation.served import service_of
+from tests.simulation.test_scenarios import QUICK
+from tests.simulation.world import World
 
 MINUTE, HOUR = 60, 3600
 
@@ -337,5 +344,27 @@ def test_it_is_looked_at_for_the_last_time_when_its_hour_is_over(early_ns: int, 
         await watch.look(began_ns + givenup.WATCH_NS - early_ns)
         await watch.look(began_ns + 2 * givenup.WATCH_NS)
         assert len(desk.asked[payment.payment_hash]) == asked
+
+    run_virtual(main)
+
+
+def test_a_ghost_of_the_first_attempt_that_pays_after_the_second_has_failed_is_in_the_books() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK, patience=Patience(ghost_after_ns=20 * S))
+        paying = service_of(world).paying
+        async with world.running():
+            await asyncio.sleep(3)
+            made = add_invoice(world.network, world.network.named["receiver0"], Wanted(50_000, expiry_seconds=2 * HOUR))
+            world.faults.fail_randomly("payer", 1.0, Failure.NO_ROUTE)
+            world.faults.lose_calls("payer", 1, CallFate.LATE, 75 * S)
+            for _ in range(2):
+                report = await paying.create(ADMIN, InvoiceOrder(made.payment_request), "", 40)
+                assert report.payment.state is PaymentState.FAILED
+            world.faults.fail_randomly("payer", 0)
+            await asyncio.sleep(3 * MINUTE)
+            second, first = await world.store.payments(PaymentQuery(payment_hash=made.payment_hash))
+            assert (first.state, second.state, second.settled_msat) == (PaymentState.FAILED, PaymentState.SETTLED, 50_000)
+            assert world.received_msat() == 50_000 == world.book.budgets.spend_limit.spent_msat
+            assert [late.row for late in world.observer.late] == [second.row]
 
     run_virtual(main)

@@ -167,3 +167,32 @@ def test_what_is_used_again_before_the_journal_has_been_read_is_not_looked_at(le
         assert len(past.queries) == 2 and asked(desk, payments) == [0, 1]
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+@pytest.mark.parametrize(("first", "second", "times"), [(True, False, 1), (False, False, 0), (True, True, 0)])
+def test_the_attempt_for_which_another_was_let_go_is_looked_at_in_its_place_if_it_fails(
+    remembered: bool, first: bool, second: bool, times: int
+) -> None:
+    """first: the attempt before was looked at. second: this one settled. Before the journal is read, nobody knows of the first."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk, _, watch, payments = scene(clock)
+        now_ns, again = clock.now_ns(), desk.payment()
+        again.payment_hash = payments[0].payment_hash
+        if remembered:
+            await watch.look(now_ns)
+        if first:
+            watch.add(payments[0], now_ns)
+        watch.let_go(again.payment_hash)
+        (desk.house.settle if second else desk.house.fail)(again)
+        for _ in range(2):
+            watch.ended(again, haunted=False, now_ns=now_ns)
+        other = desk.payment()
+        desk.house.fail(other)
+        watch.ended(other, haunted=False, now_ns=now_ns)
+        for moment_ns in (now_ns + 60 * S - 1, now_ns + 60 * S):
+            await watch.look(moment_ns)
+        assert asked(desk, [again, other]) == [times if remembered else int(not second), 0]
+
+    run_virtual(main)
