@@ -193,6 +193,7 @@ class Link:
         self.identity = identity
         self.switch.stop(Halt.RECOVERING, "asking the node about the payments that are open")
         self.problem = ""
+        await self.engine.turn()  # what closes now is no old news for the calls that were just cut
         await self._look_at_channels()
         await self._adoption.read(self.last_index)
         await self.engine.turn()

@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
-from streamer.model import Mark
+from streamer.model import Answer, Mark, Payment
 from streamer.money import MILLISECOND_NS, SECOND_NS
 from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.lightning_node import CallFate
 from streamer.simulator.pace import Pace
+from streamer.stores.memory import MemoryStore
 from tests.simulation.world import World
 
 QUICK = Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS))
@@ -146,5 +147,53 @@ def test_what_closes_while_the_end_of_a_payment_is_asked_for_is_no_old_news_befo
             world.faults.release("receiver0")
             await asyncio.sleep(130)
             assert not recovery.waiting and recovery.closing == (await world.engine.node.channels()).closing
+
+    run_virtual(main)
+
+
+def test_what_closed_while_turns_waited_for_the_disk_is_no_old_news_for_a_call_that_was_cut_meanwhile() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK, receivers=3)
+        payer, receiver = world.network.named["payer"], world.network.named["receiver0"]
+        moved = world.network.open_channel(payer, receiver, 100_000_000)
+        disk_stands_still: list[bool] = []
+
+        async def commit() -> None:
+            while disk_stands_still:
+                await asyncio.sleep(0.1)
+
+        world.store = MemoryStore(commit)
+        world.crash()
+        async with world.running():
+            node, cut = world.engine.node, []
+            send = node.send
+            for number in range(3):
+                await world.open("10sat/10s", number, start_time_ns=clock.now_ns() + (1_000 + 300 * number) * MILLISECOND_NS)
+            await asyncio.sleep(9)
+            history = world.faults.history("payer")
+
+            async def hangs(payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
+                if payment.destination != receiver.pubkey or cut:
+                    return await send(payment, preimage, patience_seconds)
+                cut.append(payment)
+                disk_stands_still.append(True)  # the intents of the others wait for it, and every turn for them
+                world.faults.lose_calls("payer", 1, CallFate.ACCEPTED)
+                answer = await send(payment, preimage, patience_seconds)
+                await node.lost()
+                return answer
+
+            node.send = hangs  # type: ignore[method-assign]
+            await asyncio.sleep(4)
+            world.faults.take_down("payer")
+            await asyncio.sleep(1)
+            world.faults.restore("payer", history)
+            moved.sides[0].close(forced=True)  # its peer knows better
+            world.faults.bring_up("payer")
+            await asyncio.sleep(10)
+            disk_stands_still.clear()
+            await asyncio.sleep(60)
+            [payment] = cut
+            assert [htlc.payment_hash for htlc in receiver.received].count(payment.payment_hash) == 1
+            assert payment.mark is Mark.LOST_SIGHT
 
     run_virtual(main)
