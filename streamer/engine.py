@@ -259,6 +259,7 @@ class Engine:
             now_ns = self._clock.now_ns()
             self.book.shared.outages.alive(now_ns, facts)
             self._take_ends(now_ns, facts)
+            self.link.count_outage(now_ns, facts)
             self._callers.refuse_paid()
             planned = self._plan(now_ns, facts) if self.paying else self._hold_back()
             if facts:

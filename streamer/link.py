@@ -145,12 +145,23 @@ class Link:
                 return False
         return True
 
+    def count_outage(self, now_ns: int, facts: Facts) -> None:
+        """While the node cannot pay, whatever the reason, there is an outage. Ask this in every turn, before planning."""
+        if not self.up:
+            self.book.outages.begin(Reason.NODE_DOWN, now_ns, facts)
+        elif self.blocked is not None:
+            self.book.outages.begin(self.blocked, now_ns, facts)
+        elif not self.switch.sending:
+            self.book.outages.begin(next(iter(self.switch.halts)), now_ns, facts)
+        else:
+            self.book.outages.end(now_ns, facts)
+
     def block(self, reason: Reason, text: str) -> None:
         """The node is connected, but no channel of it can pay."""
         if self.blocked is None:
             self.blocked, self.problem = reason, text
             self._log(text)
-            self.engine.defer(lambda now_ns, facts: self.book.outages.begin(reason, now_ns, facts))
+            self.engine.wake()
         self._look.set()
 
     def look_soon(self) -> None:
@@ -160,7 +171,6 @@ class Link:
     async def run(self) -> None:
         """Connect, and again whenever the connection is lost, for ever."""
         backoff = FIRST_BACKOFF_SECONDS
-        self._begin_outage()
         while True:
             wait = backoff
             try:
@@ -212,7 +222,7 @@ class Link:
         if self.blocked is None:
             self.problem = ""
             self._log("")
-            self._end_outage()
+        self.engine.wake()
 
     def _log(self, problem: str) -> None:
         """Say what keeps the node from paying when it changes, not at each try; empty: nothing does."""
@@ -314,7 +324,7 @@ class Link:
             self.blocked, self.problem = None, ""
             if self.up:
                 self._log("")
-                self._end_outage()
+                self.engine.wake()
 
     def _remember_channels(self, channels: ChannelView) -> None:
         """What is open and closing, for the time when a payment is unknown: a node put back to an old copy loses channels."""
@@ -337,14 +347,6 @@ class Link:
         self._log(why)
         self.blocked = None
         self.recovery.lost_connection()
-        self._begin_outage()
-        self.engine.wake()
-
-    def _begin_outage(self) -> None:
-        self.engine.defer(lambda now_ns, facts: self.book.outages.begin(Reason.NODE_DOWN, now_ns, facts))
-
-    def _end_outage(self) -> None:
-        self.engine.defer(self.book.outages.end)
         self.engine.wake()
 
     def _key(self, what: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import ADOPTION, BOOK, CHANNELS, COMMITS, CORE, END, ENDS, RECOVERY, RULES, SCENARIOS, Mutation
+from tests.mutations.mutation import ADOPTION, BOOK, CHANNELS, COMMITS, CORE, END, ENDS, LINK, RECOVERY, RULES, SCENARIOS, Mutation
 
 LATER_MUTATIONS = (
     # -- 9: our data may be old
@@ -84,6 +84,14 @@ LATER_MUTATIONS = (
         "        elif Halt.CLOCK not in self.switch.halts:\n",
         "        else:\n",
         ("tests/simulation/test_heartbeat.py",),
+    ),
+    Mutation(
+        10,
+        "a node that its own switch stops has no outage",
+        LINK,
+        "        elif not self.switch.sending:\n",
+        "        elif False:\n",
+        RULES,
     ),
     # -- 11: conservation, and the budgets
     Mutation(
