@@ -65,16 +65,27 @@ def streamer() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    _open_standard_files()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails comes back as a status, and is told in our words
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_standard_files() -> None:
+    """What was closed by who called us leads nowhere: else a socket gets its number, and libuv aborts a process that closes that."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Writes failures to stderr."""
     try:
         code = streamer.main(arguments, prog_name="streamer", standalone_mode=False)
-        if sys.stdout is not None:  # closed by who called us
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except SystemExit:  # click's, when the reader of the output has left, who has read enough; or after shell completion
         return 0
