@@ -128,9 +128,8 @@ class GivenUp:
 
     async def _remember(self, now_ns: int) -> None:
         """What failed before this process began. Raises Unavailable, ResourceExhausted or StoreFailed."""
-        node, since_ns = self._book.node, now_ns - 2 * WATCH_NS
-        failed = await self._journal.history(PaymentQuery(node=node, states=UNPAID, since_ns=since_ns, limit=MAX_WATCHED))
-        recent = [payment for payment in failed if payment.end_ns + WATCH_NS > now_ns and payment.row not in self._watched]
+        query = PaymentQuery(node=self._book.node, unpaid_since_ns=now_ns - WATCH_NS, limit=MAX_WATCHED)
+        recent = [payment for payment in await self._journal.history(query) if payment.row not in self._watched]
         last = [payment for payment in recent if not payment.payment_request or await self._is_last(payment)]
         self._remembered = True
         for payment in reversed(last):

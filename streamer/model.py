@@ -381,6 +381,7 @@ class PaymentQuery:
 
     payment_hash and payment_request find the attempts to pay an invoice; keysends are not found by them.
     api_key 0: of all keys. since_ns: no row older than the first that was planned then or later.
+    unpaid_since_ns: only what failed or was refused then or later, and the last to end first.
     """
 
     owner: str = ""
@@ -392,6 +393,7 @@ class PaymentQuery:
     payment_request: str = ""
     api_key: int = 0
     since_ns: int = 0
+    unpaid_since_ns: int = 0
 
 
 HALT_SETTING = "halt."

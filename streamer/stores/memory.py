@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from streamer.errors import StoreFailed
-from streamer.model import OPEN, Facts, Outage, Outgoing, Payment, PaymentQuery, Snapshot, Spend, Stream
+from streamer.model import OPEN, UNPAID, Facts, Outage, Outgoing, Payment, PaymentQuery, Snapshot, Spend, Stream
 from streamer.money import DAY_NS
 from streamer.stores.batch import INDEX, SPEND, Batch
 from streamer.stores.document import stream_from
@@ -21,7 +21,8 @@ from streamer.stores.replay import needed_since
 from streamer.stores.rows import FRESH, INTENT_WIDTH, Row, account_from, payment_from, plain, take_invoice
 
 _OPEN_TEXTS = frozenset(state.value for state in OPEN)
-_STATE, _SETTLED, _FEE = 0, 3, 4
+_UNPAID_TEXTS = frozenset(state.value for state in UNPAID)
+_STATE, _SETTLED, _FEE, _END = 0, 3, 4, 7
 _KEY, _SEQ, _OWNER, _PLANNED = 1, 2, 3, 13
 
 
@@ -117,7 +118,7 @@ class MemoryStore:
         recent = (row for row, intent in self._durable.intents.items() if intent[_PLANNED] >= query.since_ns)
         oldest = min(recent, default=self._durable.last_row + 1) if query.since_ns else 0
         states = {state.value for state in query.states}
-        for row in sorted(self._durable.intents, reverse=True):
+        for row in self._unpaid(query.unpaid_since_ns) if query.unpaid_since_ns else sorted(self._durable.intents, reverse=True):
             if len(page) >= min(query.limit, PAGE_ROWS) or row < oldest:
                 break
             if (query.before_row and row >= query.before_row) or (states and self._durable.ends[row][_STATE] not in states):
@@ -132,6 +133,10 @@ class MemoryStore:
             ):
                 page.append(found)
         return page
+
+    def _unpaid(self, since_ns: int) -> list[int]:
+        ended = ((end[_END], row) for row, end in self._durable.ends.items() if end[_STATE] in _UNPAID_TEXTS)
+        return [row for end_ns, row in sorted(ended, reverse=True) if end_ns >= since_ns]
 
     async def request(self, request_id: str) -> tuple[str, bytes] | None:
         """(resource id, digest) of a request_id that was used."""

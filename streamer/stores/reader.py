@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
 from streamer.model import Outgoing, Payment, PaymentQuery
 from streamer.stores.rows import payment_from, plain, take_invoice
-from streamer.stores.schema import END_COLUMNS, INTENT_COLUMNS
+from streamer.stores.schema import END_COLUMNS, INTENT_COLUMNS, UNPAID_STATES
 
 PAGE_ROWS = 1_000
 """Most payments of one page."""
@@ -110,7 +110,7 @@ def _payment(row: Sequence[Any]) -> Payment:
 
 
 def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[Payment]:
-    """A page of payments, newest first."""
+    """A page of payments, in the order of PaymentQuery."""
     where, values = ["1"], list[object]()
     order = "p.row"
     if query.owner:
@@ -136,6 +136,11 @@ def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[P
         # a bound on the rows, by an index alone: the newest are then read without looking at older ones
         where.append("p.row>=(SELECT min(row) FROM payments WHERE planned_ns>=?)")
         values.append(query.since_ns)
+    if query.unpaid_since_ns:
+        # by an index of these states alone, which is in this order
+        order = "p.end_ns DESC, p.row"
+        where.append(f"p.state IN {UNPAID_STATES} AND p.end_ns>=?")
+        values.append(query.unpaid_since_ns)
     if query.before_row:
         where.append("p.row<?")
         values.append(query.before_row)

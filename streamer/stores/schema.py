@@ -105,7 +105,12 @@ _KEYS = (
 _OUTGOING = ("CREATE TABLE outgoing (number INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, document BLOB NOT NULL)",)
 """Events that wait for the webhook."""
 
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES, _KEYS, _OUTGOING)
+UNPAID_STATES = "('FAILED','REFUSED')"
+
+_UNPAID = (f"CREATE INDEX payments_unpaid ON payments (end_ns) WHERE state IN {UNPAID_STATES}",)
+"""What failed lately is looked at again after a start, however long ago it was planned."""
+
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES, _KEYS, _OUTGOING, _UNPAID)
 
 
 def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS) -> int:

@@ -36,6 +36,14 @@ SIGHT_MUTATIONS = (
         ("tests/simulation/test_suspects.py",),
     ),
     Mutation(
+        4,
+        "what failed lately is not looked at after a start if it was planned long ago",
+        "streamer/givenup.py",
+        "unpaid_since_ns=now_ns - WATCH_NS,",
+        "since_ns=now_ns - 2 * WATCH_NS, unpaid_since_ns=now_ns - WATCH_NS,",
+        ("tests/simulation/test_givenup.py",),
+    ),
+    Mutation(
         5,
         "a resend goes by what an old connection said",
         RECOVERY,

@@ -120,7 +120,7 @@ def test_only_so_many_are_watched_and_the_newest(monkeypatch: pytest.MonkeyPatch
     run_virtual(main)
 
 
-async def after_a_restart(clock: VirtualClock, *failed_for: float, request: str = "") -> tuple[Desk, list[Payment]]:
+async def after_a_restart(clock: VirtualClock, *failed_for: float, request: str = "", open_for: float = 1) -> tuple[Desk, list[Payment]]:
     """A daemon that was killed; before that, payments had failed, so many seconds ago each, newest last. One stream each."""
     desk = Desk(clock)
     desk.may = False
@@ -133,7 +133,7 @@ async def after_a_restart(clock: VirtualClock, *failed_for: float, request: str 
     again.recovery = Recovery(again, again.house.book, clock, Patience(), again)  # type: ignore[arg-type]
     for payment, seconds in zip(payments, failed_for, strict=True):
         payment.end_ns = clock.now_ns() - int(seconds * S)
-        payment.planned_ns = payment.end_ns - S
+        payment.planned_ns = payment.end_ns - int(open_for * S)
         payment.payment_request = request
     again.past = payments[::-1]
     return again, payments
@@ -155,6 +155,15 @@ def test_what_a_killed_process_gave_up_is_looked_at_to_the_end_of_its_hour() -> 
         await desk.run(3 * HOUR)
         assert not desk.asked[old.payment_hash]
         assert 10 <= len(desk.asked[new.payment_hash]) <= 12
+
+    run_virtual(main)
+
+
+def test_what_failed_just_now_is_looked_at_after_a_start_however_long_it_was_open() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, [payment] = await after_a_restart(clock, MINUTE, open_for=48 * HOUR)
+        await desk.run(5 * MINUTE)
+        assert desk.asked[payment.payment_hash]
 
     run_virtual(main)
 

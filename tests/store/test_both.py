@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from streamer.errors import StoreFailed
 from streamer.model import OPEN, Facts, Mark, Outage, Outgoing, Payment, PaymentQuery, PaymentState, Request, Spend, Stream, StreamState
+from streamer.money import SECOND_NS
 from streamer.reasons import Reason
 from streamer.stores.sqlite import SqliteStore
 from tests.store import given as some
@@ -184,6 +185,27 @@ def test_pages_of_payments(on: Callable[[Story], None]) -> None:
         assert await bench.store.payment(one.id, 41) is None and await bench.store.payment("st_none", 1) is None
         found = await bench.store.payment(made[60].owner, 0)
         assert found is not None and same(found, made[60])
+
+    on(story)
+
+
+def test_what_failed_lately_is_found_by_its_end_however_long_ago_it_was_planned(on: Callable[[Story], None]) -> None:
+    async def story(bench: Bench) -> None:
+        stream = a_stream(1)
+        stream.account.seq = 9
+        made = [a_payment(stream, row, row, node="ab"[row == 6]) for row in range(1, 10)]
+        states = [PaymentState.FAILED, PaymentState.REFUSED, PaymentState.SETTLED, PaymentState.WRITTEN_OFF, *[PaymentState.FAILED] * 4]
+        for payment, state, end_s in zip(made, states, (50, 20, 40, 40, 30, 35, 20, 19), strict=False):
+            payment.state, payment.end_ns = state, NOW + end_s * SECOND_NS
+        await bench.store.append(Facts(streams=[stream], intents=made))
+
+        async def rows(since_s: int, limit: int = 1000) -> list[int]:
+            query = PaymentQuery(node="a", unpaid_since_ns=NOW + since_s * SECOND_NS, limit=limit)
+            return [payment.row for payment in await bench.store.payments(query)]
+
+        assert await rows(20) == [1, 5, 7, 2], "the last to end first"
+        assert await rows(20, limit=2) == [1, 5]
+        assert await rows(50) == [1] and await rows(51) == []
 
     on(story)
 

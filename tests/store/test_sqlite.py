@@ -10,16 +10,18 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from streamer.errors import StoreFailed, StoreRefused
-from streamer.model import Account, Facts, PaymentState, Snapshot
+from streamer.model import Account, Facts, PaymentQuery, PaymentState, Snapshot
 from streamer.money import DAY_NS
 from streamer.stores import schema, sqlite
 from streamer.stores.folder import open_folder
+from streamer.stores.reader import some_payments
 from streamer.stores.sqlite import SqliteStore, connect
 from tests.store.both import sqlite_store
 from tests.store.given import NOW, a_payment, a_stream
@@ -213,6 +215,18 @@ def test_an_older_version_is_migrated_step_by_step(tmp_path: Path) -> None:
     assert connection.execute("SELECT * FROM settings").fetchall() == [("a", "b", 8)]
     assert schema.migrate(connection, file, steps) == 3
     connection.close()
+
+
+def test_what_failed_lately_is_read_in_order_by_an_index_and_nothing_else_is_looked_at(tmp_path: Path) -> None:
+    file = str(tmp_path / "journal.db")
+    with closing(connect(file)) as connection:
+        schema.migrate(connection, file)
+        asked: list[str] = []
+        connection.set_trace_callback(asked.append)
+        some_payments(connection, PaymentQuery(node="main", unpaid_since_ns=7, limit=9))
+        connection.set_trace_callback(None)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
+    assert plan[0] == "SEARCH p USING INDEX payments_unpaid (end_ns>?)" and not any("TEMP B-TREE" in step for step in plan)
 
 
 class Disk(sqlite3.Connection):
