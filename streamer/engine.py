@@ -38,9 +38,6 @@ from streamer.turns import MOST_TURN_SECONDS, Turns
 WAKE_AT_LEAST_NS = SECOND_NS
 """Timers stand still in suspend; the wall of boot time does not: look at it each second."""
 
-MARK = "mark"
-"""The setting that keeps the journal's last moment; heartbeat.py writes it while nothing is paid."""
-
 NOTHING_SENT = "nothing was sent: the journal cannot be written; see `streamer status`"
 WITHDRAWN = Answer(Kind.FAILED, message="not sent: stopped before it was handed to the node")
 
@@ -152,7 +149,7 @@ class Engine:
 
     async def durable(self) -> None:
         """Return when what the turns before have done is durable. Raises StoreFailed."""
-        await self._commits.durable(Facts(settings=[(MARK, str(self._clock.now_ns()))]))
+        await self._commits.durable(Facts())
 
     def resend(self, payment: Payment) -> None:
         """Send the same intent again, as soon as all gates allow it."""
@@ -285,7 +282,7 @@ class Engine:
         """With what goes along with every payment: the sums of the budgets, and the time."""
         if facts.intents or facts.ends:
             facts.spends += self.book.budgets.spends()
-            facts.settings.append((MARK, str(self._clock.now_ns())))
+            self.book.shared.mark(self._clock.now_ns(), facts)
         return facts
 
     def _go_on(self, planned: list[Payment], tally: Tally, now_ns: int) -> None:

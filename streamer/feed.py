@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
-from streamer.engine import MARK
+from streamer.core.shared import MARK
 from streamer.errors import OutOfRange, ResourceExhausted, Unavailable
 from streamer.fanout import Fanout, Watcher
 from streamer.heartbeat import MARK_EVERY_NS

@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamer.core.book import Shared
-from streamer.engine import MARK
+from streamer.core.shared import MARK, Shared
 from streamer.errors import StoreFailed
 from streamer.model import Facts
 from streamer.money import SECOND_NS
@@ -94,9 +93,9 @@ class Heartbeat:
         facts = Facts()
         self._shared.outages.alive(now_ns, facts)
         self._shared.count_stopped(now_ns, facts)
-        if (now_ns - self._marked_ns >= MARK_EVERY_NS or facts) and self._may_mark():
+        if (now_ns - self._marked_ns >= MARK_EVERY_NS or facts) and self._beats.clock_checked():
             self._marked_ns = now_ns
-            facts.settings.append((MARK, str(now_ns)))
+            self._shared.mark(now_ns, facts)
         if facts:
             await self._store.append(facts)
         if now_ns - self._looked_ns >= SPACE_EVERY_NS:
@@ -107,10 +106,6 @@ class Heartbeat:
         if now_ns - self._purged_ns >= PURGE_EVERY_NS and (self._purging is None or self._purging.done()):
             self._purged_ns = now_ns
             self._purging = asyncio.ensure_future(self._purge(now_ns))
-
-    def _may_mark(self) -> bool:
-        """A mark made by a wrong clock would stop the starts after it: where nothing is paid, there is none."""
-        return Halt.CLOCK not in self._shared.switch.halts and self._beats.clock_checked()
 
     def _look_at_space(self) -> None:
         try:

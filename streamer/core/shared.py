@@ -12,6 +12,9 @@ from streamer.model import Facts, Payment, Stream
 from streamer.money import format_amount
 from streamer.reasons import Halt
 
+MARK = "mark"
+"""The setting that keeps the journal's last moment: what comes after it is the outage of a daemon that died."""
+
 Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes, bytes]]
 """(stream, owner, seq, amount_msat) → (payment hash, records, preimage): the keysend's identity."""
 
@@ -53,6 +56,11 @@ class Shared:
             self.outages.end(now_ns, facts)
         elif Halt.CLOCK not in self.switch.halts:
             self.outages.begin(next(iter(self.switch.halts)), now_ns, facts)
+
+    def mark(self, now_ns: int, facts: Facts) -> None:
+        """Keep now as the journal's last moment: what a wrong clock says would stop the next start, or start it too soon."""
+        if Halt.CLOCK not in self.switch.halts:
+            facts.settings.append((MARK, str(now_ns)))
 
 
 @dataclass(slots=True)

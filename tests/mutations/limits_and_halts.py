@@ -93,6 +93,14 @@ LATER_MUTATIONS = (
         "        elif False:\n",
         RULES,
     ),
+    Mutation(
+        10,
+        "what ends while the clock is wrong is a moment of the journal",
+        "streamer/core/shared.py",
+        "        if Halt.CLOCK not in self.switch.halts:\n            facts",
+        "        if True:\n            facts",
+        ("tests/simulation/test_heartbeat.py",),
+    ),
     # -- 11: conservation, and the budgets
     Mutation(
         11,

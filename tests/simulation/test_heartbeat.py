@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from streamer.clock import BootClock
-from streamer.engine import MARK
+from streamer.core.shared import MARK
 from streamer.errors import StoreFailed
 from streamer.heartbeat import LEAST_FREE_BYTES, MARK_EVERY_NS, PURGE_EVERY_NS, PURGE_STEP, Beats, Heartbeat
 from streamer.model import StreamState
 from streamer.money import DAY_NS, SECOND_NS
 from streamer.reasons import Halt
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.simulator.lightning_node import CallFate
 from tests.simulation.served import service_of
+from tests.simulation.test_money_rules import die, one_open
 from tests.simulation.world import World
 
 HOUR_NS = 3600 * SECOND_NS
@@ -204,6 +206,27 @@ def test_a_start_that_stops_for_the_clock_leaves_the_journals_last_moment_to_the
         world.crash()
         async with beating(world) as told:
             assert told.halts == {}
+
+    run_virtual(main)
+
+
+def test_what_ends_while_the_clock_is_wrong_lifts_no_halt_of_the_next_start() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world, steps = with_steps(clock)
+        async with world.running(), beating(world):
+            stream = await world.open("1sat/1s")
+            await asyncio.sleep(60)
+            await one_open(world, stream, CallFate.ACCEPTED, then=die)
+        last_ns = int(world.store.load().settings[MARK])
+        steps.slept_ns = -HOUR_NS
+        for _ in range(2):
+            world.crash()
+            async with beating(world) as told, world.running():
+                paid = world.received_msat()
+                await asyncio.sleep(60)
+                assert list(told.halts) == [Halt.CLOCK] and world.received_msat() == paid
+                assert not world.book.payments, "its end is learned all the same"
+        assert int(world.store.load().settings[MARK]) == last_ns
 
     run_virtual(main)
 

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from streamer.clock import BootClock
-from streamer.engine import MARK
+from streamer.core.shared import MARK
 from streamer.errors import ConfigError
 from streamer.metrics import Metrics
 from streamer.model import Facts, Mark, PaymentState, Snapshot, Stream, StreamState
