@@ -66,8 +66,6 @@ DRAIN_SECONDS = 35.0
 FAREWELL_SECONDS = 1.0
 """How long watchers have, at the end, to take what there is still for them."""
 DOOR_GRACE_SECONDS = 2.0
-TTL_AFTER_START_NS = 60 * SECOND_NS
-"""Renewers get this long after a start (DESIGN.md, ttl)."""
 
 
 @dataclass(slots=True)
@@ -290,12 +288,7 @@ class _Build:
         terms = LinkTerms(self.secret, node.network, streams.min_payment_msat)
         failed = partial(self.halt, Halt.STORE_FAILED)
         engine = Engine(adapter, book, self.store, self.clock, self.secret, self.telling, pace, patience, terms, failed)
-        now_ns = self.clock.now_ns()
-        engine.replay(snapshot, now_ns)
-        for stream in book.streams.values():
-            if stream.expire_time_ns and stream.terms.ttl_ns is not None:
-                stream.expire_time_ns = max(stream.expire_time_ns, now_ns + min(stream.terms.ttl_ns, TTL_AFTER_START_NS))
-                book.schedule(stream)
+        engine.replay(snapshot, self.clock.now_ns())
         return engine
 
     async def supervised(self, engine: Engine) -> None:

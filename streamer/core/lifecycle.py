@@ -6,12 +6,18 @@ sentence for the user. Facts take what must be durable before the caller is answ
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from streamer.core.book import MAX_IN_DOUBT, RUNNING, Book
 from streamer.core.schedule import change_rate, price_msat
 from streamer.core.streamtime import check_conservation, covered_ns, origin_ns, owed_by_price_msat, stream_now_ns
 from streamer.errors import FailedPrecondition
 from streamer.model import ENDED, Facts, Segment, Stream, StreamState, Terms
+from streamer.money import SECOND_NS
 from streamer.reasons import Reason
+
+TTL_AFTER_START_NS = 60 * SECOND_NS
+"""Renewers get this long after a start (DESIGN.md, ttl)."""
 
 
 def new_stream(stream_id: str, key: int, terms: Terms, now_ns: int, api_key: int = 0) -> Stream:
@@ -76,6 +82,21 @@ def renew(book: Book, stream: Stream, now_ns: int, facts: Facts) -> bool:
     facts.streams.append(stream)
     book.schedule(stream)
     return True
+
+
+def outlast_start(streams: Iterable[Stream], last_ns: int, now_ns: int) -> list[Stream]:
+    """Give renewers time after a start; the streams whose expire_time moved: that must become durable.
+
+    last_ns: the journal's last moment. A ttl that ran out before it, ran out while the doors were open.
+    """
+    moved = []
+    for stream in streams:
+        if stream.terms.ttl_ns is not None and stream.state in RUNNING and stream.expire_time_ns > last_ns:
+            least_ns = now_ns + min(stream.terms.ttl_ns, TTL_AFTER_START_NS)
+            if stream.expire_time_ns < least_ns:
+                stream.expire_time_ns = least_ns
+                moved.append(stream)
+    return moved
 
 
 def cancel(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutations.mutation import ADOPTION, BOOK, CHANNELS, COMMITS, CORE, END, ENDS, LINK, RECOVERY, RULES, SCENARIOS, Mutation
+from tests.mutations.mutation import ADOPTION, BOOK, CHANNELS, COMMITS, CORE, END, ENDS, ENGINE, LINK, RECOVERY, RULES, SCENARIOS, Mutation
 
 LATER_MUTATIONS = (
     # -- 9: our data may be old
@@ -100,6 +100,22 @@ LATER_MUTATIONS = (
         "        if Halt.CLOCK not in self.switch.halts:\n            facts",
         "        if True:\n            facts",
         ("tests/simulation/test_heartbeat.py",),
+    ),
+    Mutation(
+        0,
+        "a start revives what ran out while it could be renewed",
+        "streamer/core/lifecycle.py",
+        "stream.state in RUNNING and stream.expire_time_ns > last_ns:",
+        "stream.state in RUNNING:",
+        ("tests/simulation/test_ttl.py",),
+    ),
+    Mutation(
+        0,
+        "the time that a start gives to renewers is not durable",
+        ENGINE,
+        "facts.streams.extend(moved)",
+        "None",
+        ("tests/simulation/test_ttl.py",),
     ),
     # -- 11: conservation, and the budgets
     Mutation(
