@@ -138,7 +138,7 @@ class GivenUp:
         self._unread.clear()
 
     async def _is_last(self, payment: Payment) -> bool:
-        [newest] = await self._journal.history(PaymentQuery(payment_hash=payment.payment_hash, limit=1))
+        [newest] = await self._journal.history(PaymentQuery(node=payment.node, payment_hash=payment.payment_hash, limit=1))
         return newest.row == payment.row
 
     def _post(self, payment: Payment, answer: Answer) -> None:

@@ -122,6 +122,14 @@ INVOICE_MUTATIONS = (
     ),
     Mutation(
         4,
+        "after a start a failed attempt is not looked at if there was another at another node",
+        "streamer/givenup.py",
+        "PaymentQuery(node=payment.node, payment_hash",
+        "PaymentQuery(payment_hash",
+        ("tests/simulation/test_suspects.py",),
+    ),
+    Mutation(
+        4,
         "a failed attempt is not looked at in the place of the one before, whose ghost may be alive",
         "streamer/givenup.py",
         "(haunted or after_one)",

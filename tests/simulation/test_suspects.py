@@ -67,6 +67,8 @@ def test_a_suspect_is_looked_at_from_now_on_for_an_hour() -> None:
 
 
 def test_the_journal_is_asked_for_what_failed_at_this_node_lately_and_for_the_newest_attempt_with_a_hash() -> None:
+    """The newest at this node: another node's word is not about what was sent through this one."""
+
     async def main(clock: VirtualClock) -> None:
         desk, past, watch, payments = scene(clock, remembers=True)
         payments[0].payment_request = "lnbcrt1"
@@ -74,7 +76,7 @@ def test_the_journal_is_asked_for_what_failed_at_this_node_lately_and_for_the_ne
         await watch.look(now_ns)
         assert past.queries == [
             PaymentQuery(node="node", unpaid_since_ns=now_ns - WATCH_NS, limit=MAX_WATCHED),
-            PaymentQuery(payment_hash=payments[0].payment_hash, limit=1),
+            PaymentQuery(node="node", payment_hash=payments[0].payment_hash, limit=1),
         ]
         assert asked(desk, payments) == [1]
         await watch.look(now_ns)
