@@ -136,7 +136,9 @@ class Keys:
             raise InvalidArgument(f"{key_id!r} is no key's id: they look like key_0123456789abcdef")
         if key is None:
             raise NotFound(f"no key {key_id}: `streamer key list` shows those there are")
-        if not key.revoke_time_ns:
+        if key.revoke_time_ns:
+            await self._around.store.append(Facts())  # commits keep their order: another call's end is durable then, too
+        else:
             await self._end([key], self._around.clock.now_ns())
         return self._report(key, self._streams()[key.number])
 

@@ -219,9 +219,9 @@ class Streams:
         try:
             act(engine, stream, self._around.clock.now_ns(), facts)
         finally:
-            if facts:  # even if it was refused: time took effect before that
-                await self._around.store.append(facts)
-                engine.wake()
+            # even if it was refused: time took effect before that; even without facts: another call's are durable then, too
+            await self._around.store.append(facts)
+            engine.wake()
         return await self.get(caller, stream_id)
 
     # -- find ---------------------------------------------------------------------------------

@@ -124,6 +124,22 @@ KEY_MUTATIONS = (
     ),
     Mutation(0, "key: revoking pauses nothing", KEYS, "if stream.api_key in ended and stream.state in RUNNING:", "if False:", API),
     Mutation(0, "key: revoking is not durable", KEYS, "facts, ended = Facts(keys=keys), {", "facts, ended = Facts(), {", API),
+    Mutation(
+        0,
+        "key: who revokes again is answered before it is durable",
+        KEYS,
+        "            await self._around.store.append(Facts())",
+        "            pass",
+        ("tests/simulation/test_refused_yet_durable.py",),
+    ),
+    Mutation(
+        0,
+        "who pauses or cancels again is answered before it is durable",
+        STREAMS,
+        "            await self._around.store.append(facts)\n            engine.wake()",
+        "            if facts:\n                await self._around.store.append(facts)\n            engine.wake()",
+        ("tests/simulation/test_refused_yet_durable.py",),
+    ),
     Mutation(0, "key: a new one is not durable", KEYS, "        await around.store.append(Facts(keys=[key]))\n", "", API),
     Mutation(
         0,

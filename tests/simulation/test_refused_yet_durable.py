@@ -11,6 +11,7 @@ from streamer.errors import FailedPrecondition
 from streamer.model import ADMIN, BudgetTerms, Facts, Single, StreamState
 from streamer.money import SECOND_NS
 from streamer.reasons import Halt, Reason
+from streamer.service.keys import KeyOrder
 from streamer.service.terms import order_of
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.served import service_of
@@ -57,6 +58,36 @@ def test_a_change_that_is_refused_does_not_undo_that_time_took_effect_before() -
         world.crash()
         kept = world.book.streams[stream.id]
         assert (kept.state, kept.reason) == (StreamState.PAUSED, Reason.TTL_EXPIRED)
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("what", ["pause", "cancel", "revoke"])
+def test_whoever_asks_for_an_end_a_second_time_is_answered_when_it_is_durable(what: str) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock)
+        service = service_of(world)
+        stream = await world.open("1sat/1s")
+        key = (await service.keys.create(KeyOrder("a key", ("streams:write",))))[0].key
+
+        async def slow() -> None:
+            await asyncio.sleep(2)
+
+        async def ask() -> None:
+            if what == "revoke":
+                await service.keys.revoke(key.id)
+            else:
+                await getattr(service.streams, what)(ADMIN, stream.id)
+
+        world.store.commit = slow
+        calls = [asyncio.ensure_future(ask()) for _ in range(2)]
+        await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        world.crash()
+        for call in calls:
+            call.cancel()
+        [kept] = world.snapshot.keys
+        ended = kept.revoke_time_ns > 0 if what == "revoke" else world.book.streams[stream.id].state is not StreamState.ACTIVE
+        assert ended
 
     run_virtual(main)
 
