@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -126,7 +127,11 @@ async def write_off(chaos: Chaos) -> None:
     payments = chaos.world.open_payments
     if payments:
         payment = chaos.rng.choice(payments)
-        await chaos.world.service.payments.write_off(ADMIN, payment.id)
+        try:
+            await chaos.world.service.payments.write_off(ADMIN, payment.id)
+        except (asyncio.CancelledError, StoreFailed):
+            chaos.world.excuses.written_off.add(payment.payment_hash)  # it may be durable, its answer lost with the process
+            raise
         chaos.world.excuses.written_off.add(payment.payment_hash)
 
 
