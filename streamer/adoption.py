@@ -3,15 +3,17 @@
 A copied folder or a machine rolled back does not say so. What the node has after the highest
 payment index of the journal is read at every connect; it is a few rows, or the lost time. A hash
 that our secret derives for one of our streams is ours, whatever the journal says; it is adopted
-only with the destination and token of that stream, and with the node's own amounts.
+only with the destination and token of that stream, and with the node's own amounts. Of a token that
+no stream in memory has the archive is asked, once a reading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from streamer.archive import Archive
 from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.switch import Switch
@@ -34,6 +36,8 @@ PAGE = 500
 
 class Journal(Protocol):
     """What is needed of the engine."""
+
+    archive: Archive
 
     def defer(self, action: Callable[[int, Facts], None]) -> None:
         """Do action in the engine's next turn; what it puts into facts becomes durable."""
@@ -80,24 +84,34 @@ class Adoption:
         rule 4). One that was paid to somebody else stops switch (HASH_COLLISION), durably. Raises NodeUnavailable, and
         Unavailable, ResourceExhausted or StoreFailed if the journal cannot be read.
         """
-        if not self._book.streams:
+        if not self._book.streams and await self._journal.archive.is_empty():
             return
         by_token: dict[bytes, list[Stream]] = {}
+        archived: dict[bytes, list[Stream]] = {}
         for stream in self._book.streams.values():
             by_token.setdefault(stream.terms.token or derive_token(self._secret, stream.id), []).append(stream)
         while page := await self._node.payments_after(index, PAGE):
             index = page[-1].index
             for theirs in page:
-                await self._look_at(theirs, by_token)
+                await self._look_at(theirs, by_token, archived)
 
-    async def _look_at(self, theirs: NodePayment, by_token: dict[bytes, list[Stream]]) -> None:
-        found = _ours(theirs, by_token, self._secret)
-        if found is None:
+    async def _look_at(self, theirs: NodePayment, by_token: dict[bytes, list[Stream]], archived: dict[bytes, list[Stream]]) -> None:
+        """by_token: the streams in memory. archived: the others, as far as they were looked for."""
+        record = _record(theirs)
+        if record is None:
             return
-        stream, record = found
+        stream = _ours(theirs, record, by_token.get(record.token, ()), self._secret)
+        if stream is None:
+            if record.token not in archived:
+                archived[record.token] = await self._journal.archive.of_token(record.token)
+            stream = _ours(theirs, record, archived[record.token], self._secret)
+        if stream is None:
+            return
         known = await self._journal.find(stream.id, record.seq)
         if known is None:
-            self._journal.defer(self._adoption(stream, Adopted(_payment(self._book, stream, record, theirs), theirs)))
+            held = self._book.streams.get(stream.id) or await self._journal.archive.recall(stream.id)
+            if held is not None:
+                self._journal.defer(self._adoption(held, Adopted(_payment(self._book, held, record, theirs), theirs)))
         elif known.state in UNPAID and theirs.answer.kind is Kind.SETTLED:
             self._recovery.suspect(known)
 
@@ -127,18 +141,21 @@ class Adoption:
         return action
 
 
-def _ours(theirs: NodePayment, by_token: dict[bytes, list[Stream]], secret: bytes) -> tuple[Stream, StreamRecord] | None:
+def _record(theirs: NodePayment) -> StreamRecord | None:
     value = theirs.records.get(STREAM_TYPE)
     if value is None:
         return None
     try:
-        record = decode_stream_record(value)
+        return decode_stream_record(value)
     except ValueError:
         return None
-    for stream in by_token.get(record.token, ()):
+
+
+def _ours(theirs: NodePayment, record: StreamRecord, streams: Iterable[Stream], secret: bytes) -> Stream | None:
+    for stream in streams:
         if payment_hash(derive_preimage(secret, stream.id, record.seq)) != theirs.payment_hash:
             continue
-        return stream, record
+        return stream
     return None
 
 

@@ -17,6 +17,7 @@ from functools import partial
 
 import anyio
 
+from streamer.archive import Archive
 from streamer.commits import Commits
 from streamer.core import ends, lifecycle
 from streamer.core.book import Book, Tally
@@ -35,6 +36,7 @@ from streamer.ports import Clock, Node, NodeIdentity, Observer, Store
 from streamer.reasons import Halt, Reason
 from streamer.recovery import Patience, Recovery
 from streamer.turns import MOST_TURN_SECONDS, Turns
+from streamer.waiters import Waiters
 
 WAKE_AT_LEAST_NS = SECOND_NS
 """Timers stand still in suspend; the wall of boot time does not: look at it each second."""
@@ -72,6 +74,7 @@ class Engine:
         self.book = book
         self.switch = Switch(node.name)
         self.window = Window(pace.max_in_flight)
+        self.archive = Archive(book, store, clock, secret, lambda: self.recovery.watched, self)
         self.recovery = Recovery(node, book, clock, patience, self)
         self.link = Link(node, book, clock, self.switch, self.recovery, terms, self)
         node.accepted = self.link.saw
@@ -88,7 +91,7 @@ class Engine:
         self._actions: deque[Callable[[int, Facts], None]] = deque()
         self._resends: deque[Payment] = deque()
         self._pool = Pool(self._send)
-        self._waiters: dict[int, set[asyncio.Future[None]]] = {}
+        self._waiters = Waiters()
         self._wake = asyncio.Event()
         self._in_flight = 0
 
@@ -191,18 +194,8 @@ class Engine:
         return payment
 
     async def wait_for(self, payment: Payment, patience_seconds: float | None = None) -> bool:
-        """Wait until the end of payment is durable, no longer than patience; whether it is. Whoever leaves leaves nothing behind."""
-        if not payment.open:
-            return True
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiters = self._waiters.setdefault(payment.row, set())
-        waiters.add(ended)
-        try:
-            return bool((await asyncio.wait((ended,), timeout=patience_seconds))[0])
-        finally:
-            waiters.discard(ended)
-            if not waiters and self._waiters.get(payment.row) is waiters:
-                del self._waiters[payment.row]
+        """Wait until the end of payment is durable, no longer than patience; whether it is."""
+        return await self._waiters.wait_for(payment, patience_seconds)
 
     def _why_not(self, order: Single) -> StreamerError:
         if self.stopping:
@@ -240,6 +233,7 @@ class Engine:
                 tasks.start_soon(self._pool.work)
             tasks.start_soon(self.recovery.run)
             tasks.start_soon(self.link.run)
+            tasks.start_soon(self.archive.run)
             await self._turns()
 
     async def drain(self) -> None:
@@ -383,9 +377,7 @@ class Engine:
         for payment in tally.ended:
             self._observer.ended(payment, self.book.by_key.get(payment.stream_key), (now_ns - payment.planned_ns) / SECOND_NS, False)
             self.recovery.forget(payment)
-            for waiter in self._waiters.pop(payment.row, ()):
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._waiters.tell(payment)
         for payment in tally.late:
             self._observer.ended(payment, self.book.by_key.get(payment.stream_key), (now_ns - payment.planned_ns) / SECOND_NS, True)
         for stream in tally.changed:

@@ -16,10 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from streamer.archive import UNREADABLE, Archive
 from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
-from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
 from streamer.model import UNPAID, Answer, Facts, Kind, Payment, PaymentQuery
 from streamer.money import SECOND_NS
 from streamer.ports import Node
@@ -36,6 +36,8 @@ PATIENCE_SECONDS = 10.0
 class Journal(Protocol):
     """What is needed of the engine."""
 
+    archive: Archive
+
     def defer(self, action: Callable[[int, Facts], None]) -> None:
         """Do action in the engine's next turn; what it puts into facts becomes durable."""
 
@@ -51,7 +53,7 @@ class _Watched:
 
 
 class GivenUp:
-    """The payments of one node that are looked at again."""
+    """The payments of one node that are looked at again, and the streams that stay in memory for them."""
 
     def __init__(self, node: Node, book: Book, journal: Journal) -> None:
         self._node = node
@@ -64,6 +66,11 @@ class GivenUp:
         """What was used again before the journal has been read, and may not be in what is read."""
         self._let_go: set[bytes] = set()
         """Hashes of open attempts, each after one that was looked at, or may have been had the journal been read."""
+
+    @property
+    def streams(self) -> frozenset[int]:
+        """The keys of the streams to which these payments belong."""
+        return frozenset(watched.payment.stream_key for watched in self._watched.values())
 
     def add(self, payment: Payment, now_ns: int) -> None:
         """Look at payment again from now on, for WATCH_NS."""
@@ -108,14 +115,14 @@ class GivenUp:
     async def look(self, now_ns: int) -> None:
         """Ask about those whose time has come; what settled after all is posted late."""
         if not self._remembered:
-            with suppress(Unavailable, ResourceExhausted, StoreFailed):
+            with suppress(*UNREADABLE):
                 await self._remember(now_ns)
         due = [watched for watched in self._watched.values() if watched.next_ask_ns <= now_ns]
         for watched in sorted(due, key=lambda watched: watched.next_ask_ns)[:ASKS_A_LOOK]:
             watched.next_ask_ns = now_ns + ASK_EVERY_NS
             answer = await self._node.track(watched.payment.payment_hash, PATIENCE_SECONDS)
             if answer.kind is Kind.SETTLED:
-                self._post(watched.payment, answer)
+                await self._post_to_stream(watched.payment, answer)
             elif now_ns >= watched.until_ns:
                 self._watched.pop(watched.payment.row, None)
 
@@ -140,6 +147,13 @@ class GivenUp:
     async def _is_last(self, payment: Payment) -> bool:
         [newest] = await self._journal.history(PaymentQuery(node=payment.node, payment_hash=payment.payment_hash, limit=1))
         return newest.row == payment.row
+
+    async def _post_to_stream(self, payment: Payment, answer: Answer) -> None:
+        """Its stream may be archived: then it comes back first; if the journal cannot be read now, the next look tries again."""
+        with suppress(*UNREADABLE):
+            if payment.stream_key and payment.stream_key not in self._book.by_key:
+                await self._journal.archive.recall(payment.owner)
+            self._post(payment, answer)
 
     def _post(self, payment: Payment, answer: Answer) -> None:
         def late(now_ns: int, facts: Facts) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.adoption import Adoption
+from streamer.archive import Archive
 from streamer.channelview import UNABLE_TEXT, ChannelView
 from streamer.core.book import Book
 from streamer.core.switch import Switch
@@ -58,6 +59,8 @@ class LinkTerms:
 
 class Engine(Protocol):
     """What the link needs of its engine."""
+
+    archive: Archive
 
     def defer(self, action: Callable[[int, Facts], None]) -> None:
         """Do action in the engine's next turn; what it puts into facts becomes durable."""

@@ -173,7 +173,8 @@ class Metrics:
         """Read the gauges from these, once a scrape, look at most once in LOOK_SECONDS; called when the daemon is put together."""
         self._look, self._looked_at = look, 0.0
         gauge = self._shelf.gauge
-        gauge("streamer_streams", "streams by state", ("state",), lambda: _pairs(self._seen.streams_by_state))
+        by_state = "streams by state; of those that ended, the last day's"
+        gauge("streamer_streams", by_state, ("state",), lambda: _pairs(self._seen.streams_by_state))
         gauge("streamer_streams_stalled", "stalled streams by reason", ("reason",), lambda: _pairs(self._seen.stalled_by_reason))
         stopped = "1 while this reason stops sending; node empty: the daemon"
         gauge("streamer_sending_stopped", stopped, ("node", "reason"), lambda: _stops(self._seen))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
 from streamer.apikey import ADMIN, ApiKey, BudgetTerms
-from streamer.reasons import Halt, Reason
+from streamer.reasons import Reason
 
 __all__ = ["ADMIN", "ApiKey", "BudgetTerms"]
 
@@ -334,8 +334,9 @@ class Facts:
     """What one commit makes durable, all or nothing.
 
     intents are inserted, ends update the rows of their payments (state, mark, amounts, accepted),
-    streams are written whole (their account too), accounts only the counters of their stream. outgoing
-    are events for the webhook, delivered the numbers of those that arrived.
+    streams are written whole (their account too), accounts only the counters of their stream. archived
+    are ended streams that leave memory, each with the token of its payments; recalled come back into it.
+    outgoing are events for the webhook, delivered the numbers of those that arrived.
     """
 
     intents: list[Payment] = field(default_factory=list)
@@ -349,15 +350,17 @@ class Facts:
     keys: list[ApiKey] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     delivered: list[int] = field(default_factory=list)
+    archived: list[tuple[Stream, bytes]] = field(default_factory=list)
+    recalled: list[Stream] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         seldom = self.outages or self.requests or self.settings or self.keys or self.outgoing or self.delivered
-        return bool(self.intents or self.ends or self.streams or self.accounts or self.spends or seldom)
+        return bool(self.intents or self.ends or self.streams or self.accounts or self.spends or seldom or self.archived or self.recalled)
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """What the journal says at start: all streams that exist, all open payments, and the rest.
+    """What the journal says at start: all streams that are not archived, all open payments, and the rest.
 
     outgoing: how many events wait for the webhook; last_outgoing: the number of the newest.
     """
@@ -394,10 +397,3 @@ class PaymentQuery:
     api_key: int = 0
     since_ns: int = 0
     unpaid_since_ns: int = 0
-
-
-HALT_SETTING = "halt."
-"""Settings that start with this are durable halts: "halt.OPERATOR" = when and why, "" = lifted."""
-
-DURABLE_HALTS = frozenset({Halt.OPERATOR, Halt.SPEND_LIMIT, Halt.HASH_COLLISION})
-"""The halts that outlive the process; the others are found again at start."""

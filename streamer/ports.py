@@ -16,6 +16,7 @@ from streamer.model import Answer, Facts, Kind, Outgoing, Payment, PaymentQuery,
 
 __all__ = [
     "Answer",
+    "ArchiveQuery",
     "Channel",
     "Channels",
     "Clock",
@@ -128,6 +129,24 @@ class NodeInvoice:
     settle_time_ns: int
 
 
+@dataclass(slots=True, frozen=True)
+class ArchiveQuery:
+    """Which archived streams: newest first, at most limit (≤ 1000); what is empty or 0 asks for nothing.
+
+    terms: those of a filter of streams (service/filters.py), all must hold. token: what their payments carry. keys: only these.
+    after_key, before_key: streams that are newer, or older, than those of these keys.
+    """
+
+    id: str = ""
+    keys: tuple[int, ...] = ()
+    token: bytes = b""
+    terms: tuple[tuple[str, str], ...] = ()
+    api_key: int = 0
+    after_key: int = 0
+    before_key: int = 0
+    limit: int = 1_000
+
+
 class Node(Protocol):
     """A Lightning node that we drive: lnd, or the simulator that speaks lnd's protocol.
 
@@ -218,8 +237,13 @@ class Store(Protocol):
     async def outgoing(self, after: int, limit: int) -> list[Outgoing]:
         """Events that wait for the webhook, with a higher number than after, in order."""
 
+    async def archived(self, query: ArchiveQuery) -> list[Stream]:
+        """A page of the streams that have left memory, newest first."""
+
     async def purge(self, before_ns: int, limit: int) -> int:
-        """Delete at most limit ended payments planned before before_ns, keeping daily totals."""
+        """Delete at most limit ended payments planned before before_ns, keeping daily totals; when there are none, archived
+        streams that ended before it. What made them, their request_ids, goes with them.
+        """
 
     def space(self) -> tuple[int, int]:
         """(bytes the journal takes, bytes free beside it)."""

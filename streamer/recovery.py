@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from streamer.archive import Archive
 from streamer.channelview import UNABLE_TEXT, ChannelView
 from streamer.core import ends
 from streamer.core.book import Book
@@ -81,6 +82,8 @@ class Sender(Protocol):
     def may_resend(self, payment: Payment) -> bool:
         """Whether the gates would allow it now."""
 
+    archive: Archive
+
     def block(self, reason: Reason, text: str) -> None:
         """The whole node cannot pay for now."""
 
@@ -141,6 +144,11 @@ class Recovery:
         """The node said that its balance is insufficient: find out whose fault that is (MONEY.md 6)."""
         self._short.append((payment, answer))
         self._wake.set()
+
+    @property
+    def watched(self) -> frozenset[int]:
+        """The keys of streams of which a payment has failed that may settle late: they stay in memory."""
+        return self._given_up.streams
 
     @property
     def unsure(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from streamer.archive import Archive
 from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
@@ -36,6 +37,8 @@ MESSAGE = "written off; the node then said that it had failed, and the budgets h
 
 class Journal(Protocol):
     """What is needed of the engine."""
+
+    archive: Archive
 
     def defer(self, action: Callable[[int, Facts], None]) -> None:
         """Do action in the engine's next turn; what it puts into facts becomes durable."""
@@ -84,6 +87,8 @@ class Refunds:
             return True
         answer = await self._node.track(payment.payment_hash, PATIENCE_SECONDS)
         if answer.kind is Kind.FAILED:
+            if payment.stream_key and payment.stream_key not in self._book.by_key:
+                await self._journal.archive.recall(payment.owner)
             self._journal.defer(lambda now_ns, facts: self._refund(payment, answer, now_ns, facts))
         return answer.kind is not Kind.LOST
 

@@ -258,7 +258,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("webhook.url", "url", "–", "where events are posted; https, or http on loopback", _webhook),
     Option("webhook.secret_file", "path", "–", "the secret that signs them: at least 32 characters", _path),
     Option("webhook.events", "list", "stream, payment", "which events: " + ", ".join(("stream", "payment", *KINDS)), _events),
-    Option("history.keep", "duration", "400d", "ended payments are kept for so long, then as daily totals", _duration(DAY_NS)),
+    Option(
+        "history.keep",
+        "duration",
+        "400d",
+        "ended payments are kept for so long, then as daily totals; ended streams and request_ids as long",
+        _duration(DAY_NS),
+    ),
     Option("log.level", "text", "info", "debug, info, warning or error", _text("debug", "info", "warning", "error")),
     Option("log.format", "text", "auto", "text, json or auto", _text("auto", "text", "json")),
 )

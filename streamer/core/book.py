@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 
+from streamer.core import intents
 from streamer.core.buying import Levels, Nothing, Purchase, buy_within, cap_msat, impossible_ns, short
 from streamer.core.ledger import Budget, fee_limit_msat
 from streamer.core.outages import Outages
@@ -60,8 +61,19 @@ class Book:
 
     def add(self, stream: Stream) -> None:
         """Take a stream in, new or from the journal; schedule it afterwards."""
-        self.streams[stream.id] = stream
-        self.by_key[stream.key] = stream
+        newest = next(reversed(self.by_key), 0)
+        self.streams[stream.id] = self.by_key[stream.key] = stream
+        if stream.key < newest:  # it was away: lists show the newest first, by this order
+            self.by_key = dict(sorted(self.by_key.items()))
+            self.streams = {held.id: held for held in self.by_key.values()}
+
+    def remove(self, stream: Stream) -> bool:
+        """Let an ended stream go, if nothing of it is open and nothing in here waits for it; whether it went."""
+        if self.by_key.get(stream.key) is not stream or stream.state not in ENDED or stream.reserved_msat or stream.key in self._queued:
+            return False
+        del self.streams[stream.id], self.by_key[stream.key]
+        self.budgets.forget(stream)
+        return True
 
     def take_tally(self) -> Tally:
         """What happened since the last call."""
@@ -237,13 +249,8 @@ class Book:
 
     def _intend(self, stream: Stream, bought: Purchase, fee_limit: int, probe: bool, due_ns: int, now_ns: int) -> Payment:
         seq = stream.account.seq + 1
-        payment_hash, records, preimage = self._stamp(stream, stream.id, seq, bought.amount_msat)
-        payment = Payment(
-            next(self.shared.rows), stream.id, stream.key, seq, self.node, stream.terms.destination, payment_hash, bought.amount_msat,
-            fee_limit, self.limits.cltv_limit, self.limits.timeout_seconds, records, due_ns, now_ns,
-            bought.until_ns, bought.skip_ns, bought.skip_msat, probe, 0, 0, stream.api_key,
-        )  # fmt: skip
-        payment.preimage = preimage
+        who, name = self._stamp(stream, stream.id, seq, bought.amount_msat), (next(self.shared.rows), seq)
+        payment = intents.of_stream(name, self.node, self.limits, stream, bought, fee_limit, probe, (due_ns, now_ns), who)
         self.budgets.stamp(payment)
         return payment
 
@@ -283,15 +290,8 @@ class Book:
             return None
         if not self.shared.within_spend_limit(amount_msat + fee_limit, now_ns, facts):
             return None
-        payment_hash, own, preimage = order.payment_hash, b"", b""
-        if not order.payment_request:
-            payment_hash, own, preimage = self._stamp(None, order.owner, 0, amount_msat)
-        payment = Payment(
-            next(self.shared.rows), order.owner, 0, 0, self.node, order.destination, payment_hash, amount_msat, fee_limit,
-            self.limits.cltv_limit, self.limits.timeout_seconds, order.records or own, now_ns, now_ns, 0, 0, 0, False, 0, 0,
-            order.api_key,
-        )  # fmt: skip
-        payment.payment_request, payment.preimage = order.payment_request, preimage
+        who = (order.payment_hash, b"", b"") if order.payment_request else self._stamp(None, order.owner, 0, amount_msat)
+        payment = intents.of_single(next(self.shared.rows), self.node, self.limits, order, now_ns, who)
         self.budgets.stamp(payment)
         self.take_open(payment)
         facts.intents.append(payment)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from streamer.model import DURABLE_HALTS, HALT_SETTING, Facts
+from streamer.model import Facts
 from streamer.reasons import Halt
+
+HALT_SETTING = "halt."
+"""Settings that start with this are durable halts: "halt.OPERATOR" = when and why, "" = lifted."""
+
+DURABLE_HALTS = frozenset({Halt.OPERATOR, Halt.SPEND_LIMIT, Halt.HASH_COLLISION})
+"""The halts that outlive the process; the others are found again at start."""
 
 
 class Switch:

@@ -13,10 +13,11 @@ from streamer.core.payment import Event
 from streamer.core.streamtime import origin_ns
 from streamer.engine import Engine
 from streamer.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
-from streamer.model import Answer, ApiKey, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request, Single
+from streamer.model import Answer, ApiKey, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Request, Single, Stream
 from streamer.money import format_duration
 from streamer.nodes.keysend import encode_records
 from streamer.reasons import Halt
+from streamer.service.archived import streams_of
 from streamer.service.filters import PaymentFilter, page_size, page_start, parse_payment_filter
 from streamer.service.once import Once
 from streamer.service.orders import PaymentOrder, digest
@@ -88,14 +89,16 @@ class Payments:
 
     async def get(self, caller: ApiKey, payment_id: str) -> PaymentReport:
         """One payment. Raises InvalidArgument, NotFound, for another key's payment too."""
-        return report_payment(self._around, await self._find(caller, payment_id))
+        payment = await self._find(caller, payment_id)
+        return report_payment(self._around, payment, (await streams_of(self._around, [payment])).get(payment.stream_key))
 
     async def page(self, caller: ApiKey, filter_text: str, size: int, token: str) -> tuple[list[PaymentReport], str]:
         """A page of the caller's payments, newest first, and the token of the next page (empty: this is the last)."""
         wanted, limit, below = parse_payment_filter(filter_text), page_size(size), page_start(token)
         found = self._doubtful(caller, wanted, below) if wanted.in_doubt else await self._stored(caller, wanted, below, limit + 1)
-        more = len(found) > limit
-        return [report_payment(self._around, payment) for payment in found[:limit]], str(found[limit - 1].row) if more else ""
+        more, archived = len(found) > limit, await streams_of(self._around, found[:limit])
+        reports = [report_payment(self._around, payment, archived.get(payment.stream_key)) for payment in found[:limit]]
+        return reports, str(found[limit - 1].row) if more else ""
 
     async def write_off(self, caller: ApiKey, payment_id: str) -> PaymentReport:
         """Count an open payment as paid: only one whose end the node cannot tell."""
@@ -167,17 +170,17 @@ class Payments:
         return found
 
 
-def report_payment(around: Surroundings, payment: Payment) -> PaymentReport:
-    """A payment with what memory knows of it beyond its row."""
+def report_payment(around: Surroundings, payment: Payment, stream: Stream | None = None) -> PaymentReport:
+    """A payment with what memory knows of it beyond its row. stream: its own, if memory may not have it."""
     engine = around.engines.get(payment.node)
     if engine is None:
         return PaymentReport(payment)
-    return PaymentReport(payment, payment.row in engine.book.slots.doubtful, bought_until_wall_ns(engine, payment))
+    return PaymentReport(payment, payment.row in engine.book.slots.doubtful, bought_until_wall_ns(engine, payment, stream))
 
 
-def bought_until_wall_ns(engine: Engine, payment: Payment) -> int:
+def bought_until_wall_ns(engine: Engine, payment: Payment, stream: Stream | None = None) -> int:
     """Up to which moment payment buys; 0 for all but the newest: later skips and pauses moved those."""
-    stream = engine.book.by_key.get(payment.stream_key)
+    stream = engine.book.by_key.get(payment.stream_key, stream)
     if stream is None or payment.seq != stream.account.seq:
         return 0
     return origin_ns(stream) + payment.bought_until_ns

@@ -1,7 +1,7 @@
 """Use cases of streams: open, show, change, pause, resume, cancel, renew, watch.
 
 A reply means durable: memory is changed, the facts are appended, and only then is answered. Reads
-come from memory.
+come from memory, of streams that ended long ago from the journal.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 
 from streamer.core import lifecycle
 from streamer.core.streamtime import origin_ns, paid_until_ns
 from streamer.engine import Engine
 from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, StreamerError
 from streamer.model import ENDED, ApiKey, Facts, PaymentQuery, Request, Stream, Terms
+from streamer.service import archived
 from streamer.service.explain import explain
 from streamer.service.filters import page_size, page_start, parse_stream_filter, term_of_key
 from streamer.service.forecast import forecast, payments_per_second, runway_end_ns
@@ -117,22 +119,27 @@ class Streams:
 
     async def get(self, caller: ApiKey, stream_id: str) -> StreamReport:
         """One stream, with forecast and last payment. Raises NotFound, for another key's stream too."""
-        engine, stream = self._find(caller, stream_id)
+        engine, stream = await self._find(caller, stream_id)
         newest = await self._around.store.payments(PaymentQuery(owner=stream_id, limit=1))
-        last = report_payment(self._around, live(self._around, newest[0])) if newest else None
+        last = report_payment(self._around, live(self._around, newest[0]), stream) if newest else None
         return replace(self._report(stream), last_payment=last, forecast=self._forecast_of(stream, engine, self._around.clock.now_ns()))
 
     async def page(self, caller: ApiKey, filter_text: str, size: int, token: str) -> tuple[list[StreamReport], str]:
         """A page of the caller's streams, newest first, and the token of the next page (empty: this is the last)."""
         wanted, limit, below = parse_stream_filter(filter_text), page_size(size), page_start(token)
         found: list[Stream] = []
-        for number, stream in enumerate(self._newest_first()):
+        on_their_way = archived.leaving(self._around).values()
+        for number, stream in enumerate(chain(on_their_way, self._newest_first())):
             if number % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
             if (not below or stream.key < below) and owns(caller, stream.api_key) and wanted.matches(stream):
                 found.append(stream)
-                if len(found) > limit:
+                if len(found) > limit + len(on_their_way):
                     break
+        older = await archived.newest_first(self._around, caller, wanted, below, limit + 1)
+        # memory first: one that went to the archive while we looked is in both
+        both = {stream.key: stream for stream in (*older, *found)}
+        found = [both[key] for key in sorted(both, reverse=True)[: limit + 1]]
         more = len(found) > limit
         return [self._report(stream) for stream in found[:limit]], str(found[limit - 1].key) if more else ""
 
@@ -160,7 +167,7 @@ class Streams:
     def report_event(self, event: Event) -> tuple[StreamReport | None, PaymentReport | None]:
         """The stream (None for a bookmark) and the payment of an event with what follows from the books now."""
         stream = None if event.stream is None else self._report(event.stream)
-        return stream, None if event.payment is None else report_payment(self._around, event.payment)
+        return stream, None if event.payment is None else report_payment(self._around, event.payment, event.stream)
 
     # -- change -------------------------------------------------------------------------------
 
@@ -214,7 +221,7 @@ class Streams:
         return renewed
 
     async def _act(self, caller: ApiKey, stream_id: str, act: Act) -> StreamReport:
-        engine, stream = self._find(caller, stream_id)
+        engine, stream = await self._find(caller, stream_id)
         facts = Facts()
         try:
             act(engine, stream, self._around.clock.now_ns(), facts)
@@ -226,13 +233,14 @@ class Streams:
 
     # -- find ---------------------------------------------------------------------------------
 
-    def _find(self, caller: ApiKey, stream_id: str) -> tuple[Engine, Stream]:
-        for engine in self._around.engines.values():
-            stream = engine.book.streams.get(stream_id)
-            if stream is not None and owns(caller, stream.api_key):
-                return engine, stream
+    async def _find(self, caller: ApiKey, stream_id: str) -> tuple[Engine, Stream]:
+        """A stream that memory has, or a copy of one that has ended for good and which nothing changes any more."""
         if not stream_id.startswith("st_"):
             raise InvalidArgument(f"{stream_id!r} is no stream's id: they look like st_0123456789abcdef0123456789abcdef")
+        held = (engine.book.streams.get(stream_id) for engine in self._around.engines.values())
+        stream = next((stream for stream in held if stream is not None), None) or await archived.find(self._around, stream_id)
+        if stream is not None and owns(caller, stream.api_key):
+            return self._around.engines[stream.terms.node], stream
         raise NotFound(f"no stream {stream_id}: `streamer stream list` shows those there are")
 
     def _require_room(self) -> None:

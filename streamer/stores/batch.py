@@ -6,7 +6,8 @@ a spend) are written once. That is allowed because the whole batch becomes durab
 
 from __future__ import annotations
 
-from streamer.model import Facts, Outage, Payment
+from streamer.model import Facts, Outage, Payment, Stream
+from streamer.stores.archive import archive_row
 from streamer.stores.document import stream_crc, stream_text
 from streamer.stores.keyrows import key_row
 from streamer.stores.rows import FRESH, Row, account_row, end_row, intent_row, invoice_row, plain
@@ -17,6 +18,8 @@ INDEX = "index."
 """Figures that start with this are the highest payment_index seen, by node."""
 PURGED_ROW = "purged_row"
 """The figure that keeps the highest row that retention deleted, so that it is never given again."""
+PURGED_STREAM = "purged_stream"
+"""The same of the keys of streams."""
 
 
 class Batch:
@@ -24,6 +27,7 @@ class Batch:
 
     __slots__ = (
         "accounts",
+        "archived",
         "delivered",
         "ends",
         "figures",
@@ -32,6 +36,7 @@ class Batch:
         "keys",
         "outages",
         "outgoing",
+        "recalled",
         "requests",
         "rows",
         "settings",
@@ -51,12 +56,16 @@ class Batch:
         self.keys: dict[int, Row] = {}
         self.outgoing: list[Row] = []
         self.delivered: list[Row] = []
+        self.archived: dict[int, Row] = {}
+        self.recalled: set[int] = set()
         self.rows = 0
 
     def add(self, facts: Facts, last_index: dict[str, int]) -> None:
         """Read facts now. last_index (node → highest payment_index) is raised where they are higher."""
         intents, ends, accounts = facts.intents, facts.ends, facts.accounts
         self.rows += len(intents) + len(ends) + len(accounts) + 1
+        for stream in facts.recalled:
+            self._recall(stream)
         for payment in intents:
             self._intent(payment, last_index)
         for payment in ends:
@@ -76,6 +85,10 @@ class Batch:
             self.delivered += [(number,) for number in facts.delivered]
         if facts.streams or facts.outages or facts.requests or facts.settings or facts.keys:
             self._seldom(facts)
+        if self.archived and not self.archived.keys().isdisjoint((*self.streams, *self.accounts)):
+            raise ValueError("a stream changed after it was archived, and was not recalled")
+        for stream, token in facts.archived:
+            self._archive(stream, token)
 
     def _intent(self, payment: Payment, last_index: dict[str, int]) -> None:
         self.intents.append(intent_row(payment))
@@ -92,12 +105,29 @@ class Batch:
         name = INDEX + payment.node
         self.figures[name] = (name, 0, payment.index)
 
+    def _archive(self, stream: Stream, token: bytes) -> None:
+        """What this batch would have written of it is in the row that it writes now."""
+        self.rows += 2
+        self.recalled.discard(stream.key)
+        self.streams.pop(stream.key, None)
+        self.accounts.pop(stream.key, None)
+        self.archived[stream.key] = archive_row(stream, token)
+
+    def _recall(self, stream: Stream) -> None:
+        self.rows += 2
+        self.archived.pop(stream.key, None)
+        self.recalled.add(stream.key)
+        self._stream(stream)
+
+    def _stream(self, stream: Stream) -> None:
+        text = stream_text(stream)
+        self.streams[stream.key] = (stream.key, stream.id, stream.state.value, text, stream_crc(stream.id, text))
+        self.accounts[stream.key] = account_row(stream)
+
     def _seldom(self, facts: Facts) -> None:
         self.rows += len(facts.streams) + len(facts.outages) + len(facts.requests) + len(facts.settings) + len(facts.keys)
         for stream in facts.streams:
-            text = stream_text(stream)
-            self.streams[stream.key] = (stream.key, stream.id, stream.state.value, text, stream_crc(stream.id, text))
-            self.accounts[stream.key] = account_row(stream)
+            self._stream(stream)
         for outage in facts.outages:
             row = outage_row(outage)
             self.outages[row[:3]] = row

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import islice
 
 from streamer.errors import StoreFailed
 from streamer.model import OPEN, UNPAID, Facts, Outage, Outgoing, Payment, PaymentQuery, Snapshot, Spend, Stream
 from streamer.money import DAY_NS
+from streamer.ports import ArchiveQuery
+from streamer.stores.archive import ENDED_NS, PAGE_STREAMS, matches, stream_of
 from streamer.stores.batch import INDEX, SPEND, Batch
 from streamer.stores.document import stream_from
 from streamer.stores.keyrows import key_from
@@ -37,6 +40,7 @@ class _Durable:
         self.open: set[int] = set()
         self.streams: dict[int, Row] = {}
         self.accounts: dict[int, Row] = {}
+        self.archive: dict[int, Row] = {}
         self.figures: dict[str, Row] = {}
         self.outages: dict[Row, Row] = {}
         self.requests: dict[str, Row] = {}
@@ -44,7 +48,7 @@ class _Durable:
         self.keys: dict[int, Row] = {}
         self.outgoing: dict[int, Row] = {}
         self.daily: dict[tuple[int, int], list[int]] = {}
-        self.last_row = 0
+        self.last_row = self.last_stream_key = 0
         self.last_index: dict[str, int] = {}
 
 
@@ -84,7 +88,7 @@ class MemoryStore:
             outages=[Outage(*row) for row in outages if since is not None and row[3] > since],
             settings=dict(kept.settings.values()),
             last_row=kept.last_row,
-            last_stream_key=max(kept.streams, default=0),
+            last_stream_key=kept.last_stream_key,
             last_index=dict(kept.last_index),
             keys=[key_from(row) for _, row in sorted(kept.keys.items())],
             outgoing=len(kept.outgoing),
@@ -108,7 +112,8 @@ class MemoryStore:
 
     async def payment(self, owner: str, seq: int) -> Payment | None:
         """One payment, open or ended; seq 0 is a single payment's."""
-        found = next((key for key, row in self._durable.streams.items() if row[1] == owner), None) if seq else 0
+        streams = self._durable.streams | self._durable.archive
+        found = next((key for key, row in streams.items() if row[1] == owner), None) if seq else 0
         row = None if found is None else self._durable.by_name.get((found, seq, "" if seq else plain(owner)))
         return None if row is None else self._payment(row)
 
@@ -147,20 +152,40 @@ class MemoryStore:
         """Events that wait for the webhook, with a higher number than after, in order."""
         return [Outgoing(*row) for number, row in sorted(self._durable.outgoing.items()) if number > after][:limit]
 
+    async def archived(self, query: ArchiveQuery) -> list[Stream]:
+        """A page of the streams that have left memory, newest first, at most 1,000."""
+        found = (row for _, row in sorted(self._durable.archive.items(), reverse=True) if matches(row, query))
+        return [stream_of(row) for row in islice(found, min(query.limit, PAGE_STREAMS))]
+
     async def purge(self, before_ns: int, limit: int) -> int:
-        """Delete at most limit ended payments planned before before_ns, keeping daily totals; and older outages."""
+        """Delete at most limit ended payments planned before before_ns, or archived streams that ended then; and older outages."""
         if self.failure is not None:
             raise self.failure
         kept = self._durable
         old = [row for row in kept.intents.values() if row[_PLANNED] < before_ns and row[0] not in kept.open]
         chosen = sorted(old, key=lambda row: (row[_PLANNED], row[0]))[:limit]
+        self._forget({row[_OWNER] for row in chosen if not row[_SEQ]})
         for row in chosen:
             self._count(row, kept.ends[row[0]])
             del kept.intents[row[0]], kept.ends[row[0]], kept.by_name[row[_KEY], row[_SEQ], row[_OWNER]]
             kept.invoices.pop(row[0], None)
         if len(chosen) < limit:
             kept.outages = {name: row for name, row in kept.outages.items() if row[3] >= before_ns}
-        return len(chosen)
+        return len(chosen) + self._purge_streams(before_ns, limit - len(chosen))
+
+    def _purge_streams(self, before_ns: int, limit: int) -> int:
+        kept = self._durable
+        paid = {row[_KEY] for row in kept.intents.values()}
+        old = [row for row in kept.archive.values() if row[ENDED_NS] < before_ns and row[0] not in paid]
+        gone = sorted(old, key=lambda row: row[ENDED_NS])[:limit]
+        self._forget({row[1] for row in gone})
+        for row in gone:
+            del kept.archive[row[0]]
+        return len(gone)
+
+    def _forget(self, made: set[str]) -> None:
+        kept = self._durable
+        kept.requests = {name: row for name, row in kept.requests.items() if row[1] not in made}
 
     def daily_totals(self, stream_key: int, day: int) -> tuple[int, ...]:
         """(settled_msat, fee_msat, settled_count, failed_count) of purged payments of a stream and UTC day since 1970."""
@@ -219,6 +244,13 @@ class MemoryStore:
         kept.invoices.update(batch.invoices)
         kept.streams.update(batch.streams)
         kept.accounts.update(batch.accounts)
+        kept.last_stream_key = max((kept.last_stream_key, *batch.streams))
+        for key, row in batch.archived.items():
+            kept.archive[key] = row
+            kept.streams.pop(key, None)
+            kept.accounts.pop(key, None)
+        for key in batch.recalled:
+            kept.archive.pop(key, None)
         kept.figures.update(batch.figures)
         kept.outages.update(batch.outages)
         kept.requests = batch.requests | kept.requests if batch.requests else kept.requests
@@ -237,7 +269,7 @@ class MemoryStore:
 
     def _payment(self, number: int) -> Payment:
         row = self._durable.intents[number]
-        stream = self._durable.streams.get(row[_KEY])
+        stream = self._durable.streams.get(row[_KEY]) or self._durable.archive.get(row[_KEY])
         payment = payment_from(
             row[:5] + tuple(bytes(v) for v in row[5:7]) + row[7:11] + (bytes(row[11]),) + row[12:INTENT_WIDTH] + self._durable.ends[number],
             stream[1] if stream else "",

@@ -27,10 +27,11 @@ Value = TypeVar("Value")
 
 PAYMENT_COLUMNS = ",".join(f"p.{name}" for name in INTENT_COLUMNS + END_COLUMNS)
 _PAYMENTS = (
-    f"SELECT {PAYMENT_COLUMNS},coalesce(s.id,''),i.payment_hash,i.payment_request,i.preimage,i.crc FROM payments p"
-    " LEFT JOIN streams s ON s.key=p.stream_key LEFT JOIN invoice_payments i ON i.row=p.row"
+    f"SELECT {PAYMENT_COLUMNS},coalesce(s.id,a.id,''),i.payment_hash,i.payment_request,i.preimage,i.crc FROM payments p"
+    " LEFT JOIN streams s ON s.key=p.stream_key LEFT JOIN archive a ON a.key=p.stream_key LEFT JOIN invoice_payments i ON i.row=p.row"
 )
 _INVOICE_WIDTH = 4
+_STREAM_KEY = "SELECT key FROM streams WHERE id=?1 UNION ALL SELECT key FROM archive WHERE id=?1"
 
 
 class Reader:
@@ -94,7 +95,7 @@ class _Deadline:
 
 def one_payment(connection: sqlite3.Connection, owner: str, seq: int) -> Payment | None:
     """The payment of that owner and seq (0: a single payment)."""
-    where = " WHERE s.id=? AND p.seq=? AND p.seq>0" if seq else " WHERE p.owner=? AND p.seq=?+0 AND p.seq=0"
+    where = f" WHERE p.stream_key=({_STREAM_KEY}) AND p.seq=?2 AND p.seq>0" if seq else " WHERE p.owner=? AND p.seq=?+0 AND p.seq=0"
     row = connection.execute(_PAYMENTS + where, (plain(owner), seq)).fetchone()
     return None if row is None else _payment(row)
 
@@ -114,7 +115,7 @@ def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[P
     where, values = ["1"], list[object]()
     order = "p.row"
     if query.owner:
-        found = connection.execute("SELECT key FROM streams WHERE id=?", (plain(query.owner),)).fetchone()
+        found = connection.execute(_STREAM_KEY, (plain(query.owner),)).fetchone()
         if found is None:
             where.append("p.owner=? AND p.seq=0")
             values.append(plain(query.owner))

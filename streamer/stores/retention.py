@@ -2,7 +2,9 @@
 
 A payment that is open is never deleted, however old. The totals of a stream and day (UTC, by the
 moment it was planned) grow in the transaction that deletes the rows, so that nothing is counted
-twice or lost. Single payments count under stream_key 0.
+twice or lost. Single payments count under stream_key 0. An archived stream goes when it ended long
+enough ago and its last payment is gone; one that is not archived is never deleted. The request_ids
+of what goes are forgotten with it: whoever asks with one of them again asks for something new.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 
 from streamer.money import DAY_NS
-from streamer.stores.batch import PURGED_ROW
+from streamer.stores.batch import PURGED_ROW, PURGED_STREAM
 from streamer.stores.schema import OPEN_STATES
 
 STEP_ROWS = 200
@@ -29,10 +31,18 @@ _ADD = f"""INSERT INTO daily_totals
   failed_count=failed_count+excluded.failed_count"""
 _MARK = """INSERT INTO figures SELECT ?, 0, max(row) FROM chosen WHERE 1
  ON CONFLICT (name) DO UPDATE SET figure=max(figure, excluded.figure)"""
+_FORGET = """DELETE FROM requests WHERE resource_id IN
+ (SELECT owner FROM payments WHERE row IN (SELECT row FROM chosen) AND seq = 0)"""
+_FILL_STREAMS = """INSERT INTO chosen SELECT key FROM archive INDEXED BY archive_end WHERE end_ns < ?
+ AND NOT EXISTS (SELECT 1 FROM payments WHERE stream_key = archive.key AND seq > 0) ORDER BY end_ns LIMIT ?"""
+_FORGET_STREAMS = """DELETE FROM requests WHERE resource_id IN
+ (SELECT id FROM archive WHERE key IN (SELECT row FROM chosen))"""
 
 
 def purge_step(connection: sqlite3.Connection, before_ns: int, limit: int) -> int:
-    """Delete at most limit ended payments planned before before_ns; returns how many. Raises sqlite3.Error."""
+    """Delete at most limit ended payments planned before before_ns, or, when there are none, as many archived streams that
+    ended before it; returns how many. Raises sqlite3.Error.
+    """
     if limit <= 0:
         return 0
     connection.execute(_CHOOSE)
@@ -41,10 +51,21 @@ def purge_step(connection: sqlite3.Connection, before_ns: int, limit: int) -> in
     if count:
         connection.execute(_ADD)
         connection.execute(_MARK, (PURGED_ROW,))
+        connection.execute(_FORGET)
         connection.execute("DELETE FROM payments WHERE row IN (SELECT row FROM chosen)")
         connection.execute("DELETE FROM invoice_payments WHERE row IN (SELECT row FROM chosen)")
-        connection.execute("DELETE FROM chosen")
     else:
         connection.execute("DELETE FROM outages WHERE end_ns < ?", (before_ns,))
+        count = _purge_streams(connection, before_ns, limit)
+    connection.execute("DELETE FROM chosen")
     connection.execute("COMMIT")
+    return count
+
+
+def _purge_streams(connection: sqlite3.Connection, before_ns: int, limit: int) -> int:
+    count = connection.execute(_FILL_STREAMS, (before_ns, limit)).rowcount
+    if count:
+        connection.execute(_FORGET_STREAMS)
+        connection.execute(_MARK, (PURGED_STREAM,))
+        connection.execute("DELETE FROM archive WHERE key IN (SELECT row FROM chosen)")
     return count

@@ -110,7 +110,20 @@ UNPAID_STATES = "('FAILED','REFUSED')"
 _UNPAID = (f"CREATE INDEX payments_unpaid ON payments (end_ns) WHERE state IN {UNPAID_STATES}",)
 """What failed lately is looked at again after a start, however long ago it was planned."""
 
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES, _KEYS, _OUTGOING, _UNPAID)
+_ARCHIVE = (
+    "CREATE TABLE archive (key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, end_ns INTEGER NOT NULL,"
+    " api_key INTEGER NOT NULL, token BLOB NOT NULL, document TEXT NOT NULL, crc INTEGER NOT NULL,"
+    f" {', '.join(f'{name} INTEGER NOT NULL' for name in ACCOUNT_COLUMNS[1:])}, proof INTEGER AS ({ACCOUNT_PROOF}) STORED)",
+    "CREATE INDEX archive_token ON archive (token)",
+    "CREATE INDEX archive_end ON archive (end_ns)",
+    "CREATE INDEX archive_key ON archive (api_key, key) WHERE api_key > 0",
+    "CREATE INDEX requests_resource ON requests (resource_id)",
+    "DELETE FROM requests WHERE resource_id NOT IN (SELECT id FROM streams)"
+    " AND resource_id NOT IN (SELECT owner FROM payments WHERE seq = 0)",
+)
+"""Ended streams that a start does not read. A request_id goes with what it made: until now it outlived purged payments."""
+
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _INVOICES, _KEYS, _OUTGOING, _UNPAID, _ARCHIVE)
 
 
 def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS) -> int:

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamer.errors import StoreFailed, StoreRefused
-from streamer.model import Facts, Outgoing, Payment, PaymentQuery, Snapshot
+from streamer.model import Facts, Outgoing, Payment, PaymentQuery, Snapshot, Stream
+from streamer.ports import ArchiveQuery
 from streamer.stores import reader
+from streamer.stores.archive import some_archived
 from streamer.stores.folder import Folder, sync_folder
 from streamer.stores.look import require_kind
 from streamer.stores.replay import refused, replay
@@ -108,8 +110,12 @@ class SqliteStore:
         """Events that wait for the webhook, with a higher number than after, in order."""
         return await self._reader.run(lambda connection: reader.some_outgoing(connection, after, limit))
 
+    async def archived(self, query: ArchiveQuery) -> list[Stream]:
+        """A page of the streams that have left memory, newest first, at most 1,000."""
+        return await self._reader.run(lambda connection: some_archived(connection, query))
+
     async def purge(self, before_ns: int, limit: int) -> int:
-        """Delete at most limit ended payments planned before before_ns, keeping daily totals; and older outages."""
+        """Delete at most limit ended payments planned before before_ns, or archived streams that ended then; and older outages."""
         return await self._started().purge(before_ns, limit)
 
     def space(self) -> tuple[int, int]:

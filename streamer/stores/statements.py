@@ -14,6 +14,7 @@ from functools import cache
 from itertools import chain
 
 from streamer.errors import StoreFailed
+from streamer.stores.archive import write_archive
 from streamer.stores.batch import Batch
 from streamer.stores.rows import Row
 from streamer.stores.schema import ACCOUNT_COLUMNS, END_COLUMNS, INTENT_COLUMNS
@@ -66,6 +67,8 @@ def _seldom(connection: sqlite3.Connection, batch: Batch) -> None:
         connection.executemany("INSERT INTO outgoing VALUES (?,?,?)", batch.outgoing)
     if batch.delivered:
         connection.executemany("DELETE FROM outgoing WHERE number=?", batch.delivered)
+    if batch.archived or batch.recalled:
+        write_archive(connection, batch.archived.values(), batch.recalled)
 
 
 def _write(connection: sqlite3.Connection, statement: Callable[[int], str], rows: Sequence[Row]) -> int:

@@ -50,6 +50,9 @@ class Outbox:
     def add(self, facts: Facts) -> None:
         """Put the events of facts into facts."""
         self.waiting -= len(facts.delivered)
+        self._told.update((stream.key, stream.state_time_ns) for stream in facts.recalled)
+        for stream, _ in facts.archived:
+            self._told.pop(stream.key, None)
         for stream in facts.streams:
             if self._told.get(stream.key) != stream.state_time_ns:
                 self._told[stream.key] = stream.state_time_ns

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.core.switch import Switch
-from streamer.model import DURABLE_HALTS, Facts
+from streamer.core.switch import DURABLE_HALTS, Switch
+from streamer.model import Facts
 from streamer.reasons import Halt
 
 

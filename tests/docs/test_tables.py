@@ -12,9 +12,9 @@ import pytest
 from streamer.cli import NOUNS
 from streamer.config import OPTIONS, load_config
 from streamer.core.retry import DEFAULT_BACKOFF_NS, FIRST_BACKOFF_NS
+from streamer.core.switch import DURABLE_HALTS
 from streamer.daemon import DRAIN_SECONDS
 from streamer.metrics import Metrics
-from streamer.model import DURABLE_HALTS
 from streamer.money import DAY_NS, SECOND_NS
 from streamer.nodes.permissions import FOR_INVOICES, NEEDED, bake_command
 from streamer.reasons import DAEMON_HALTS, Halt, Reason

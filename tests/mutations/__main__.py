@@ -14,6 +14,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.mutations.archiving import ARCHIVE_MUTATIONS
 from tests.mutations.invoices import INVOICE_MUTATIONS
 from tests.mutations.keys import KEY_MUTATIONS
 from tests.mutations.limits_and_halts import LATER_MUTATIONS
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("streamer", "tests", "proto", "pyproject.toml")
 LIMIT_SECONDS = 300
 PARALLEL = 2
-ALL = (*MUTATIONS, *LATER_MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS)
+ALL = (*MUTATIONS, *LATER_MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS, *ARCHIVE_MUTATIONS)
 
 
 def mutate(mutation: Mutation, tree: Path) -> str:

@@ -6,7 +6,7 @@ from tests.mutations.mutation import ADOPTION, BOOK, CHANNELS, COMMITS, CORE, EN
 
 LATER_MUTATIONS = (
     # -- 9: our data may be old
-    Mutation(9, "nothing is adopted", ADOPTION, "        if not self._book.streams:\n            return", "        return", RULES),
+    Mutation(9, "nothing is adopted", ADOPTION, "        archived: dict[bytes, list[Stream]] = {}\n", "        return\n", RULES),
     Mutation(
         3, "nobody asks about what was adopted", ADOPTION, "self._recovery.replay(payment)", "pass", ("tests/simulation/test_rereading.py",)
     ),
@@ -64,7 +64,7 @@ LATER_MUTATIONS = (
     Mutation(
         10,
         "the spend limit is forgotten by a restart",
-        "streamer/model.py",
+        "streamer/core/switch.py",
         "frozenset({Halt.OPERATOR, Halt.SPEND_LIMIT, Halt.HASH_COLLISION})",
         "frozenset({Halt.OPERATOR, Halt.HASH_COLLISION})",
         SCENARIOS,

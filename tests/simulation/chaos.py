@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
+import streamer.archive
 import streamer.channelview
 import streamer.core.outages
 import streamer.engine
@@ -53,6 +54,8 @@ QUICKER = (
     (streamer.engine, "WAKE_AT_LEAST_NS", IDLE_SECONDS * SECOND_NS),
     (streamer.heartbeat, "BEAT_SECONDS", IDLE_SECONDS),
     (streamer.core.outages, "BEAT_NS", IDLE_SECONDS * SECOND_NS),
+    (streamer.archive, "ARCHIVE_AFTER_NS", 600 * SECOND_NS),
+    (streamer.archive, "LOOK_SECONDS", 600.0),
     (streamer.recovery, "LOOK_AT_LEAST_SECONDS", 10.0),
     (streamer.recovery, "IDLE_SECONDS", 2.0 * IDLE_SECONDS),
     (streamer.link, "LOOK_SECONDS", 2.0 * IDLE_SECONDS),

@@ -30,11 +30,39 @@ OTHER_PEER = b"\x03" * 33
 RATE = Rate(1_000, S, S)
 
 
+class Archived:
+    """What the journal alone has of streams; a recall puts one into the book."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.streams: list[Stream] = []
+        self.looked_for: list[bytes] = []
+
+    def take(self, stream: Stream) -> None:
+        lifecycle.cancel(self.house.book, stream, self.house.now_ns, Facts())
+        assert self.house.book.remove(stream)
+        self.streams.append(stream)
+
+    async def is_empty(self) -> bool:
+        return not self.streams
+
+    async def of_token(self, token: bytes) -> list[Stream]:
+        self.looked_for.append(token)
+        return [stream for stream in self.streams if token == (stream.terms.token or derive_token(SECRET, stream.id))]
+
+    async def recall(self, stream_id: str) -> Stream | None:
+        found = next((stream for stream in self.streams if stream.id == stream_id), None)
+        if found is not None:
+            self.house.book.add(found)
+        return found
+
+
 class OldData:
     """A journal that lacks what the node has in its list."""
 
     def __init__(self) -> None:
         self.house = House()
+        self.archive = Archived(self.house)
         self.theirs: list[NodePayment] = []
         self.asked: list[tuple[int, int]] = []
         self.switch = Switch("node")
@@ -149,6 +177,31 @@ def test_what_a_streams_key_has_to_pay_for_is_taken_in_as_the_keys() -> None:
 def test_without_streams_nothing_can_be_ours() -> None:
     data = OldData()
     assert data.adopt() == [] and data.asked == []
+
+
+def test_an_archived_stream_is_asked_for_once_a_reading_and_its_failed_payment_is_a_suspect() -> None:
+    data = OldData()
+    stream = data.open()
+    failed = data.house.pay(0)
+    data.house.fail(failed)
+    data.archive.take(stream)
+    data.known = [failed]
+    data.paid(stream, 1)
+    data.paid(stream, 1)
+    assert data.adopt() == []
+    assert data.suspects == [failed, failed] and data.archive.looked_for == [derive_token(SECRET, stream.id)]
+    assert not data.house.book.streams, "it comes back when its payment is posted"
+
+
+def test_what_the_journal_lacks_of_an_archived_stream_is_taken_in_all_the_same() -> None:
+    data = OldData()
+    stream, other = data.open(b"one payee's token"), data.open(b"one payee's token")
+    data.archive.take(stream)
+    data.paid(stream, 1)
+    data.paid(other, 1)
+    assert [payment.owner for payment in data.adopt()] == [stream.id, other.id]
+    assert data.house.book.streams[stream.id] is stream and stream.account.settled_msat == 700
+    assert list(data.house.book.by_key) == [stream.key, other.key], "the oldest first, as it was"
 
 
 def test_what_is_not_ours_is_passed_over_and_what_comes_after_it_is_not() -> None:

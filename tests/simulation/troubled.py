@@ -25,6 +25,7 @@ from streamer.settings import StreamSettings
 from streamer.simulator.clock import VirtualClock
 from streamer.simulator.node import SimulatedNode
 from streamer.simulator.pace import Pace
+from streamer.stores.archive import stream_of
 from streamer.stores.memory import MemoryStore, _Durable
 from tests.simulation.world import SECRET, World
 
@@ -228,8 +229,11 @@ class Troubled(World):
 
     @property
     def streams(self) -> list[Stream]:
-        """All there are, of all nodes, the oldest first."""
-        return sorted((stream for book in self.books for stream in book.streams.values()), key=lambda stream: stream.key)
+        """All there are, of all nodes, the oldest first; copies of those that the journal alone has."""
+        found = {row[0]: stream_of(row) for row in self.store._durable.archive.values()}
+        for engine in self.engines.values():
+            found |= {stream.key: stream for stream in (*engine.archive.leaving.values(), *engine.book.streams.values())}
+        return [found[key] for key in sorted(found)]
 
     @property
     def open_payments(self) -> list[Payment]:

@@ -46,6 +46,14 @@ def test_a_stream_is_told_of_when_its_state_changed_and_only_then() -> None:
     assert told(outbox, Facts(accounts=[old])) == []
 
 
+def test_a_stream_that_left_memory_is_forgotten_and_not_told_of_again_when_it_comes_back() -> None:
+    stream = a_stream(1, state=StreamState.CANCELLED)
+    outbox = make((stream,))
+    assert told(outbox, Facts(archived=[(stream, b"t")])) == [] and not outbox._told
+    assert told(outbox, Facts(recalled=[stream], streams=[stream])) == []
+    assert told(outbox, Facts(streams=[stream])) == []
+
+
 def test_a_payment_is_told_of_when_it_ended_whatever_way() -> None:
     stream = a_stream(1)
     outbox = make((stream,))
