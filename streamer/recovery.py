@@ -21,6 +21,7 @@ from streamer.core.payment import Event
 from streamer.core.verdict import Circumstances, Verdict, judge
 from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.givenup import GivenUp
+from streamer.loose import Loose
 from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery
 from streamer.money import SECOND_NS
 from streamer.ports import Clock, Node
@@ -50,20 +51,6 @@ class Patience:
     hold_after_ns: int = 30 * SECOND_NS
     in_doubt_after_ns: int = 600 * SECOND_NS
     orphan_write_off_after_ns: int = 86_400 * SECOND_NS
-
-
-@dataclass(slots=True)
-class Loose:
-    """A payment whose end is asked for. ghost_until_ns: 0 no ghost, -1 until the node is back. absent_since_ns: 0 if it is not."""
-
-    payment: Payment
-    ghost_until_ns: int
-    next_ask_ns: int
-    asks: int = 0
-    refusal: Answer | None = None
-    down_since_send: bool = False
-    resending: bool = False
-    absent_since_ns: int = 0
 
 
 class Sender(Protocol):
@@ -253,9 +240,10 @@ class Recovery:
         short, self._short = self._short, []
         try:
             answers = await self._ask([loose.payment for loose in due])
-            needs_look = short or any(answer.kind in (Kind.IN_FLIGHT, Kind.NOT_FOUND) for answer in answers)
+            unpaid = any(loose.is_unpaid(answer) for loose, answer in zip(due, answers, strict=True))
+            needs_look = short or unpaid or any(answer.kind is Kind.IN_FLIGHT for answer in answers)
             channels = ChannelView(await self.node.channels()) if needs_look else None
-            witness = await self._witness_found() if any(answer.kind is Kind.NOT_FOUND for answer in answers) else True
+            witness = await self._witness_found() if unpaid else True
         except (NodeUnavailable, NodeRejected):
             self._short = short + self._short
             raise
@@ -288,6 +276,7 @@ class Recovery:
         loose.asks += 1
         loose.next_ask_ns = now_ns + min(ASK_AT_MOST_EVERY_NS, ASK_AGAIN_NS << min(loose.asks, 6))
         so = self._circumstances(loose, answer, channels, witness, (asked_ns, now_ns))
+        loose.unchecked = so.ghost and so.partial and answer.kind is Kind.FAILED
         verdict = judge(payment, answer, so)
         if verdict is Verdict.SETTLE:
             self._conclude(payment, Event.SETTLED, answer)
@@ -324,7 +313,7 @@ class Recovery:
         return Circumstances(
             refused=loose.refusal is not None,
             # an answer that was given while the ghost lived is older than what the ghost did
-            ghost=self.haunted(loose.payment, asked_ns),
+            ghost=loose.unchecked or self.haunted(loose.payment, asked_ns),
             may_resend=self.sender.may_resend(loose.payment),
             witness=witness,
             closing=channels is not None and self._closes(channels),

@@ -88,8 +88,8 @@ MUTATIONS = (
         3,
         "a resend needs no leave",
         JUDGE,
-        "so.may_resend and payment.mark",
-        "payment.mark",
+        "Verdict.RESEND if so.may_resend else Verdict.WAIT",
+        "Verdict.RESEND",
         VERDICT,
     ),
     Mutation(
@@ -145,8 +145,8 @@ MUTATIONS = (
         4,
         "FAILED is final under a ghost",
         JUDGE,
-        "if answer.kind is Kind.FAILED:\n        return _resend_or_wait(payment, so) if so.ghost else Verdict.FAIL",
-        "if answer.kind is Kind.FAILED:\n        return Verdict.FAIL",
+        "return _by_history(so) if so.ghost else Verdict.FAIL",
+        "return Verdict.FAIL",
         VERDICT,
     ),
     Mutation(
@@ -192,14 +192,19 @@ MUTATIONS = (
     ),
     # -- 5: NOT_FOUND is not "not paid"
     Mutation(
-        5, "NOT_FOUND of what was accepted is sent again", JUDGE, "if payment.accepted or not so.witness", "if not so.witness", VERDICT
+        5,
+        "NOT_FOUND of what was accepted is sent again",
+        JUDGE,
+        "Verdict.LOST_SIGHT if payment.accepted else _by_history(so)",
+        "_by_history(so)",
+        VERDICT,
     ),
     Mutation(
         5,
         "NOT_FOUND is sent again without a witness",
         JUDGE,
-        "payment.accepted or not so.witness or so.closing",
-        "payment.accepted or so.closing",
+        "not so.witness or so.closing",
+        "so.closing",
         VERDICT,
     ),
     Mutation(5, "NOT_FOUND is sent again with a channel closing", JUDGE, "or so.closing or", "or", VERDICT),

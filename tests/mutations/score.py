@@ -58,7 +58,7 @@ PARTS = (
     Part("core", ("streamer/core",), ("tests/core",)),
     Part(
         "recovery",
-        ("streamer/recovery.py", "streamer/channelview.py", "streamer/givenup.py", "streamer/refunds.py", "streamer/adoption.py"),
+        tuple(f"streamer/{name}.py" for name in ("recovery", "loose", "channelview", "givenup", "refunds", "adoption")),
         (
             "tests/simulation/test_recovery.py",
             "tests/simulation/test_loose_ends.py",

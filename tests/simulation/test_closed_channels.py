@@ -8,6 +8,8 @@ import pytest
 
 from streamer.model import Answer, Mark, Payment
 from streamer.money import MILLISECOND_NS, SECOND_NS
+from streamer.recovery import Patience
+from streamer.simulator.books import Failure, Status
 from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.lightning_node import CallFate
 from streamer.simulator.pace import Pace
@@ -195,5 +197,50 @@ def test_what_closed_while_turns_waited_for_the_disk_is_no_old_news_for_a_call_t
             [payment] = cut
             assert [htlc.payment_hash for htlc in receiver.received].count(payment.payment_hash) == 1
             assert payment.mark is Mark.LOST_SIGHT
+
+    run_virtual(main)
+
+
+def test_what_a_restored_node_failed_by_a_ghost_may_have_been_paid_in_what_it_lost() -> None:
+    """A call waits in a proxy, and its resend settles, unseen; put back to an old copy, the node executes what waited, and that fails."""
+
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK, patience=Patience(ghost_after_ns=20 * SECOND_NS))
+        payer, receiver = world.network.named["payer"], world.network.named["receiver0"]
+        moved = world.network.open_channel(payer, receiver, 100_000_000)
+        calls: list[bytes] = []
+        async with world.running():
+            await world.open("10sat/10s")
+            await asyncio.sleep(5)
+            history, node = world.faults.history("payer"), world.engine.node
+            send = node.send
+
+            async def lossy(payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
+                calls.append(payment.payment_hash)
+                world.faults.lose_calls("payer", 1, CallFate.ACCEPTED if len(calls) == 2 else CallFate.LATE, 18 * SECOND_NS)
+                answer = await send(payment, preimage, patience_seconds)
+                if len(calls) == 2:
+                    world.store = world.store.reopen()  # the process is gone as far as its journal can tell
+                return answer
+
+            node.send = lossy  # type: ignore[method-assign]
+            while len(calls) < 2:
+                await asyncio.sleep(0.05)
+        world.crash()
+        await asyncio.sleep(1)
+        lost = calls[1]
+        assert calls[0] == lost and payer.payments[lost].status is Status.SUCCEEDED
+        world.faults.restore("payer", history)
+        world.faults.fail_randomly("payer", 1.0, Failure.NO_ROUTE)
+        moved.sides[0].close(forced=True)  # its peer knows better
+        await asyncio.sleep(25)
+        assert payer.payments[lost].status is Status.FAILED
+        world.faults.fail_randomly("payer", 0)
+        async with world.running():
+            await asyncio.sleep(100)
+            [payment] = [payment for payment in world.book.payments.values() if payment.payment_hash == lost]
+            assert payment.mark is Mark.LOST_SIGHT
+            [stream] = world.book.streams.values()
+            assert world.received_msat() <= stream.account.settled_msat + stream.reserved_msat
 
     run_virtual(main)

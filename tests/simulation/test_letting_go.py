@@ -10,6 +10,8 @@ from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, Desk, S, channel, failed, settled
 
+CUT = Answer(Kind.LOST, accepted=True, closed=True)
+
 
 @pytest.mark.parametrize(("frozen_seconds", "mark"), [(0, Mark.ORPHAN), (300, Mark.HELD)])
 def test_without_an_htlc_for_ten_minutes_it_is_an_orphan_unless_a_peer_was_away(frozen_seconds: float, mark: Mark) -> None:
@@ -119,7 +121,10 @@ def test_a_hold_ends_with_its_reason_though_a_closing_channel_hides_whether_it_i
     run_virtual(main)
 
 
-def test_nothing_is_written_off_before_the_node_has_been_asked_again_and_its_ghost_is_dead() -> None:
+@pytest.mark.parametrize(("answer", "state"), [(settled(), PaymentState.SETTLED), (failed(), PaymentState.WRITTEN_OFF)])
+def test_nothing_is_written_off_before_the_node_has_been_asked_again(answer: Answer, state: PaymentState) -> None:
+    """FAILED is said of a call that came after what the node has lost: of what was lost it says nothing."""
+
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock, ghost_after_ns=120 * S, orphan_write_off_after_ns=500 * S)
         lost, desk.recovery.witness = desk.loose(NOT_FOUND), None
@@ -127,13 +132,28 @@ def test_nothing_is_written_off_before_the_node_has_been_asked_again_and_its_gho
         desk.up_since_ns = 0
         desk.recovery.lost_connection()
         await desk.run(1_000)
-        desk.answers[lost.payment_hash] = failed()
+        assert lost.mark is Mark.LOST_SIGHT and lost.open and not desk.resent
+        desk.answers[lost.payment_hash] = answer
         desk.up_since_ns = clock.now_ns()
         await desk.connect()
-        await desk.run(100)
-        assert lost.mark is Mark.LOST_SIGHT and not desk.resent
-        await desk.run(100)
-        assert lost.state is PaymentState.FAILED
+        assert lost.state is state
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(("closing", "mark"), [(set(), Mark.NONE), ({"moved"}, Mark.LOST_SIGHT)])
+def test_failed_under_a_ghost_waits_for_the_channel_that_may_know_better_however_long_it_is_away(closing: set[str], mark: Mark) -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock, ghost_after_ns=20 * S)
+        desk.now_open, desk.recovery.closing = (channel(), channel(active=False)), frozenset()
+        payment, other = desk.loose(failed()), desk.loose(failed(), CUT)
+        await desk.run(300)
+        assert payment.open and not desk.resent
+        assert other.state is PaymentState.FAILED, "no call of it is a ghost"
+        desk.now_open, desk.closing = (channel(),), frozenset(closing)
+        await desk.run(70)
+        assert payment.mark is mark
+        assert desk.resent == ([] if closing else [payment])
 
     run_virtual(main)
 

@@ -1,0 +1,30 @@
+"""A payment whose end is asked for, and what is known of the calls that were made for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.model import Answer, Kind, Payment
+
+
+@dataclass(slots=True)
+class Loose:
+    """A payment whose end is asked for.
+
+    ghost_until_ns: 0 no ghost, -1 until the node is back. absent_since_ns: 0 if it is not.
+    unchecked: under a ghost the node said FAILED while a channel was away that may know better.
+    """
+
+    payment: Payment
+    ghost_until_ns: int
+    next_ask_ns: int
+    asks: int = 0
+    refusal: Answer | None = None
+    down_since_send: bool = False
+    resending: bool = False
+    absent_since_ns: int = 0
+    unchecked: bool = False
+
+    def is_unpaid(self, answer: Answer) -> bool:
+        """The node says so, as one would that was put back to an old copy of what it paid before."""
+        return answer.kind is Kind.NOT_FOUND or (answer.kind is Kind.FAILED and self.ghost_until_ns != 0)
