@@ -34,9 +34,9 @@ class ChannelView:
         """A channel has an HTLC of this hash."""
         return payment_hash in self._pending
 
-    def has_restarted(self, planned_ns: int, now_ns: int) -> bool:
-        """True unless the node says that it has run since before planned_ns."""
-        return now_ns - self._running_ns >= planned_ns
+    def has_restarted(self, since_ns: int, now_ns: int) -> bool:
+        """True unless the node says that it has run since before since_ns."""
+        return now_ns - self._running_ns >= since_ns
 
     def is_steady(self, up_ns: int) -> bool:
         """What has no HTLC by now will have none: the node is up for long enough, with all its channels or without."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamer.model import Answer, Kind, Payment
+from streamer.money import SECOND_NS
+
+CLOCKS_APART_NS = 6 * 3600 * SECOND_NS
+"""How far the clocks of two processes may differ: each may be off by 3 hours (link.CLOCK_TOLERANCE_NS)."""
 
 
 @dataclass(slots=True)
@@ -13,6 +17,7 @@ class Loose:
 
     ghost_until_ns: 0 no ghost, -1 until the node is back. absent_since_ns: 0 if it is not.
     unchecked: under a ghost the node said FAILED while a channel was away that may know better.
+    earlier: another process planned it, by a clock of its own.
     """
 
     payment: Payment
@@ -24,6 +29,12 @@ class Loose:
     resending: bool = False
     absent_since_ns: int = 0
     unchecked: bool = False
+    earlier: bool = False
+
+    @property
+    def sent_after_ns(self) -> int:
+        """Before this moment of our clock it was not sent."""
+        return self.payment.planned_ns - (CLOCKS_APART_NS if self.earlier else 0)
 
     def is_unpaid(self, answer: Answer) -> bool:
         """The node says so, as one would that was put back to an old copy of what it paid before."""

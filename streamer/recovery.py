@@ -105,7 +105,7 @@ class Recovery:
         """An intent that was open when we started: a call of an earlier process may be alive. One that went astray is a person's."""
         if ends.astray(self.book, payment):
             return
-        self.loose[payment.row] = Loose(payment, -1, 0, down_since_send=True)
+        self.loose[payment.row] = Loose(payment, -1, 0, down_since_send=True, earlier=True)
 
     def take(self, payment: Payment, answer: Answer, now_ns: int) -> None:
         """A call ended without the payment's end."""
@@ -307,7 +307,7 @@ class Recovery:
         asked_ns, now_ns = when_ns
         up_since_ns, planned_ns = self.sender.up_since_ns, loose.payment.planned_ns
         pending = channels is not None and channels.has_htlc(loose.payment.payment_hash)
-        restarted = channels is None or channels.has_restarted(planned_ns, now_ns)
+        restarted = channels is None or channels.has_restarted(loose.sent_after_ns, now_ns)
         absent = answer.kind is Kind.IN_FLIGHT and channels is not None and not pending and channels.all_active
         loose.absent_since_ns = (loose.absent_since_ns or now_ns) if absent else 0
         return Circumstances(

@@ -90,6 +90,7 @@ SIGHT_MUTATIONS = (
         "return (Verdict.RESEND if so.may_resend else Verdict.WAIT) if so.ghost else Verdict.FAIL",
         CLOSED,
     ),
+    Mutation(5, "two processes have one clock", "streamer/loose.py", "if self.earlier else 0", "if False else 0", CLOSED),
     Mutation(5, "FAILED needs no look at the channels", "streamer/loose.py", "self.ghost_until_ns != 0", "False", CLOSED),
     Mutation(5, "FAILED waits no longer than its ghost", RECOVERY, "ghost=loose.unchecked or ", "ghost=", LETTING_GO),
     Mutation(5, "written off before it is asked for", RECOVERY, "return known and old", "return old", LOOSE_ENDS),

@@ -14,6 +14,8 @@ from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.lightning_node import CallFate
 from streamer.simulator.pace import Pace
 from streamer.stores.memory import MemoryStore
+from tests.simulation.test_heartbeat import with_steps
+from tests.simulation.test_money_rules import die, one_open
 from tests.simulation.world import World
 
 QUICK = Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS))
@@ -242,5 +244,37 @@ def test_what_a_restored_node_failed_by_a_ghost_may_have_been_paid_in_what_it_lo
             assert payment.mark is Mark.LOST_SIGHT
             [stream] = world.book.streams.values()
             assert world.received_msat() <= stream.account.settled_msat + stream.reserved_msat
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("later_seconds", [10, 7_200])
+def test_a_clock_that_was_ahead_does_not_hide_that_the_node_has_been_restarted(later_seconds: int) -> None:
+    """While the peer that knows better is away, nothing tells but that."""
+
+    async def main(clock: VirtualClock) -> None:
+        world, steps = with_steps(clock)
+        payer, receiver = world.network.named["payer"], world.network.named["receiver0"]
+        steps.slept_ns = 3_600 * SECOND_NS
+        world.crash()
+        async with world.running():
+            stream = await world.open("10sat/10s")
+            await asyncio.sleep(9)
+            history = world.faults.history("payer")
+            payment = await one_open(world, stream, CallFate.ACCEPTED, then=die)
+        await asyncio.sleep(1)
+        assert [htlc.payment_hash for htlc in receiver.received].count(payment.payment_hash) == 1
+        world.faults.take_down("payer")
+        world.faults.restore("payer", history)
+        payer.sides[0].channel.disabled = True
+        world.network.open_channel(payer, receiver, 100_000_000)
+        world.faults.bring_up("payer")
+        steps.slept_ns = 0
+        world.crash()
+        await asyncio.sleep(later_seconds)
+        async with world.running():
+            await asyncio.sleep(300)
+            assert [htlc.payment_hash for htlc in receiver.received].count(payment.payment_hash) == 1
+            assert payment.row in world.book.payments
 
     run_virtual(main)

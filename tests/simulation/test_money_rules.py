@@ -11,6 +11,7 @@ import pytest
 
 from streamer.core import lifecycle
 from streamer.core.rate import Bucket
+from streamer.loose import CLOCKS_APART_NS
 from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream
 from streamer.money import SECOND_NS
 from streamer.reasons import Halt
@@ -290,6 +291,7 @@ def test_a_channel_that_went_into_closing_may_carry_what_the_node_does_not_know(
 def test_while_a_channel_is_not_back_after_a_restart_what_the_node_does_not_know_waits(restarted: bool) -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK, receivers=2, patience=PATIENCE)
+        await asyncio.sleep(CLOCKS_APART_NS / SECOND_NS)
         async with world.running():
             stream = await world.open("1sat/1s")
             await asyncio.sleep(3.5)
