@@ -117,6 +117,7 @@ def close_channels(chaos: Chaos) -> End:
     """The channels go, in the end for good, and the operator opens another one."""
     payer, receiver = chaos.payer(), chaos.receiver()
     chaos.world.faults.close_channels(payer, receiver)
+    chaos.world.excuses.doubted.add(payer)
     return chaos.rng.randint(SECOND_NS, HOUR_NS), lambda: closed(chaos, payer, receiver)
 
 
@@ -144,6 +145,7 @@ def forget(chaos: Chaos) -> None:
     before = set(payer.payments)
     chaos.world.faults.forget(name)
     chaos.world.excuses.forgotten |= before - set(payer.payments)
+    chaos.world.excuses.doubted.add(name)
     chaos.backup = None
 
 
@@ -179,6 +181,7 @@ def restore_node(chaos: Chaos) -> End | None:
     world.faults.take_down(name)
     now = dict(node.payments)
     world.faults.restore(name, history)
+    world.excuses.doubted.add(name)
     for payment_hash in now.keys() | node.payments.keys():
         old, new = node.payments.get(payment_hash), now.get(payment_hash)
         if old is None or new is None or old.status is not new.status or old.status is Status.IN_FLIGHT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamer.core.ledger import Budget
 from streamer.core.streamtime import check_conservation, covered_ns, origin_ns
-from streamer.model import ENDED, Payment, PaymentQuery, PaymentState, Stream, StreamState
+from streamer.model import ENDED, Mark, Payment, PaymentQuery, PaymentState, Stream, StreamState
 from streamer.money import SECOND_NS
 from streamer.nodes.keysend import STREAM_TYPE, decode_stream_record
 from streamer.reasons import Reason
@@ -39,6 +39,9 @@ class Truth:
                     self._name(name, htlc)
             self._read[name] = len(node.received)
             world.excuses.orphaned.update(record.order.payment_hash for record, _ in node.orphans)
+        for payment in [payment for book in world.books for payment in book.payments.values()]:
+            if payment.mark is Mark.LOST_SIGHT and payment.node in world.excuses.doubted:
+                world.excuses.out_of_sight.add(payment.payment_hash)
 
     def _name(self, name: str, htlc: ReceivedHtlc) -> None:
         value = htlc.records.get(STREAM_TYPE)
@@ -149,6 +152,8 @@ def check_lost(world: Troubled, payment: Payment) -> None:
     record = world.network.named[payment.node].payments.get(payment.payment_hash)
     excuses = world.excuses
     excused = payment.payment_hash in excuses.orphaned | excuses.forgotten | excuses.written_off | excuses.overtaken
+    if record is not None and record.status is Status.FAILED:  # by a call that came after what the node may have lost
+        excused = excused or payment.payment_hash in excuses.out_of_sight
     assert record is None or excused, f"{payment.id}: the node says {record and record.status}"
 
 
