@@ -380,7 +380,7 @@ class Snapshot:
 
 @dataclass(slots=True, frozen=True)
 class PaymentQuery:
-    """Which payments to list: newest first, rows below before_row, at most limit (≤ 1000).
+    """Which payments to list: newest first, rows below before_row, at most limit (≤ 1001).
 
     payment_hash and payment_request find the attempts to pay an invoice; keysends are not found by them.
     api_key 0: of all keys. since_ns: no row older than the first that was planned then or later.

@@ -14,8 +14,8 @@ from streamer.model import Outgoing, Payment, PaymentQuery
 from streamer.stores.rows import payment_from, plain, take_invoice
 from streamer.stores.schema import END_COLUMNS, INTENT_COLUMNS, UNPAID_STATES
 
-PAGE_ROWS = 1_000
-"""Most payments of one page."""
+PAGE_ROWS = 1_001
+"""Most payments of one query: the largest page that the doors give, and the one after it, which tells that there is another page."""
 
 READS_WAITING = 1_000
 """Most reads that may wait for the reader; more are refused."""

@@ -13,6 +13,7 @@ from streamer.errors import StoreFailed
 from streamer.model import OPEN, Facts, Mark, Outage, Outgoing, Payment, PaymentQuery, PaymentState, Request, Spend, Stream, StreamState
 from streamer.money import SECOND_NS
 from streamer.reasons import Reason
+from streamer.service.filters import MAX_PAGE
 from streamer.stores.sqlite import SqliteStore
 from tests.store import given as some
 from tests.store.both import KINDS, Bench, Story, play
@@ -49,6 +50,17 @@ def test_a_payment_comes_back_with_every_field(kind: str, payment: Payment) -> N
         assert snapshot.last_index == ({payment.node: payment.index} if payment.index else {})
 
     play(kind, story)
+
+
+def test_the_largest_page_of_the_doors_and_the_row_that_tells_of_the_next_are_one_query(on: Callable[[Story], None]) -> None:
+    async def story(bench: Bench) -> None:
+        stream = a_stream(1)
+        stream.account.seq = MAX_PAGE + 2
+        await bench.store.append(Facts(streams=[stream], intents=[a_payment(stream, row, row) for row in range(1, MAX_PAGE + 3)]))
+        found = await bench.store.payments(PaymentQuery(limit=MAX_PAGE + 1))
+        assert [payment.row for payment in found] == list(range(MAX_PAGE + 2, 1, -1))
+
+    on(story)
 
 
 def test_an_empty_journal_has_nothing(on: Callable[[Story], None]) -> None:
