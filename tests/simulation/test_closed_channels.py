@@ -14,7 +14,7 @@ from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.lightning_node import CallFate
 from streamer.simulator.pace import Pace
 from streamer.stores.memory import MemoryStore
-from tests.simulation.test_heartbeat import with_steps
+from tests.simulation.beating import with_steps
 from tests.simulation.test_money_rules import die, one_open
 from tests.simulation.world import World
 

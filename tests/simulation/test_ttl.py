@@ -9,8 +9,8 @@ from streamer.model import ADMIN, Stream, StreamState
 from streamer.money import SECOND_NS
 from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
+from tests.simulation.beating import beating
 from tests.simulation.served import service_of
-from tests.simulation.test_heartbeat import beating
 from tests.simulation.test_scenarios import QUICK, equal_books
 from tests.simulation.world import World
 
