@@ -143,7 +143,7 @@ class Archive:
                 return None
 
             def action(now_ns: int, facts: Facts) -> None:
-                self._book.add(found[0])
+                self._book.recall(found[0])
                 self._book.budgets.own(found[0], now_ns)
                 check_conservation(found[0])
                 facts.recalled.append(found[0])

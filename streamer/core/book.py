@@ -51,6 +51,7 @@ class Book:
         self.singles = Singles()
         self.streams: dict[str, Stream] = {}
         self.by_key: dict[int, Stream] = {}
+        self.recalled: dict[int, Stream] = {}
         self.payments: dict[int, Payment] = {}
         self.largest_spendable_msat: int | None = None
         self.tally = Tally()
@@ -61,17 +62,19 @@ class Book:
 
     def add(self, stream: Stream) -> None:
         """Take a stream in, new or from the journal; schedule it afterwards."""
-        newest = next(reversed(self.by_key), 0)
         self.streams[stream.id] = self.by_key[stream.key] = stream
-        if stream.key < newest:  # it was away: lists show the newest first, by this order
-            self.by_key = dict(sorted(self.by_key.items()))
-            self.streams = {held.id: held for held in self.by_key.values()}
+
+    def recall(self, stream: Stream) -> None:
+        """Take back one that had left; only those in recalled stand behind newer ones."""
+        self.add(stream)
+        self.recalled[stream.key] = stream
 
     def remove(self, stream: Stream) -> bool:
         """Let an ended stream go, if nothing of it is open and nothing in here waits for it; whether it went."""
         if self.by_key.get(stream.key) is not stream or stream.state not in ENDED or stream.reserved_msat or stream.key in self._queued:
             return False
         del self.streams[stream.id], self.by_key[stream.key]
+        self.recalled.pop(stream.key, None)
         self.budgets.forget(stream)
         return True
 

@@ -10,9 +10,12 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from heapq import merge
 from itertools import chain
+from operator import attrgetter
 
 from streamer.core import lifecycle
+from streamer.core.book import Book
 from streamer.core.streamtime import origin_ns, paid_until_ns
 from streamer.engine import Engine
 from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted, StreamerError
@@ -43,6 +46,8 @@ YIELD_EVERY = 5_000
 """Streams that a list looks at before it lets payments go first again."""
 GRAPH_PATIENCE_SECONDS = 2.0
 """How long a forecast waits for what the graph says of the receiver."""
+
+_KEY = attrgetter("key")
 
 Act = Callable[[Engine, Stream, int, Facts], None]
 
@@ -79,7 +84,7 @@ class Streams:
         terms = terms_of(order, now_ns, around.settings, engine.name, own_pubkey(engine))
         require_may_pay(caller, terms.destination, now_ns)
         require_affordable_stream(terms, caller, around.shared.budgets.spend_limit.limit_msat)
-        require_another_stream(caller, self._newest_first())
+        require_another_stream(caller, self._in_memory())
         return terms
 
     async def _open(self, caller: ApiKey, order: StreamOrder, engine: Engine, asked: Request | None) -> StreamReport:
@@ -247,16 +252,18 @@ class Streams:
         most = self._around.settings.max_streams
         if sum(len(engine.book.streams) for engine in self._around.engines.values()) < most:
             return
-        running = sum(stream.state not in ENDED for stream in self._newest_first())
+        running = sum(stream.state not in ENDED for stream in self._in_memory())
         if running >= most:
             raise ResourceExhausted(f"{running:,} streams are open, as many as streams.max_streams allows: end some, or raise it")
 
+    def _in_memory(self) -> Iterator[Stream]:
+        return (stream for engine in self._around.engines.values() for stream in engine.book.streams.values())
+
     def _newest_first(self) -> Iterator[Stream]:
+        """As memory is now, also for who reads on when it has changed."""
         books = [engine.book for engine in self._around.engines.values()]
-        streams = [stream for book in books for stream in book.streams.values()]
-        if len(books) > 1:
-            streams.sort(key=lambda stream: stream.key)
-        return reversed(streams)
+        runs = [run for book in books for run in _newest_first_of(book)]
+        return merge(*runs, key=_KEY, reverse=True)
 
     def _report(self, stream: Stream) -> StreamReport:
         engine, now_ns = self._around.engines[stream.terms.node], self._around.clock.now_ns()
@@ -269,6 +276,13 @@ class Streams:
             explanation=explain(stream, engine.book, problem_of(engine), now_ns),
             key_id=self._around.keys.of(stream.api_key).id,
         )
+
+
+def _newest_first_of(book: Book) -> Iterator[Iterator[Stream]]:
+    """Two runs, each newest first: those that were never away, which stand in order, and the few that came back."""
+    streams, recalled = list(book.streams.values()), dict(book.recalled)
+    yield (stream for stream in reversed(streams) if stream.key not in recalled) if recalled else reversed(streams)
+    yield iter(sorted(recalled.values(), key=_KEY, reverse=True))
 
 
 def require_same(asked: Request, known: tuple[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Which streams a book lets go, and in which order it has them when one comes back."""
+"""Which streams a book lets go, and how it takes one back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_stream_that_waits_for_room_stays_until_its_turn_has_passed() -> None:
     assert house.book.ready_streams == 0 and house.book.remove(stream)
 
 
-def test_one_that_comes_back_has_its_place_and_its_budget() -> None:
+def test_one_that_comes_back_is_known_as_such_and_has_its_budget() -> None:
     house = House()
     streams = [house.open(budget=budget_of(10_000, 3600 * S)) for _ in range(3)]
     house.at(0)
@@ -52,7 +52,22 @@ def test_one_that_comes_back_has_its_place_and_its_budget() -> None:
         house.settle(payment)
     house.cancel(streams[1])
     assert house.book.remove(streams[1])
-    house.book.add(streams[1])
-    assert list(house.book.by_key.values()) == list(house.book.streams.values()) == streams
+    house.book.recall(streams[1])
+    assert house.book.recalled == {streams[1].key: streams[1]}
+    assert list(house.book.by_key.values()) == list(house.book.streams.values()) == [streams[0], streams[2], streams[1]]
     own = house.book.budgets.own(streams[1], T0)
     assert own is not None and own.spent_msat == 1_000
+    assert house.book.remove(streams[1]) and not house.book.recalled
+
+
+def test_one_that_comes_back_costs_the_same_however_many_there_are() -> None:
+    house = House()
+    for _ in range(3):
+        house.open()
+    stream = house.open()
+    house.cancel(stream)
+    assert house.book.remove(stream)
+    house.open()
+    by_key, streams = house.book.by_key, house.book.streams
+    house.book.recall(stream)
+    assert house.book.by_key is by_key and house.book.streams is streams, "nothing was copied: payments would wait for that"

@@ -53,7 +53,7 @@ class Archived:
     async def recall(self, stream_id: str) -> Stream | None:
         found = next((stream for stream in self.streams if stream.id == stream_id), None)
         if found is not None:
-            self.house.book.add(found)
+            self.house.book.recall(found)
         return found
 
 
@@ -201,7 +201,7 @@ def test_what_the_journal_lacks_of_an_archived_stream_is_taken_in_all_the_same()
     data.paid(other, 1)
     assert [payment.owner for payment in data.adopt()] == [stream.id, other.id]
     assert data.house.book.streams[stream.id] is stream and stream.account.settled_msat == 700
-    assert list(data.house.book.by_key) == [stream.key, other.key], "the oldest first, as it was"
+    assert list(data.house.book.recalled) == [stream.key]
 
 
 def test_what_is_not_ours_is_passed_over_and_what_comes_after_it_is_not() -> None:

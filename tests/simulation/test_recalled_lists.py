@@ -1,0 +1,59 @@
+"""Lists while streams come back from the journal's archive: each stream once, newest first."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import streamer.archive
+from streamer.core import lifecycle
+from streamer.model import ADMIN, Stream
+from streamer.money import SECOND_NS
+from streamer.service import Service
+from streamer.simulator.clock import VirtualClock, run_virtual
+from tests.simulation.served import service_of
+from tests.simulation.test_scenarios import QUICK
+from tests.simulation.world import World
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream may leave a minute after its end."""
+    monkeypatch.setattr(streamer.archive, "ARCHIVE_AFTER_NS", 60 * SECOND_NS)
+
+
+async def left(world: World, count: int) -> list[Stream]:
+    """So many streams that are in the archive."""
+    streams = [await world.open("1sat/1s") for _ in range(count)]
+    await asyncio.sleep(3)
+    for stream in streams:
+        await world.do(lifecycle.cancel, stream)
+    await asyncio.sleep(200)
+    assert not world.book.streams
+    return streams
+
+
+async def listed(service: Service, size: int) -> list[list[int]]:
+    """The keys on each page of size."""
+    pages, token = list[list[int]](), ""
+    while True:
+        page, token = await service.streams.page(ADMIN, "", size, token)
+        pages.append([report.stream.key for report in page])
+        if not token:
+            return pages
+
+
+def test_those_that_came_back_have_their_places_among_those_that_were_never_away() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with world.running():
+            old = await left(world, 4)
+            new = [await world.open("1sat/1h") for _ in range(2)]
+            for stream in (old[2], old[0]):
+                await world.engine.archive.recall(stream.id)
+            keys = [stream.key for stream in (*reversed(new), *reversed(old))]
+            for size in (1, 2, 6):
+                assert await listed(service_of(world), size) == [keys[first : first + size] for first in range(0, 6, size)]
+
+    run_virtual(main)
