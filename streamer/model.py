@@ -57,7 +57,7 @@ UNPAID = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
 
 
 class Mark(StrEnum):
-    """What is special about an open payment (at most one at a time)."""
+    """What is special about an open payment (at most one at a time); LOST_SIGHT stays with what is written off."""
 
     NONE = ""
     HELD = "held"

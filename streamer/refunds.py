@@ -3,7 +3,8 @@
 lnd ends an orphan when it is started after that channel was closed, and a hold ends at its expiry at the
 latest, so this looks at each connection and then now and then (MONEY.md 2b). The stream gets nothing: the
 time it bought stays bought, so that nobody's verdict can ever make it pay twice. A later "settled" is
-what the write-off had assumed, and "unknown" says nothing.
+what the write-off had assumed, and "unknown" says nothing. Nor does "failed" of what was out of sight: it
+may be a later call's, and the one that paid be lost (money rule 5).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
 from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
-from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, PaymentState
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState
 from streamer.money import DAY_NS, SECOND_NS, format_amount
 from streamer.ports import Node
 
@@ -83,7 +84,7 @@ class Refunds:
     async def _ask(self, payment: Payment, now_ns: int) -> bool:
         """Whether the node answers."""
         has_it_back = payment.settled_msat + payment.fee_msat == 0
-        if has_it_back or now_ns < payment.end_ns + self._ghost_after_ns:
+        if has_it_back or payment.mark is Mark.LOST_SIGHT or now_ns < payment.end_ns + self._ghost_after_ns:
             return True
         answer = await self._node.track(payment.payment_hash, PATIENCE_SECONDS)
         if answer.kind is Kind.FAILED:

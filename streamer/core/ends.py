@@ -179,7 +179,9 @@ def _leave(book: Book, payment: Payment, stream: Stream | None) -> None:
         stream.reserved_fee_msat -= payment.fee_limit_msat
         if not in_doubt and payment.mark not in FREE_MARKS:
             stream.open_payments -= 1
-    book.slots.set_mark(payment, Mark.NONE)
+    # the end of one that was out of sight is not the node's to tell, even later (money rule 5)
+    stays = payment.mark is Mark.LOST_SIGHT and payment.state is PaymentState.WRITTEN_OFF
+    book.slots.set_mark(payment, Mark.LOST_SIGHT if stays else Mark.NONE)
     book.leave_window(payment)
 
 

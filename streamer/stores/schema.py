@@ -107,8 +107,12 @@ _OUTGOING = ("CREATE TABLE outgoing (number INTEGER PRIMARY KEY, time_ns INTEGER
 
 UNPAID_STATES = "('FAILED','REFUSED')"
 
-_UNPAID = (f"CREATE INDEX payments_unpaid ON payments (end_ns) WHERE state IN {UNPAID_STATES}",)
-"""What failed lately is looked at again after a start, however long ago it was planned."""
+_UNPAID = (
+    f"CREATE INDEX payments_unpaid ON payments (end_ns) WHERE state IN {UNPAID_STATES}",
+    "UPDATE payments SET mark='lost_sight' WHERE state='WRITTEN_OFF'",
+)
+"""What failed lately is looked at again after a start, however long ago it was planned. What was written off may have been
+out of sight: until now that was not kept, so nobody can tell, and nobody's word gives it back."""
 
 _ARCHIVE = (
     "CREATE TABLE archive (key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, end_ns INTEGER NOT NULL,"

@@ -114,6 +114,15 @@ SIGHT_MUTATIONS = (
         "",
         REFUNDS,
     ),
+    Mutation(5, "what was out of sight comes back", REFUNDING, " or payment.mark is Mark.LOST_SIGHT", "", REFUNDS),
+    Mutation(
+        5,
+        "a write-off keeps not that it was out of sight",
+        "streamer/core/ends.py",
+        "Mark.LOST_SIGHT if stays else Mark.NONE",
+        "Mark.NONE",
+        REFUNDS,
+    ),
     Mutation(11, "what was written off comes back twice", REFUNDING, "if payment.row in self._refunded:", "if False:", REFUNDS),
     Mutation(11, "what was written off comes back while nobody knows", REFUNDING, "if answer.kind is Kind.FAILED:", "if True:", REFUNDS),
     Mutation(

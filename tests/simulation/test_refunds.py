@@ -11,7 +11,7 @@ from streamer import refunds
 from streamer.core import ends
 from streamer.core.payment import Event
 from streamer.errors import NodeUnavailable, Unavailable
-from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, PaymentState, Stream
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream
 from streamer.money import SECOND_NS
 from streamer.recovery import Patience
 from streamer.refunds import LOOK_EVERY_NS, WATCH_NS, Refunds
@@ -74,6 +74,26 @@ def test_nothing_else_that_the_node_says_gives_anything_back(answer: Answer) -> 
         desk.answers[payment.payment_hash] = answer
         await watch.look(clock.now_ns() + GHOST_NS)
         assert asked(desk) == 1 and not past.turns
+
+    run_virtual(main)
+
+
+def test_what_was_out_of_sight_when_it_was_written_off_gives_nothing_back_though_the_node_calls_it_failed() -> None:
+    """That may be a later call's end: what paid it is in what the node has lost."""
+
+    async def main(clock: VirtualClock) -> None:
+        desk = Desk(clock)
+        stream = desk.open()
+        lost, orphan = desk.payment(stream), desk.payment(desk.open())
+        for payment, mark in ((lost, Mark.LOST_SIGHT), (orphan, Mark.ORPHAN)):
+            desk.house.mark(payment, mark)
+            desk.house.write_off(payment)
+            desk.answers[payment.payment_hash] = failed()
+        assert (lost.mark, orphan.mark) == (Mark.LOST_SIGHT, Mark.NONE), "the journal keeps it"
+        past = Past([orphan, lost])
+        await Refunds(desk, desk.house.book, past, GHOST_NS).look(clock.now_ns() + GHOST_NS)  # type: ignore[arg-type]
+        past.take_turns(clock.now_ns())
+        assert len(past.turns) == 1 and desk.house.book.budgets.spend_limit.spent_msat == lost.amount_msat + lost.fee_limit_msat
 
     run_virtual(main)
 

@@ -21,6 +21,7 @@ from streamer.money import DAY_NS
 from streamer.stores import schema, sqlite
 from streamer.stores.folder import open_folder
 from streamer.stores.reader import some_payments
+from streamer.stores.rows import intent_row
 from streamer.stores.sqlite import connect
 from tests.store.both import sqlite_store
 from tests.store.given import NOW, a_payment, a_stream
@@ -191,6 +192,20 @@ def test_an_older_version_is_migrated_step_by_step(tmp_path: Path) -> None:
     assert connection.execute("SELECT * FROM settings").fetchall() == [("a", "b", 8)]
     assert schema.migrate(connection, file, steps) == 3
     connection.close()
+
+
+def test_what_was_written_off_before_the_journal_kept_what_was_out_of_sight_may_have_been(tmp_path: Path) -> None:
+    file = str(tmp_path / "old.db")
+    with closing(connect(file)) as connection:
+        schema.migrate(connection, file, schema.STEPS[: schema.STEPS.index(schema._UNPAID)])
+        columns = ",".join(schema.INTENT_COLUMNS)
+        for row, state in enumerate(PaymentState, 1):
+            values = intent_row(a_payment(a_stream(1), row, row))
+            connection.execute(f"INSERT INTO payments ({columns}) VALUES ({','.join('?' * len(values))})", values)
+            connection.execute("UPDATE payments SET state=? WHERE row=?", (state.value, row))
+        schema.migrate(connection, file)
+        marks = dict(connection.execute("SELECT state,mark FROM payments").fetchall())
+    assert marks.pop("WRITTEN_OFF") == "lost_sight" and set(marks.values()) == {""}
 
 
 def test_what_failed_lately_is_read_in_order_by_an_index_and_nothing_else_is_looked_at(tmp_path: Path) -> None:
