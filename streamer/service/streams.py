@@ -132,18 +132,22 @@ class Streams:
     async def page(self, caller: ApiKey, filter_text: str, size: int, token: str) -> tuple[list[StreamReport], str]:
         """A page of the caller's streams, newest first, and the token of the next page (empty: this is the last)."""
         wanted, limit, below = parse_stream_filter(filter_text), page_size(size), page_start(token)
+
+        def shown(stream: Stream) -> bool:
+            return (not below or stream.key < below) and owns(caller, stream.api_key) and wanted.matches(stream)
+
         found: list[Stream] = []
         on_their_way = archived.leaving(self._around).values()
         for number, stream in enumerate(chain(on_their_way, self._newest_first())):
             if number % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
-            if (not below or stream.key < below) and owns(caller, stream.api_key) and wanted.matches(stream):
+            if shown(stream):
                 found.append(stream)
                 if len(found) > limit + len(on_their_way):
                     break
         older = await archived.newest_first(self._around, caller, wanted, below, limit + 1)
-        # memory first: one that went to the archive while we looked is in both
-        both = {stream.key: stream for stream in (*older, *found)}
+        # memory before the archive, and again: one that left while we looked is in both, and one that came back would be in neither
+        both = {stream.key: stream for stream in (*older, *found, *filter(shown, self._recalled()))}
         found = [both[key] for key in sorted(both, reverse=True)[: limit + 1]]
         more = len(found) > limit
         return [self._report(stream) for stream in found[:limit]], str(found[limit - 1].key) if more else ""
@@ -258,6 +262,11 @@ class Streams:
 
     def _in_memory(self) -> Iterator[Stream]:
         return (stream for engine in self._around.engines.values() for stream in engine.book.streams.values())
+
+    def _recalled(self) -> Iterator[Stream]:
+        """Those in memory that came from the archive, and those on their way there, perhaps again."""
+        recalled = (stream for engine in self._around.engines.values() for stream in engine.book.recalled.values())
+        return chain(archived.leaving(self._around).values(), recalled)
 
     def _newest_first(self) -> Iterator[Stream]:
         """As memory is now, also for who reads on when it has changed."""

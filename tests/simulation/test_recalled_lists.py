@@ -10,6 +10,7 @@ import streamer.archive
 from streamer.core import lifecycle
 from streamer.model import ADMIN, Stream
 from streamer.money import SECOND_NS
+from streamer.ports import ArchiveQuery
 from streamer.service import Service
 from streamer.simulator.clock import VirtualClock, run_virtual
 from tests.simulation.served import service_of
@@ -55,5 +56,53 @@ def test_those_that_came_back_have_their_places_among_those_that_were_never_away
             keys = [stream.key for stream in (*reversed(new), *reversed(old))]
             for size in (1, 2, 6):
                 assert await listed(service_of(world), size) == [keys[first : first + size] for first in range(0, 6, size)]
+
+    run_virtual(main)
+
+
+def test_one_that_comes_back_while_a_list_is_made_is_on_it() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with world.running():
+            streams = await left(world, 3)
+            service, read = service_of(world), world.store.archived
+
+            async def archived(query: ArchiveQuery) -> list[Stream]:
+                world.store.archived = read
+                await world.engine.archive.recall(streams[1].id)
+                await world.engine.durable()
+                return await read(query)
+
+            for size in (100, 1):
+                world.store.archived = archived
+                pages = await listed(service, size)
+                assert [key for page in pages for key in page] == [stream.key for stream in reversed(streams)]
+                await asyncio.sleep(120)
+                assert not world.book.streams, "it has left again"
+
+    run_virtual(main)
+
+
+def test_one_that_came_back_and_is_leaving_again_when_the_archive_was_read_is_on_the_list() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with world.running():
+            streams = await left(world, 3)
+            service, read = service_of(world), world.store.archived
+
+            async def archived(query: ArchiveQuery) -> list[Stream]:
+                world.store.archived = read
+                await world.engine.archive.recall(streams[1].id)
+                await world.engine.durable()
+                page = await read(query)
+                world.store.commit = lambda: asyncio.sleep(30)
+                while streams[1].id in world.book.streams:
+                    await asyncio.sleep(1)
+                return page
+
+            newest = await read(ArchiveQuery(limit=1))
+            world.store.archived = archived
+            page, _ = await service.streams.page(ADMIN, "", 100, str(newest[0].key + 1))
+            assert [report.stream.key for report in page] == [stream.key for stream in reversed(streams)]
 
     run_virtual(main)
