@@ -16,7 +16,6 @@ class Loose:
     """A payment whose end is asked for.
 
     ghost_until_ns: 0 no ghost, -1 until the node is back. absent_since_ns: 0 if it is not.
-    unchecked: under a ghost the node said FAILED while a channel was away that may know better.
     earlier: another process planned it, by a clock of its own.
     """
 
@@ -28,7 +27,6 @@ class Loose:
     down_since_send: bool = False
     resending: bool = False
     absent_since_ns: int = 0
-    unchecked: bool = False
     earlier: bool = False
 
     @property
@@ -36,6 +34,11 @@ class Loose:
         """Before this moment of our clock it was not sent."""
         return self.payment.planned_ns - (CLOCKS_APART_NS if self.earlier else 0)
 
+    @property
+    def haunted(self) -> bool:
+        """A call of unknown end was made for it."""
+        return self.ghost_until_ns != 0
+
     def is_unpaid(self, answer: Answer) -> bool:
         """The node says so, as one would that was put back to an old copy of what it paid before."""
-        return answer.kind is Kind.NOT_FOUND or (answer.kind is Kind.FAILED and self.ghost_until_ns != 0)
+        return answer.kind is Kind.NOT_FOUND or (answer.kind is Kind.FAILED and self.haunted)

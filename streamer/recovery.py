@@ -139,8 +139,9 @@ class Recovery:
 
     @property
     def unsure(self) -> bool:
-        """True while nobody can tell of some payment whether the node has executed it."""
-        return any(not loose.payment.accepted and loose.payment.mark is Mark.NONE for loose in self.loose.values())
+        """True while nobody can tell of some payment whether the node has executed it, or which of its calls it has ended."""
+        bound = (loose for loose in self.loose.values() if loose.payment.mark not in ends.FREE_MARKS)
+        return any(loose.haunted or not loose.payment.accepted for loose in bound)
 
     @property
     def waiting(self) -> bool:
@@ -155,8 +156,7 @@ class Recovery:
     def forget(self, payment: Payment) -> None:
         """The payment has ended."""
         loose = self.loose.pop(payment.row, None)
-        haunted = loose is not None and loose.ghost_until_ns != 0
-        self._given_up.ended(payment, haunted, self.clock.now_ns())
+        self._given_up.ended(payment, loose is not None and loose.haunted, self.clock.now_ns())
 
     def suspect(self, payment: Payment) -> None:
         """The node lists as settled what the journal calls failed: ask about it now."""
@@ -276,7 +276,6 @@ class Recovery:
         loose.asks += 1
         loose.next_ask_ns = now_ns + min(ASK_AT_MOST_EVERY_NS, ASK_AGAIN_NS << min(loose.asks, 6))
         so = self._circumstances(loose, answer, channels, witness, (asked_ns, now_ns))
-        loose.unchecked = so.ghost and so.partial and answer.kind is Kind.FAILED
         verdict = judge(payment, answer, so)
         if verdict is Verdict.SETTLE:
             self._conclude(payment, Event.SETTLED, answer)
@@ -313,7 +312,8 @@ class Recovery:
         return Circumstances(
             refused=loose.refusal is not None,
             # an answer that was given while the ghost lived is older than what the ghost did
-            ghost=loose.unchecked or self.haunted(loose.payment, asked_ns),
+            ghost=self.haunted(loose.payment, asked_ns),
+            haunted=loose.haunted,
             may_resend=self.sender.may_resend(loose.payment),
             witness=witness,
             closing=channels is not None and self._closes(channels),

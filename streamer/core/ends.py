@@ -33,7 +33,7 @@ def resolve(book: Book, payment: Payment, event: Event, answer: Answer, now_ns: 
         return money
     stream = book.by_key.get(payment.stream_key)
     if money is Money.REFUND:
-        _refund(book, payment, stream, facts)
+        _refund(book, payment, stream, now_ns, facts)
         return money
     payment.end_ns, payment.reason, payment.message = now_ns, answer.reason, answer.message
     if money is Money.VOID:
@@ -163,13 +163,26 @@ def _post(book: Book, payment: Payment, stream: Stream | None, money: Money, eve
         _leave(book, payment, stream)
 
 
-def _refund(book: Book, payment: Payment, stream: Stream | None, facts: Facts) -> None:
+def _refund(book: Book, payment: Payment, stream: Stream | None, now_ns: int, facts: Facts) -> None:
     back = payment.settled_msat + payment.fee_msat
     payment.settled_msat = payment.fee_msat = 0
     book.budgets.release(payment, 0, -back, stream)
     if stream is not None:
         stream.refunded_msat += back
         facts.streams.append(stream)
+        if stream.reason is Reason.BUDGET_PERIOD:
+            _try_now(book, stream, now_ns, facts)
+    if book.budgets.of_key(payment.api_key, now_ns) is not None:
+        for other in book.streams.values():
+            if other.reason is Reason.KEY_BUDGET_SPENT and other.api_key == payment.api_key:
+                _try_now(book, other, now_ns, facts)
+
+
+def _try_now(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
+    if stream.state is StreamState.STALLED:
+        stream.account.next_attempt_ns = now_ns
+        facts.accounts.append(stream)
+        book.schedule(stream)
 
 
 def _leave(book: Book, payment: Payment, stream: Stream | None) -> None:

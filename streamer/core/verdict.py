@@ -51,6 +51,7 @@ class Circumstances:
 
     refused: bool
     ghost: bool
+    haunted: bool
     may_resend: bool
     witness: bool
     closing: bool
@@ -75,7 +76,7 @@ def judge(payment: Payment, answer: Answer, so: Circumstances) -> Verdict:
     if answer.kind is Kind.IN_FLIGHT:
         return _held_or_orphan(payment, so)
     if answer.kind is Kind.FAILED:
-        return _by_history(so) if so.ghost else Verdict.FAIL
+        return _by_history(so) if so.haunted else Verdict.FAIL
     if so.refused and not so.ghost and not payment.accepted:
         return Verdict.FAIL
     return Verdict.LOST_SIGHT if payment.accepted else _by_history(so)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from streamer.core.verdict import Circumstances, Verdict, judge
 from streamer.model import Answer, Kind, Mark, Payment
 
 NAMES = [field.name for field in fields(Circumstances)]
-ALL = [Circumstances(*values) for values in itertools.product((False, True), repeat=len(NAMES))]
+ALL = [so for values in itertools.product((False, True), repeat=len(NAMES)) if (so := Circumstances(*values)).haunted or not so.ghost]
 CALM = dict.fromkeys(NAMES, False) | {"witness": True, "may_resend": True}
 
 
@@ -23,7 +23,7 @@ def payment(accepted: bool = False) -> Payment:
 
 
 def verdict(kind: Kind, accepted: bool = False, **so: Any) -> Verdict:
-    return judge(payment(accepted), Answer(kind), Circumstances(**(CALM | so)))
+    return judge(payment(accepted), Answer(kind), Circumstances(**(CALM | {"haunted": so.get("ghost", False)} | so)))
 
 
 def every(kind: Kind, accepted: bool) -> list[tuple[Circumstances, Verdict]]:
@@ -92,7 +92,7 @@ def test_not_found_waits_for_the_channel_that_may_know_better() -> None:
 def test_failed_is_final_unless_haunted_and_then_as_doubtful_as_not_found() -> None:
     """Put back to an old copy, a node may have paid it in what it lost, and failed it by the ghost; that it was accepted says nothing."""
     for so, found in every(Kind.FAILED, False) + every(Kind.FAILED, True):
-        assert found is (judge(payment(), Answer(Kind.NOT_FOUND), so) if so.ghost else Verdict.FAIL)
+        assert found is (judge(payment(), Answer(Kind.NOT_FOUND), replace(so, refused=False)) if so.haunted else Verdict.FAIL)
 
 
 def test_a_refusal_is_definite_without_a_ghost_even_without_a_witness() -> None:

@@ -145,7 +145,7 @@ MUTATIONS = (
         4,
         "FAILED is final under a ghost",
         JUDGE,
-        "return _by_history(so) if so.ghost else Verdict.FAIL",
+        "return _by_history(so) if so.haunted else Verdict.FAIL",
         "return Verdict.FAIL",
         VERDICT,
     ),

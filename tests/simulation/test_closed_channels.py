@@ -278,3 +278,37 @@ def test_a_clock_that_was_ahead_does_not_hide_that_the_node_has_been_restarted(l
             assert payment.row in world.book.payments
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_payment_that_was_held_at_a_stop_and_settled_is_not_paid_again_by_a_restored_node(accepted: bool) -> None:
+    """Its peer has closed the channel for good by then; started without it, lnd fails the attempt (MONEY.md 2)."""
+
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        payer = world.network.named["payer"]
+        async with world.running():
+            await world.open("10sat/10s", end_time_ns=clock.now_ns() + 30 * SECOND_NS)
+            await asyncio.sleep(5)
+            world.faults.hold("receiver0")
+            await asyncio.sleep(40 if accepted else 8)
+            [payment] = world.book.payments.values()
+            assert (payment.accepted, payment.mark) == (accepted, Mark.HELD if accepted else Mark.NONE)
+            history = world.faults.history("payer")
+        world.crash()
+        world.faults.release("receiver0")
+        await asyncio.sleep(5)
+        assert payer.payments[payment.payment_hash].status is Status.SUCCEEDED
+        world.faults.take_down("payer")
+        world.faults.restore("payer", history)
+        replace_channel(world)
+        record = payer.payments[payment.payment_hash]
+        record.status, record.failure, record.ended_ns = Status.FAILED, Failure.ERROR, clock.now_ns()
+        world.faults.bring_up("payer")
+        async with world.running():
+            await asyncio.sleep(900)
+        [stream] = world.book.streams.values()
+        assert world.received_msat() == stream.account.settled_msat + stream.reserved_msat == 30_000
+        assert world.book.payments[payment.row].mark is Mark.LOST_SIGHT
+
+    run_virtual(main)

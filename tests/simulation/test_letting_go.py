@@ -141,19 +141,29 @@ def test_nothing_is_written_off_before_the_node_has_been_asked_again(answer: Ans
     run_virtual(main)
 
 
-@pytest.mark.parametrize(("closing", "mark"), [(set(), Mark.NONE), ({"moved"}, Mark.LOST_SIGHT)])
-def test_failed_under_a_ghost_waits_for_the_channel_that_may_know_better_however_long_it_is_away(closing: set[str], mark: Mark) -> None:
+@pytest.mark.parametrize("closing", [set(), {"moved"}])
+@pytest.mark.parametrize("before", [failed(), LOST, IN_FLIGHT])
+def test_failed_of_what_had_a_ghost_waits_for_the_channel_that_may_know_better_whenever_it_is_heard(
+    before: Answer, closing: set[str]
+) -> None:
+    """Within its time, when that has just passed, after a hold, and again after a question that was not answered."""
+
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock, ghost_after_ns=20 * S)
         desk.now_open, desk.recovery.closing = (channel(), channel(active=False)), frozenset()
-        payment, other = desk.loose(failed()), desk.loose(failed(), CUT)
-        await desk.run(300)
-        assert payment.open and not desk.resent
-        assert other.state is PaymentState.FAILED, "no call of it is a ghost"
+        payment, other = desk.loose(before), desk.loose(failed(), CUT)
+        await desk.run(100)
+        for answer in (failed(), LOST, failed()):
+            desk.answers[payment.payment_hash] = answer
+            await desk.run(70)
+            assert payment.open and not desk.resent
+        assert other.state is PaymentState.FAILED, "no call of it was a ghost"
         desk.now_open, desk.closing = (channel(),), frozenset(closing)
         await desk.run(70)
-        assert payment.mark is mark
-        assert desk.resent == ([] if closing else [payment])
+        if closing:
+            assert payment.open and payment.mark is Mark.LOST_SIGHT
+        else:
+            assert payment.state is PaymentState.FAILED
 
     run_virtual(main)
 

@@ -11,13 +11,13 @@ from streamer import refunds
 from streamer.core import ends
 from streamer.core.payment import Event
 from streamer.errors import NodeUnavailable, Unavailable
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream
-from streamer.money import SECOND_NS
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream, StreamState
+from streamer.money import DAY_NS, SECOND_NS
 from streamer.recovery import Patience
 from streamer.refunds import LOOK_EVERY_NS, WATCH_NS, Refunds
 from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.pace import Pace
-from tests.core.house import budget_of
+from tests.core.house import House, budget_of
 from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, Desk, failed, settled
 from tests.simulation.test_suspects import Past
 from tests.simulation.world import World
@@ -301,3 +301,23 @@ def test_what_is_written_off_while_its_intent_becomes_durable_is_not_sent() -> N
             assert payment.state is PaymentState.WRITTEN_OFF and world.received_msat() == 0
 
     run_virtual(main)
+
+
+def test_who_waits_for_a_budget_that_has_money_back_goes_on() -> None:
+    house = House()
+    house.add_key(7, 2_200, DAY_NS)
+    own = house.open(budget=budget_of(1_200, DAY_NS))
+    first, second = house.open(api_key=7), house.open(api_key=7)
+    payments = house.plan()
+    for payment in payments:
+        house.write_off(payment)
+    house.at(2)
+    assert house.plan() == [] and {stream.state for stream in (own, first, second)} == {StreamState.STALLED}
+    refund = Answer(Kind.FAILED, accepted=True)
+    house.resolve(payments[0], Event.FAILED, refund)
+    assert [payment.owner for payment in house.plan()] == [own.id]
+    house.resolve(payments[1], Event.FAILED, refund)
+    house.at(3)
+    assert [payment.api_key for payment in house.plan()] == [7]
+    house.crash()
+    assert house.again(own).refunded_msat == 1_100

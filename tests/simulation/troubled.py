@@ -152,7 +152,6 @@ class Excuses:
     budget: its user lowered the budget below what was spent. forgotten: the node's operator deleted it after it had ended.
     orphaned: a restart of the node orphaned it; a closed channel and another restart may have ended it since. written_off: by a
     person. overtaken: the node got an old database back that did not have it as it was. doubted: nodes that lost a history or a channel.
-    out_of_sight: lost sight of at such a node: what that says of it since is believed only if it settled.
     lost_streams: tokens of streams that an old copy of the journal lacks. invoices: hashes of invoices, whose HTLCs carry no record of
     ours. lost_singles: single payments may be missing as well. incomplete: nodes of which an old journal has not read yet what it
     lacks. completed_ns: when one had, last: what was paid already counts in the period in which the node made it, even if that is more
@@ -165,7 +164,6 @@ class Excuses:
     written_off: set[bytes]
     overtaken: set[bytes]
     doubted: set[str]
-    out_of_sight: set[bytes]
     lost_streams: set[bytes]
     invoices: set[bytes]
     lost_singles: bool = False
@@ -179,7 +177,7 @@ class Troubled(World):
     def __init__(self, clock: VirtualClock, receivers: int, payers: int, rng: random.Random, on_commit: Callable[[], None]) -> None:
         self.rng = rng
         self.late_rate = 0.0
-        self.excuses = Excuses(set(), set(), set(), set(), set(), set(), set(), set(), set())
+        self.excuses = Excuses(set(), set(), set(), set(), set(), set(), set(), set())
         self.replay_asked = asyncio.Event()
         self._disk = TroubledStore(rng, on_commit)
         self._keys_given = itertools.count(1)

@@ -39,9 +39,6 @@ class Truth:
                     self._name(name, htlc)
             self._read[name] = len(node.received)
             world.excuses.orphaned.update(record.order.payment_hash for record, _ in node.orphans)
-        for payment in [payment for book in world.books for payment in book.payments.values()]:
-            if payment.mark is Mark.LOST_SIGHT and payment.node in world.excuses.doubted:
-                world.excuses.out_of_sight.add(payment.payment_hash)
 
     def _name(self, name: str, htlc: ReceivedHtlc) -> None:
         value = htlc.records.get(STREAM_TYPE)
@@ -153,17 +150,20 @@ def check_lost(world: Troubled, payment: Payment) -> None:
     excuses = world.excuses
     excused = payment.payment_hash in excuses.orphaned | excuses.forgotten | excuses.written_off | excuses.overtaken
     if record is not None and record.status is Status.FAILED:  # by a call that came after what the node may have lost
-        excused = excused or payment.payment_hash in excuses.out_of_sight
+        excused = excused or (payment.mark is Mark.LOST_SIGHT and payment.node in excuses.doubted)
     assert record is None or excused, f"{payment.id}: the node says {record and record.status}"
 
 
 def check_refunded(world: Troubled, payment: Payment, got: int | None) -> None:
-    """The budgets have back what the node says has failed, and nothing else: unless it said so before its history was changed."""
+    """The budgets have back what the node says has failed, and nothing else: unless it was out of sight, or its history was changed."""
     record = world.network.named[payment.node].payments.get(payment.payment_hash)
     says, back = record and record.status, payment.settled_msat == 0
-    if payment.payment_hash not in world.excuses.forgotten | world.excuses.overtaken:
-        assert back == (says is Status.FAILED), f"{payment.id}: the node says {says}, and {payment.settled_msat} msat of it count as spent"
-        assert not back or got is None, f"{payment.id} was given back, and its receiver has {got}"
+    text = f"{payment.id}: the node says {says}, and {payment.settled_msat} msat of it count as spent; its receiver has {got}"
+    assert not back or got is None, text
+    if payment.mark is Mark.LOST_SIGHT:
+        assert not back, text
+    elif payment.payment_hash not in world.excuses.forgotten | world.excuses.overtaken:
+        assert back == (says is Status.FAILED), text
 
 
 def check_current(world: Troubled) -> None:
