@@ -279,7 +279,8 @@ class Engine:
         """With what goes along with every payment: the sums of the budgets, and the time."""
         if facts.intents or facts.ends:
             facts.spends += self.book.budgets.spends()
-            self.book.shared.mark(self._clock.now_ns(), facts)
+            if self.link.clock_checked:
+                self.book.shared.mark(self._clock.now_ns(), facts)
         return facts
 
     def _go_on(self, planned: list[Payment], tally: Tally, now_ns: int) -> None:

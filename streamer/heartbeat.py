@@ -58,6 +58,8 @@ class Heartbeat:
     def start(self, settings: dict[str, str]) -> None:
         """Look at the disk; compare the wall clock with the journal's last moment, and count the time since as an outage."""
         now_ns, last_ns = self._clock.now_ns(), int(settings.get(MARK, "0"))
+        if last_ns:
+            self._shared.outages.keep_back()
         if now_ns < last_ns - CLOCK_BEHIND_NS:
             behind = (last_ns - now_ns) // SECOND_NS
             self._beats.halt(

@@ -46,7 +46,7 @@ class Book:
         self.limits = limits
         self.shared = shared
         self.budgets = shared.budgets
-        self.outages = Outages(node)
+        self.outages = Outages(node, shared.outages)
         self.slots = Slots(limits.max_in_flight_per_destination)
         self.singles = Singles()
         self.streams: dict[str, Stream] = {}

@@ -19,11 +19,26 @@ SETTING = "outage."
 """The setting that keeps the outage that goes on: "outage." and the scope = "start_ns cause"."""
 
 
-class Outages:
-    """The ended outages of one scope (a node's name, or "" for the daemon) and the one that goes on."""
+class Record:
+    """What is to become durable of all scopes' outages: kept back while nobody has found this process's clock right."""
 
-    def __init__(self, scope: str = "") -> None:
+    def __init__(self) -> None:
+        self.kept_back: Facts | None = None
+
+    def of(self, facts: Facts) -> Facts:
+        """Where it goes now."""
+        return facts if self.kept_back is None else self.kept_back
+
+
+class Outages:
+    """The ended outages of one scope (a node's name, or "" for the daemon) and the one that goes on.
+
+    daemon: those of the daemon, for a node's: what is kept back is kept back of all.
+    """
+
+    def __init__(self, scope: str = "", daemon: Outages | None = None) -> None:
         self.scope = scope
+        self._record: Record = Record() if daemon is None else daemon._record
         self.since_ns = 0
         self.cause = ""
         self._alive_ns = 0
@@ -35,16 +50,27 @@ class Outages:
         since, _, cause = settings.get(SETTING + self.scope, "").partition(" ")
         self.since_ns, self.cause = int(since or 0), cause
 
+    def keep_back(self) -> None:
+        """Let nothing become durable until publish: the journal's last moment stands still as long, so the next start covers it."""
+        self._record.kept_back = Facts()
+
+    def publish(self, facts: Facts) -> None:
+        """The clock is right: what was kept back becomes durable with the moment that is marked, or not at all."""
+        if self._record.kept_back is not None:
+            facts.settings += self._record.kept_back.settings
+            facts.outages += self._record.kept_back.outages
+            self._record.kept_back = None
+
     def begin(self, cause: str, now_ns: int, facts: Facts) -> None:
         """Paying is impossible from now on; a second cause changes nothing."""
         if not self.since_ns:
             self.since_ns, self.cause = now_ns, cause
-            facts.settings.append((SETTING + self.scope, f"{now_ns} {cause}"))
+            self._record.of(facts).settings.append((SETTING + self.scope, f"{now_ns} {cause}"))
 
     def end(self, now_ns: int, facts: Facts) -> None:
         """Paying is possible again."""
         if self.since_ns:
-            facts.settings.append((SETTING + self.scope, ""))
+            self._record.of(facts).settings.append((SETTING + self.scope, ""))
             self.add(self.cause, self.since_ns, now_ns, facts)
             self.since_ns, self.cause = 0, ""
 
@@ -53,7 +79,7 @@ class Outages:
         if end_ns > start_ns:
             self._spans.append((start_ns, end_ns))
             del self._spans[:-KEPT_OUTAGES]
-            facts.outages.append(Outage(self.scope, cause, start_ns, end_ns))
+            self._record.of(facts).outages.append(Outage(self.scope, cause, start_ns, end_ns))
 
     def alive(self, now_ns: int, facts: Facts) -> None:
         """The loop runs now: since it last did, nobody could pay, if that was too long ago. Ask this before planning."""

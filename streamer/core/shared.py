@@ -61,6 +61,7 @@ class Shared:
         """Keep now as the journal's last moment: what a wrong clock says would stop the next start, or start it too soon."""
         if Halt.CLOCK not in self.switch.halts:
             facts.settings.append((MARK, str(now_ns)))
+            self.outages.publish(facts)
 
 
 @dataclass(slots=True)
