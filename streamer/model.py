@@ -54,6 +54,7 @@ class PaymentState(StrEnum):
 OPEN = frozenset({PaymentState.PLANNED, PaymentState.IN_FLIGHT, PaymentState.UNKNOWN})
 UNPAID = frozenset({PaymentState.FAILED, PaymentState.REFUSED})
 """Ended, and nothing was paid: whoever wants it paid may try again."""
+WRITTEN_OFF = frozenset({PaymentState.WRITTEN_OFF})
 
 
 class Mark(StrEnum):
@@ -383,7 +384,7 @@ class PaymentQuery:
     """Which payments to list: newest first, rows below before_row, at most limit (≤ 1001).
 
     payment_hash and payment_request find the attempts to pay an invoice; keysends are not found by them.
-    api_key 0: of all keys. since_ns: no row older than the first that was planned then or later.
+    api_key 0: of all keys.
     unpaid_since_ns: only what failed or was refused then or later, and the last to end first.
     """
 
@@ -395,5 +396,4 @@ class PaymentQuery:
     payment_hash: bytes = b""
     payment_request: str = ""
     api_key: int = 0
-    since_ns: int = 0
     unpaid_since_ns: int = 0

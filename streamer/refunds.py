@@ -9,17 +9,16 @@ may be a later call's, and the one that paid be lost (money rule 5).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
-from streamer.archive import Archive
+from streamer.archive import UNREADABLE, Archive
 from streamer.core import ends
 from streamer.core.book import Book
 from streamer.core.payment import Event
-from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState
+from streamer.model import WRITTEN_OFF, Answer, Facts, Kind, Mark, Payment, PaymentQuery
 from streamer.money import DAY_NS, SECOND_NS, format_amount
 from streamer.ports import Node
 
@@ -28,11 +27,13 @@ log = logging.getLogger(__name__)
 WATCH_NS = 30 * DAY_NS
 """How long after it was planned a payment is asked for: fifteen times the expiry of an HTLC (node.cltv_limit)."""
 LOOK_EVERY_NS = 3600 * SECOND_NS
+READ_AGAIN_NS = 600 * SECOND_NS
+"""After the journal could not be read: others wait for its one reader."""
 ASKS_A_LOOK = 50
-"""So that what is open does not wait for what has ended; the next look goes on where this one stopped."""
+LOOK_SECONDS = 5.0
+"""No more are asked for after it, so that what is open does not wait for what has ended: the next look goes on where this one stopped."""
 PATIENCE_SECONDS = 10.0
 
-WRITTEN_OFF = frozenset({PaymentState.WRITTEN_OFF})
 MESSAGE = "written off; the node then said that it had failed, and the budgets have the money back"
 
 
@@ -70,16 +71,25 @@ class Refunds:
         """Ask about some, if it is time. Raises NodeUnavailable or NodeRejected."""
         if now_ns < self._next_look_ns:
             return
-        with suppress(Unavailable, ResourceExhausted, StoreFailed):
-            since_ns = now_ns - WATCH_NS
-            query = PaymentQuery("", self._book.node, WRITTEN_OFF, self._below_row, ASKS_A_LOOK, since_ns=since_ns)
-            page = await self._journal.history(query)
-            for payment in page:
-                self._below_row = payment.row
-                if not await self._ask(payment, now_ns):
-                    return
-            if len(page) < ASKS_A_LOOK:
+        try:
+            if await self._ask_some(now_ns):
                 self._next_look_ns, self._below_row = now_ns + LOOK_EVERY_NS, 0
+        except UNREADABLE:
+            self._next_look_ns = now_ns + READ_AGAIN_NS
+
+    async def _ask_some(self, now_ns: int) -> bool:
+        """Whether there are no others. Raises Unavailable, ResourceExhausted or StoreFailed, and what look raises."""
+        page = await self._journal.history(PaymentQuery("", self._book.node, WRITTEN_OFF, self._below_row, ASKS_A_LOOK))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LOOK_SECONDS
+        young = [payment for payment in page if payment.planned_ns >= now_ns - WATCH_NS]
+        for payment in young:
+            if loop.time() >= end:
+                return False
+            self._below_row = payment.row
+            if not await self._ask(payment, now_ns):
+                return False
+        return not young or len(page) < ASKS_A_LOOK
 
     async def _ask(self, payment: Payment, now_ns: int) -> bool:
         """Whether the node answers."""

@@ -120,11 +120,9 @@ class MemoryStore:
     async def payments(self, query: PaymentQuery) -> list[Payment]:
         """A page of payments, newest first, at most 1,000."""
         page: list[Payment] = []
-        recent = (row for row, intent in self._durable.intents.items() if intent[_PLANNED] >= query.since_ns)
-        oldest = min(recent, default=self._durable.last_row + 1) if query.since_ns else 0
         states = {state.value for state in query.states}
         for row in self._unpaid(query.unpaid_since_ns) if query.unpaid_since_ns else sorted(self._durable.intents, reverse=True):
-            if len(page) >= min(query.limit, PAGE_ROWS) or row < oldest:
+            if len(page) >= min(query.limit, PAGE_ROWS):
                 break
             if (query.before_row and row >= query.before_row) or (states and self._durable.ends[row][_STATE] not in states):
                 continue

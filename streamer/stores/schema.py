@@ -106,12 +106,15 @@ _OUTGOING = ("CREATE TABLE outgoing (number INTEGER PRIMARY KEY, time_ns INTEGER
 """Events that wait for the webhook."""
 
 UNPAID_STATES = "('FAILED','REFUSED')"
+IS_WRITTEN_OFF = "state='WRITTEN_OFF'"
 
 _UNPAID = (
     f"CREATE INDEX payments_unpaid ON payments (end_ns) WHERE state IN {UNPAID_STATES}",
-    "UPDATE payments SET mark='lost_sight' WHERE state='WRITTEN_OFF'",
+    f"CREATE INDEX payments_written_off ON payments (row) WHERE {IS_WRITTEN_OFF}",
+    f"UPDATE payments SET mark='lost_sight' WHERE {IS_WRITTEN_OFF}",
 )
-"""What failed lately is looked at again after a start, however long ago it was planned. What was written off may have been
+"""What failed lately is looked at again after a start, however long ago it was planned; what was written off, at each
+connection and each hour, and there may be millions of others beside it. What was written off may have been
 out of sight: until now that was not kept, so nobody can tell, and nobody's word gives it back."""
 
 _ARCHIVE = (

@@ -38,10 +38,10 @@ SIGHT_MUTATIONS = (
     Mutation(
         4,
         "what failed lately is not looked at after a start if it was planned long ago",
-        "streamer/givenup.py",
-        "unpaid_since_ns=now_ns - WATCH_NS,",
-        "since_ns=now_ns - 2 * WATCH_NS, unpaid_since_ns=now_ns - WATCH_NS,",
-        ("tests/simulation/test_givenup.py",),
+        "streamer/stores/reader.py",
+        "p.end_ns>=?",
+        "p.planned_ns>=?",
+        ("tests/store/test_both.py",),
     ),
     Mutation(
         5,

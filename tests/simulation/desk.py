@@ -121,7 +121,6 @@ class Desk:
             for payment in self.past
             if (not query.states or payment.state in query.states)
             and (not query.payment_hash or (payment.payment_request and payment.payment_hash == query.payment_hash))
-            and payment.planned_ns >= query.since_ns
             and payment.end_ns >= query.unpaid_since_ns
         ]
         return found[: query.limit]

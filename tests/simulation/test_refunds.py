@@ -11,10 +11,10 @@ from streamer import refunds
 from streamer.core import ends
 from streamer.core.payment import Event
 from streamer.errors import NodeUnavailable, Unavailable
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream, StreamState
+from streamer.model import WRITTEN_OFF, Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream, StreamState
 from streamer.money import DAY_NS, SECOND_NS
 from streamer.recovery import Patience
-from streamer.refunds import LOOK_EVERY_NS, WATCH_NS, Refunds
+from streamer.refunds import LOOK_EVERY_NS, LOOK_SECONDS, PATIENCE_SECONDS, READ_AGAIN_NS, WATCH_NS, Refunds
 from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.pace import Pace
 from tests.core.house import House, budget_of
@@ -124,8 +124,7 @@ def test_each_connection_and_each_hour_asks_again() -> None:
         watch.connected(now_ns + LOOK_EVERY_NS)
         await watch.look(now_ns + LOOK_EVERY_NS + GHOST_NS)
         assert asked(desk) == 3
-        since_ns = now_ns - WATCH_NS
-        assert past.queries[0] == PaymentQuery(node="node", states=refunds.WRITTEN_OFF, since_ns=since_ns, limit=refunds.ASKS_A_LOOK)
+        assert past.queries[0] == PaymentQuery(node="node", states=WRITTEN_OFF, limit=refunds.ASKS_A_LOOK)
 
     run_virtual(main)
 
@@ -165,14 +164,47 @@ def test_a_node_that_does_not_answer_makes_no_look_long_and_nobody_is_passed_ove
     run_virtual(main)
 
 
-def test_a_journal_that_cannot_be_read_now_is_read_at_the_next_look() -> None:
+def test_a_node_that_answers_slowly_makes_no_look_long_and_the_next_one_goes_on() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, past, watch, payments = scene(clock, 5)
+        desk.answer_seconds = LOOK_SECONDS - 1
+        now_ns = clock.now_ns() + GHOST_NS
+        for times in (2, 4, 5, 5):
+            began_ns = clock.now_ns()
+            await watch.look(now_ns)
+            assert asked(desk) == times and clock.now_ns() - began_ns <= (LOOK_SECONDS + PATIENCE_SECONDS) * SECOND_NS
+        assert all(len(desk.asked[payment.payment_hash]) == 1 for payment in payments) and len(past.queries) == 3
+
+    run_virtual(main)
+
+
+def test_a_journal_that_cannot_be_read_now_is_left_alone_for_minutes_and_then_read() -> None:
     async def main(clock: VirtualClock) -> None:
         desk, past, watch, _ = scene(clock)
+        now_ns = clock.now_ns() + GHOST_NS
         past.trouble = Unavailable("busy")
-        await watch.look(clock.now_ns() + GHOST_NS)
+        for moment_ns in (now_ns, now_ns + SECOND_NS, now_ns + READ_AGAIN_NS - 1):
+            await watch.look(moment_ns)
+            assert len(past.queries) == 1
         past.trouble = None
-        await watch.look(clock.now_ns() + GHOST_NS + SECOND_NS)
+        await watch.look(now_ns + READ_AGAIN_NS)
         assert asked(desk) == 1
+
+    run_virtual(main)
+
+
+def test_what_was_planned_too_long_ago_is_not_asked_for_and_what_lies_below_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refunds, "ASKS_A_LOOK", 2)
+
+    async def main(clock: VirtualClock) -> None:
+        desk, past, watch, payments = scene(clock, 7)
+        now_ns = clock.now_ns() + GHOST_NS
+        for payment, age_ns in zip(payments, (9, 9, 2, 1, 1, 1, 0), strict=True):
+            payment.planned_ns = now_ns - WATCH_NS - age_ns + 1
+        for _ in range(9):
+            await watch.look(now_ns)
+        assert [len(desk.asked[payment.payment_hash]) for payment in payments] == [0, 0, 0, 1, 1, 1, 1]
+        assert [query.before_row for query in past.queries] == [0, payments[5].row, payments[3].row]
 
     run_virtual(main)
 

@@ -10,7 +10,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from streamer.errors import StoreFailed
-from streamer.model import OPEN, Facts, Mark, Outage, Outgoing, Payment, PaymentQuery, PaymentState, Request, Spend, Stream, StreamState
+from streamer.model import (
+    OPEN,
+    WRITTEN_OFF,
+    Facts,
+    Mark,
+    Outage,
+    Outgoing,
+    Payment,
+    PaymentQuery,
+    PaymentState,
+    Request,
+    Spend,
+    Stream,
+    StreamState,
+)
 from streamer.money import SECOND_NS
 from streamer.reasons import Reason
 from streamer.service.filters import MAX_PAGE
@@ -176,6 +190,8 @@ def test_pages_of_payments(on: Callable[[Story], None]) -> None:
         made = [a_payment((one, two)[n % 2], n + 1, n // 2 + 1, node="ab"[n % 3 == 0]) for n in range(60)] + [a_single(61)]
         for payment in made[::4]:
             payment.state = PaymentState.FAILED
+        for payment in made[1::6]:
+            payment.state = PaymentState.WRITTEN_OFF
         await bench.store.append(Facts(streams=[one, two], intents=made))
 
         async def rows(**query: object) -> list[int]:
@@ -190,9 +206,10 @@ def test_pages_of_payments(on: Callable[[Story], None]) -> None:
         assert await rows(owner="st_none") == []
         assert await rows(states=frozenset({PaymentState.FAILED}), limit=2) == [61, 57]
         assert await rows(node="b", states=frozenset({PaymentState.PLANNED}), limit=2) == [58, 55]
-        assert await rows(since_ns=made[40].planned_ns, limit=1000) == list(range(61, 40, -1))
-        assert await rows(since_ns=made[40].planned_ns, states=frozenset({PaymentState.FAILED}), limit=1000) == list(range(61, 40, -4))
-        assert await rows(since_ns=made[60].planned_ns + 1) == []
+        assert await rows(node="a", states=WRITTEN_OFF, limit=2) == [56, 50]
+        assert await rows(node="a", states=WRITTEN_OFF, before_row=50, limit=2) == [44, 38]
+        assert await rows(node="b", states=WRITTEN_OFF) == await rows(owner=one.id, states=WRITTEN_OFF) == []
+        assert await rows(owner=two.id, states=WRITTEN_OFF, limit=2) == [56, 50]
         assert await rows(limit=0) == []
         assert await bench.store.payment(one.id, 41) is None and await bench.store.payment("st_none", 1) is None
         found = await bench.store.payment(made[60].owner, 0)

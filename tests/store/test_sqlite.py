@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import StoreFailed, StoreRefused
-from streamer.model import Account, Facts, PaymentQuery, PaymentState
+from streamer.model import WRITTEN_OFF, Account, Facts, PaymentQuery, PaymentState
 from streamer.money import DAY_NS
 from streamer.stores import schema, sqlite
 from streamer.stores.folder import open_folder
@@ -218,6 +218,19 @@ def test_what_failed_lately_is_read_in_order_by_an_index_and_nothing_else_is_loo
         connection.set_trace_callback(None)
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
     assert plan[0] == "SEARCH p USING INDEX payments_unpaid (end_ns>?)" and not any("TEMP B-TREE" in step for step in plan)
+
+
+@pytest.mark.parametrize("before_row", [0, 9])
+def test_what_was_written_off_is_read_in_order_by_an_index_and_nothing_else_is_looked_at(tmp_path: Path, before_row: int) -> None:
+    file = str(tmp_path / "journal.db")
+    with closing(connect(file)) as connection:
+        schema.migrate(connection, file)
+        asked: list[str] = []
+        connection.set_trace_callback(asked.append)
+        some_payments(connection, PaymentQuery(node="main", states=WRITTEN_OFF, before_row=before_row, limit=9))
+        connection.set_trace_callback(None)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
+    assert " p USING INDEX payments_written_off" in plan[0] and not any("TEMP B-TREE" in step for step in plan)
 
 
 def test_retention_keeps_daily_totals_to_the_msat(tmp_path: Path) -> None:
