@@ -1,12 +1,13 @@
 """Makes an engine's facts durable, in order and a few at a time; what they allow happens when they are, and not before.
 
-A commit that fails is the end: what it was to allow never happens, and nothing is begun after it.
+A commit that fails is the end: what it was to allow never happens, and nothing is begun after it. So is an engine that breaks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from streamer.errors import StoreFailed
 from streamer.model import Facts
@@ -61,7 +62,7 @@ class Commits:
         """Return when facts, and all that was begun before, are durable: commits keep their order. Raises StoreFailed."""
         commit = self.append(facts)
         await asyncio.wait((commit,))
-        if not self.is_durable(commit):
+        if not self.is_durable(commit) or self.failed:
             raise StoreFailed(BROKEN)
 
     async def unless_failed(self, done: asyncio.Future[None]) -> None:
@@ -74,12 +75,25 @@ class Commits:
         if not done.done():
             raise StoreFailed(BROKEN)
 
+    def fail(self) -> None:
+        """Nothing becomes durable any more: a commit failed, or who began them has ended."""
+        self.failed = True
+        self._broken.set()
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Should the block break, what it has not begun yet never will be durable."""
+        try:
+            yield
+        except Exception:
+            self.fail()
+            raise
+
     def is_durable(self, commit: asyncio.Future[None]) -> bool:
         """Whether a commit that has ended went well; if not, all stops."""
         error = None if commit.cancelled() else commit.exception()
         if commit.cancelled() or error is not None:
-            self.failed = True
-            self._broken.set()
+            self.fail()
             self._on_store_failed(str(error or "the commit was abandoned"))
             return False
         return True

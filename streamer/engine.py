@@ -178,6 +178,8 @@ class Engine:
         It waits for its turn as streams do; the requests in facts become durable with its intent. Raises FailedPrecondition if nothing may
         be sent now, Unavailable at the end, ResourceExhausted if its key's budget is short or its turn does not come, StoreFailed.
         """
+        if self._commits.failed:
+            raise StoreFailed(NOTHING_SENT)
         short = self.book.budgets.key_shortage(order.api_key, order.amount_msat + order.fee_limit_msat, self._clock.now_ns())
         if short or not self.paying or self.book.slots.holds(order.destination):
             raise self._why_not(order)
@@ -227,14 +229,20 @@ class Engine:
             self.recovery.replay(payment)
 
     async def run(self) -> None:
-        """Pay, until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            for _ in range(self.window.limit):
-                tasks.start_soon(self._pool.work)
-            tasks.start_soon(self.recovery.run)
-            tasks.start_soon(self.link.run)
-            tasks.start_soon(self.archive.run)
-            await self._turns()
+        """Pay, until cancelled. Should it break, there is no further turn: whoever waits for one, or comes yet, is told so."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(self.window.limit):
+                    tasks.start_soon(self._pool.work)
+                tasks.start_soon(self.recovery.run)
+                tasks.start_soon(self.link.run)
+                tasks.start_soon(self.archive.run)
+                with self._commits.failing():
+                    await self._turns()
+        except Exception:
+            self._commits.fail()
+            self._callers.refuse(lambda _: StoreFailed(NOTHING_SENT))
+            raise
 
     async def drain(self) -> None:
         """Plan nothing new and wait until no call is with the node."""

@@ -60,7 +60,7 @@ LATER_MUTATIONS = (
         "            self.is_durable(commit)\n            allowed()",
         SCENARIOS + RULES,
     ),
-    Mutation(10, "a failed commit stops nothing", COMMITS, "            self.failed = True\n", "", SCENARIOS + RULES),
+    Mutation(10, "a failed commit stops nothing", COMMITS, "self.fail()\n            self._on", "self._on", SCENARIOS + RULES),
     Mutation(
         10,
         "the spend limit is forgotten by a restart",
