@@ -51,12 +51,12 @@ class Outbox:
         """Put the events of facts into facts."""
         self.waiting -= len(facts.delivered)
         self._told.update((stream.key, stream.state_time_ns) for stream in facts.recalled)
-        for stream, _ in facts.archived:
-            self._told.pop(stream.key, None)
         for stream in facts.streams:
             if self._told.get(stream.key) != stream.state_time_ns:
                 self._told[stream.key] = stream.state_time_ns
                 self._put(of_stream(stream.state), facts, stream, None)
+        for stream, _ in facts.archived:  # afterwards: one that leaves may be among the others
+            self._told.pop(stream.key, None)
         for payment in {payment.row: payment for payment in facts.ends if not payment.open}.values():
             self._put(of_payment(payment.state), facts, self.stream_of(payment), payment)
 

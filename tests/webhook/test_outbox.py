@@ -54,6 +54,13 @@ def test_a_stream_that_left_memory_is_forgotten_and_not_told_of_again_when_it_co
     assert told(outbox, Facts(streams=[stream])) == []
 
 
+def test_one_that_changes_and_leaves_in_the_same_turn_is_told_of_as_ever_and_forgotten() -> None:
+    stream = a_stream(1, state=StreamState.CANCELLED)
+    outbox = make((stream,))
+    assert told(outbox, Facts(streams=[stream], archived=[(stream, b"t")])) == [] and not outbox._told
+    assert told(outbox, Facts(recalled=[stream], streams=[stream], archived=[(stream, b"t")])) == [] and not outbox._told
+
+
 def test_a_payment_is_told_of_when_it_ended_whatever_way() -> None:
     stream = a_stream(1)
     outbox = make((stream,))
