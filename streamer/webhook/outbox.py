@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from streamer.model import Facts, Outgoing, Payment, Stream
+from streamer.model import Facts, Outgoing, Payment, PaymentState, Stream
 from streamer.ports import Clock
 from streamer.service.reports import Event
 from streamer.webhook.kinds import of_payment, of_stream
@@ -57,7 +57,7 @@ class Outbox:
                 self._put(of_stream(stream.state), facts, stream, None)
         for stream, _ in facts.archived:  # afterwards: one that leaves may be among the others
             self._told.pop(stream.key, None)
-        for payment in {payment.row: payment for payment in facts.ends if not payment.open}.values():
+        for payment in {payment.row: payment for payment in facts.ends if _ended(payment)}.values():
             self._put(of_payment(payment.state), facts, self.stream_of(payment), payment)
 
     def _put(self, kind: str, facts: Facts, stream: Stream | None, payment: Payment | None) -> None:
@@ -82,6 +82,12 @@ class Outbox:
         self.kept = self.last
         self.waiting += 1
         self.on_news()
+
+
+def _ended(payment: Payment) -> bool:
+    """Whether that is its end; the money of one that was written off may come back later, which is none (refunds.py)."""
+    refunded = payment.state is PaymentState.WRITTEN_OFF and not payment.settled_msat
+    return not payment.open and not refunded
 
 
 def event_id(number: int) -> str:

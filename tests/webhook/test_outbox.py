@@ -10,10 +10,12 @@ from typing import cast
 import pytest
 
 from streamer.clock import BootClock
+from streamer.core import ends
+from streamer.core.payment import Event as Known
 from streamer.core.shared import MARK
 from streamer.errors import ConfigError
 from streamer.metrics import Metrics
-from streamer.model import Facts, Mark, PaymentState, Snapshot, Stream, StreamState
+from streamer.model import Answer, Facts, Kind, Mark, PaymentState, Snapshot, Stream, StreamState
 from streamer.service.reports import Event
 from streamer.settings import WebhookSettings
 from streamer.stores.sqlite import SqliteStore
@@ -21,7 +23,10 @@ from streamer.webhook.kinds import KINDS, chosen
 from streamer.webhook.outbox import Outbox, event_id
 from streamer.webhook.signature import read_secret, signature
 from streamer.webhook.start import make_outbox
+from tests.core.house import House
 from tests.store.given import a_payment, a_single, a_stream
+
+PAID = frozenset({PaymentState.SETTLED, PaymentState.WRITTEN_OFF})
 
 
 def make(streams: tuple[Stream, ...] = (), kinds: frozenset[str] = frozenset(KINDS), limit: int = 100) -> Outbox:
@@ -74,8 +79,23 @@ def test_a_payment_is_told_of_when_it_ended_whatever_way() -> None:
         (PaymentState.WRITTEN_OFF, "payment.written_off"),
         (PaymentState.REFUSED, "payment.failed"),
     ):
-        payment.state = state
+        payment.state, payment.settled_msat = state, payment.amount_msat if state in PAID else 0
         assert told(outbox, Facts(ends=[payment, payment])) == [kind]
+
+
+def test_the_money_that_a_written_off_payment_gives_back_is_no_second_end_of_it() -> None:
+    house = House()
+    house.open()
+    payment, outbox = house.pay(0), make()
+    for event, answer, kinds in (
+        (Known.WRITE_OFF, Answer(Kind.LOST), ["payment.written_off"]),
+        (Known.FAILED, Answer(Kind.FAILED), []),
+    ):
+        facts = Facts()
+        ends.resolve(house.book, payment, event, answer, house.now_ns, facts)
+        assert facts.ends == [payment] and payment.state is PaymentState.WRITTEN_OFF
+        facts.streams.clear()
+        assert told(outbox, facts) == kinds
 
 
 def test_the_event_knows_its_stream_and_the_state_of_then() -> None:
