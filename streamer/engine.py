@@ -23,7 +23,7 @@ from streamer.core import ends, lifecycle
 from streamer.core.book import Book, Tally
 from streamer.core.payment import Event
 from streamer.core.rate import Bucket, Window
-from streamer.core.shared import MARK
+from streamer.core.shared import open_until_ns
 from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
 from streamer.errors import StoreFailed, StreamerError, Unavailable
@@ -216,7 +216,7 @@ class Engine:
         for stream in streams:
             self.book.add(stream)
             self.book.budgets.own(stream, now_ns)
-        moved = lifecycle.outlast_start(streams, int(snapshot.settings.get(MARK, "0")), now_ns)
+        moved = lifecycle.outlast_start(streams, open_until_ns(snapshot.settings, now_ns), now_ns)
         self.defer(lambda _, facts: facts.streams.extend(moved))
         self._replay_payments([payment for payment in snapshot.open_payments if payment.node == self.name])
         for stream in streams:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamer.core.shared import MARK, Shared
+from streamer.core.shared import DOORS, MARK, Shared
 from streamer.errors import StoreFailed
 from streamer.model import Facts
 from streamer.money import SECOND_NS
@@ -51,7 +51,7 @@ class Heartbeat:
         self._clock = clock
         self._keep_ns = keep_ns
         self._beats = beats
-        self._marked_ns = self._looked_ns = self._purged_ns = self._last_ns = 0
+        self._marked_ns = self._open_ns = self._looked_ns = self._purged_ns = self._last_ns = 0
         self._first = Facts()
         self._purging: asyncio.Future[None] | None = None
 
@@ -95,9 +95,14 @@ class Heartbeat:
         facts = Facts()
         self._shared.outages.alive(now_ns, facts)
         self._shared.count_stopped(now_ns, facts)
-        if (now_ns - self._marked_ns >= MARK_EVERY_NS or facts) and self._beats.clock_checked():
-            self._marked_ns = now_ns
-            self._shared.mark(now_ns, facts)
+        if self._beats.clock_checked():
+            if now_ns - self._marked_ns >= MARK_EVERY_NS or facts:
+                self._marked_ns = now_ns
+                self._shared.mark(now_ns, facts)
+                facts.settings.append((DOORS, ""))
+        elif now_ns - self._open_ns >= MARK_EVERY_NS:
+            self._open_ns = now_ns
+            facts.settings.append((DOORS, str(now_ns)))
         if facts:
             await self._store.append(facts)
         if now_ns - self._looked_ns >= SPACE_EVERY_NS:

@@ -87,7 +87,7 @@ def renew(book: Book, stream: Stream, now_ns: int, facts: Facts) -> bool:
 def outlast_start(streams: Iterable[Stream], last_ns: int, now_ns: int) -> list[Stream]:
     """Give renewers time after a start; the streams whose expire_time moved: that must become durable.
 
-    last_ns: the journal's last moment. A ttl that ran out before it, ran out while the doors were open.
+    last_ns: when the doors were last open. A ttl that ran out before it, ran out while the doors were open.
     """
     moved = []
     for stream in streams:

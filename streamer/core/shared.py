@@ -15,8 +15,17 @@ from streamer.reasons import Halt
 MARK = "mark"
 """The setting that keeps the journal's last moment: what comes after it is the outage of a daemon that died."""
 
+DOORS = "doors"
+"""The setting that keeps when the doors were last open, while nobody has checked the clock: a ttl may have run out then."""
+
 Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes, bytes]]
 """(stream, owner, seq, amount_msat) → (payment hash, records, preimage): the keysend's identity."""
+
+
+def open_until_ns(settings: dict[str, str], now_ns: int) -> int:
+    """When the doors were last open, as far as the journal knows; a clock that was ahead of now knows nothing."""
+    marked_ns, doors_ns = int(settings.get(MARK) or 0), int(settings.get(DOORS) or 0)
+    return max(marked_ns, doors_ns) if doors_ns <= now_ns else marked_ns
 
 
 @dataclass(slots=True, frozen=True)

@@ -135,6 +135,14 @@ LATER_MUTATIONS = (
     ),
     Mutation(
         0,
+        "a start revives what ran out while nobody had checked the clock",
+        "streamer/heartbeat.py",
+        "(DOORS, str(now_ns))",
+        '(DOORS, "")',
+        ("tests/simulation/test_ttl.py",),
+    ),
+    Mutation(
+        0,
         "the time that a start gives to renewers is not durable",
         ENGINE,
         "facts.streams.extend(moved)",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from streamer.core import lifecycle
-from streamer.model import ADMIN, Stream, StreamState
+from streamer.core.shared import DOORS
+from streamer.model import ADMIN, Facts, Stream, StreamState
 from streamer.money import SECOND_NS
 from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
@@ -38,6 +41,34 @@ def test_a_ttl_that_ran_out_while_the_doors_were_open_is_not_revived_by_a_start(
             assert (stream.state, stream.reason, stream.state_time_ns) == (StreamState.PAUSED, Reason.TTL_EXPIRED, expire_ns)
             assert world.received_msat() == paid
             equal_books(world, stream)
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("ahead_ns", [0, 24 * 3600 * SECOND_NS])
+def test_a_ttl_that_ran_out_while_no_node_was_there_to_check_the_clock_is_not_revived_by_a_start(ahead_ns: int) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with beating(world), world.running():
+            stream = await world.open("1sat/1s", ttl_ns=1800 * SECOND_NS, catch_up_ns=None)
+            expire_ns = stream.expire_time_ns
+            await asyncio.sleep(60.5)
+        world.faults.take_down("payer")
+        world.crash()
+        async with beating(world, clock_checked=False), world.running():
+            await asyncio.sleep(6 * 3600)
+        assert only(world).expire_time_ns == expire_ns
+        if ahead_ns:  # the last of these had a clock that was ahead: it does not count
+            await world.store.append(Facts(settings=[(DOORS, str(clock.now_ns() + ahead_ns))]))
+        world.crash()
+        async with beating(world), world.running():
+            assert only(world).expire_time_ns == (clock.now_ns() + lifecycle.TTL_AFTER_START_NS if ahead_ns else expire_ns)
+            await asyncio.sleep(20)
+            world.faults.bring_up("payer")
+            await asyncio.sleep(1800)
+            assert (only(world).state, only(world).reason) == (StreamState.PAUSED, Reason.TTL_EXPIRED)
+            assert world.received_msat() <= 1_900_000 or ahead_ns
+            assert not world.store.load().settings[DOORS]
 
     run_virtual(main)
 
