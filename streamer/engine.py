@@ -178,11 +178,11 @@ class Engine:
         It waits for its turn as streams do; the requests in facts become durable with its intent. Raises FailedPrecondition if nothing may
         be sent now, Unavailable at the end, ResourceExhausted if its key's budget is short or its turn does not come, StoreFailed.
         """
-        if self._commits.failed:
-            raise StoreFailed(NOTHING_SENT)
         short = self.book.budgets.key_shortage(order.api_key, order.amount_msat + order.fee_limit_msat, self._clock.now_ns())
         if short or not self.paying or self.book.slots.holds(order.destination):
             raise self._why_not(order)
+        if self._commits.failed:
+            raise StoreFailed(NOTHING_SENT)
         payment, commit = await self._callers.wait(order, facts.requests, self._clock.now_ns(), patience_seconds)
         await asyncio.wait((commit,))
         if commit.cancelled() or commit.exception() is not None:

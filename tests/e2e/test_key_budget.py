@@ -71,7 +71,10 @@ def test_a_budget_of_a_key_holds_under_a_storm_of_calls_and_a_kill(tmp_path: Pat
         refused = [end for end in ends if isinstance(end, CallFailed)]
         assert {end.reason for end in refused} == {"KEY_BUDGET_SPENT"}, refused
         until(lambda: daemon.metric("payments_open") == 0, "all payments have ended")
-        until(lambda: not any(s["state"] in ("ACTIVE", "CLOSING") for s in daemon.json("stream", "list")["streams"]), "the streams end")
+        until(
+            lambda: not any(s["state"] in ("ACTIVE", "STALLED", "CLOSING") for s in daemon.json("stream", "list")["streams"]),
+            "the streams end",
+        )
         assert {s["reason"] for s in daemon.json("stream", "list")["streams"]} == {"KEY_BUDGET_SPENT"}
         [key] = daemon.json("key", "list")["keys"]
         assert daemon.json("status")["sending"], "a key without money stops nobody else"
