@@ -116,7 +116,8 @@ def test_a_broken_receiver_delays_no_payment_and_gets_everything_later(network: 
                 assert again.cli("status").code == 0
                 assert not any(b"elsewhere" in body for _, body in called.calls)
                 assert again.stop() == 0
-            assert called.settled() >= settled_payments(tmp_path)
+            # what settled in the last moment waits for the next start
+            assert len(settled_payments(tmp_path) - called.settled()) <= waiting(tmp_path)
     by_id = {event["id"]: event["payment"]["id"] for event in called.taken}
     assert len(set(by_id.values())) == len(by_id)
 
