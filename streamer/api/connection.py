@@ -11,7 +11,7 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import h11
@@ -34,9 +34,9 @@ CUT = "streamer.cut"
 class Connection(H11Protocol):
     """uvicorn's, which can be cut by the application, and is cut if nothing moves between two requests."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", transport))
         served = self.app
 
         async def cuttable(scope: Any, receive: Any, send: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.money import MSAT_PER_SAT, SECOND_NS
-from streamer.simulator.books import HASH_BYTES, FailedAttempt, Order, PaymentRecord, Status
+from streamer.simulator.books import HASH_BYTES, FailedAttempt, Failure, Order, PaymentRecord, Status
 from streamer.simulator.channels import RESERVE_DIVISOR, Hop, Side
 
 ACCOUNTABLE_RECORD = 106_823
@@ -28,7 +28,8 @@ GENESIS = {
 """The hash of each network's first block, in the order of bytes that messages have."""
 
 _NO_PREIMAGE = bytes(HASH_BYTES).hex()
-_STATUS = {status: int(status) for status in Status}
+_STATUS = {status: ln.Payment.PaymentStatus.Name(status) for status in Status}
+_FAILURE = {failure: ln.PaymentFailureReason.Name(failure) for failure in Failure}
 
 
 def payment_message(record: PaymentRecord) -> ln.Payment:
@@ -43,10 +44,10 @@ def payment_message(record: PaymentRecord) -> ln.Payment:
         value_sat=amount_sat,
         value_msat=order.amount_msat,
         payment_request=order.payment_request,
-        status=_STATUS[record.status],  # type: ignore[arg-type]
+        status=_STATUS[record.status],
         creation_time_ns=record.created_ns,
         payment_index=record.index,
-        failure_reason=int(record.failure),  # type: ignore[arg-type]
+        failure_reason=_FAILURE[record.failure],
         first_hop_custom_records={ACCOUNTABLE_RECORD: UNACCOUNTABLE, **order.first_hop_records},
     )
     if record.status is Status.SUCCEEDED:

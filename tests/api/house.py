@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -77,9 +78,9 @@ class House:
     http_door: HttpDoor
     clock: LeapingClock
 
-    async def key(self, *scopes: str, **fields: object) -> tuple[admin_pb2.Key, str]:
+    async def key(self, *scopes: str, **fields: Any) -> tuple[admin_pb2.Key, str]:
         """A new API key, and its text."""
-        request = admin_pb2.CreateKeyRequest(key=admin_pb2.Key(scopes=scopes, **fields))  # type: ignore[arg-type]
+        request = admin_pb2.CreateKeyRequest(key=admin_pb2.Key(scopes=scopes, **fields))
         made = await self.client.call(self.client.admin.CreateKey, request)
         return made.key, made.text
 
@@ -169,11 +170,11 @@ async def house(
             await door.stop(0)
 
 
-def in_house(test: Callable[[House], Awaitable[None]], **options: object) -> None:
+def in_house(test: Callable[[House], Awaitable[None]], **options: Any) -> None:
     """Run test inside a house."""
 
     async def run() -> None:
-        async with house(**options) as inside:  # type: ignore[arg-type]
+        async with house(**options) as inside:
             await test(inside)
 
     asyncio.run(run())

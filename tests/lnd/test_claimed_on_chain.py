@@ -1,4 +1,4 @@
-"""Real lnd: a channel is closed with a payment's HTLC in it, and the payer's lnd is down when the receiver goes to the chain for it.
+"""Real lnd: a channel is closed with a payment's HTLC in it. The receiver claims it while the payer's lnd is down, or is gone itself.
 
 lnd may call a payment FAILED when it starts and its channel is closed by then: not before the HTLC's end on chain is known.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
+from streamer.money import MSAT_PER_SAT
 from tests.e2e.house import House, until
 from tests.e2e.networks import Networks
 from tests.lnd.binaries import build
@@ -57,12 +58,21 @@ def pay_invoice(town: Town, daemon: House) -> Settle:
 
 def keysend(town: Town, daemon: House) -> Settle:
     [holder] = town.receivers
-    town.open_streams(daemon, 1, 1_000 * AMOUNT_SAT, HOUR_MS)
+    town.open_streams(daemon, 1, MSAT_PER_SAT * AMOUNT_SAT, HOUR_MS)
 
     def settle() -> None:
         assert settle_by_hand(holder) == 1
 
     return settle
+
+
+def held(town: Town, daemon: House, pay: Callable[[Town, House], Settle]) -> tuple[Settle, int]:
+    """A payment that its receiver holds: how it is settled, and the block at which its HTLC expires."""
+    daemon.until_paying()
+    settle = pay(town, daemon)
+    until(lambda: daemon.metric("payments_held") == 1, "it is held")
+    [htlc] = [htlc for channel in town.payer.channels() for htlc in channel.pending_htlcs]
+    return settle, htlc.expiration_height
 
 
 def mine_until(town: Town, look: Callable[[], bool], node: Lnd) -> None:
@@ -84,22 +94,35 @@ def is_closed(lnd: Lnd) -> bool:
     return not (pending["waiting_close_channels"] or waits or lnd.channels())
 
 
-@pytest.mark.parametrize(("pay", "end"), [(pay_invoice, "SETTLED"), (keysend, "FAILED")])
-def test_what_became_of_it_on_chain_is_its_end(town: Town, pay: Callable[[Town, House], Settle], end: str) -> None:
-    """lnd 0.21.2 does not claim a keysend: it takes it for a new one there, and that one's expiry is too near. The payer has it back."""
+@pytest.mark.parametrize("pay", [pay_invoice, keysend])
+def test_what_is_claimed_on_chain_is_settled(town: Town, pay: Callable[[Town, House], Settle]) -> None:
     payer, [holder] = town.payer, town.receivers
     with town.daemon(*QUICK, direct=True) as daemon:
-        daemon.until_paying()
-        settle = pay(town, daemon)
-        until(lambda: daemon.metric("payments_held") == 1, "it is held")
-        [htlc] = [htlc for channel in payer.channels() for htlc in channel.pending_htlcs]
+        settle, expiry = held(town, daemon, pay)
         payer.stop()
         settle()
-        town.network.btcd.mine(htlc.expiration_height - BROADCAST_BLOCKS - town.network.btcd.height())
+        town.network.btcd.mine(expiry - BROADCAST_BLOCKS - town.network.btcd.height())
         mine_until(town, lambda: is_closed(holder), holder)
         payer.start()
         mine_until(town, lambda: daemon.metric("payments_open") == 0, payer)
         assert daemon.stop() == 0
-    payment = rows(town.home)[0]
-    wanted = {"SETTLED": ln.Payment.SUCCEEDED, "FAILED": ln.Payment.FAILED}
-    assert (payment.state, sent(payer)[payment.payment_hash]) == (end, wanted[end])
+    [payment] = rows(town.home)
+    assert (payment.state, sent(payer)[payment.payment_hash]) == ("SETTLED", ln.Payment.SUCCEEDED)
+    assert payment.settled_msat == payment.amount_msat == AMOUNT_SAT * MSAT_PER_SAT
+
+
+@pytest.mark.parametrize("pay", [pay_invoice, keysend])
+def test_what_nobody_claims_on_chain_comes_back(town: Town, pay: Callable[[Town, House], Settle]) -> None:
+    """It is open until the payer has taken it back on chain, and FAILED then; a stream goes on with its next payment."""
+    payer, [holder] = town.payer, town.receivers
+    with town.daemon(*QUICK, direct=True) as daemon:
+        _, expiry = held(town, daemon, pay)
+        holder.kill()
+        town.network.btcd.mine(expiry - 1 - town.network.btcd.height())
+        town.network.wait_synced(payer)
+        assert daemon.metric("payments_open") == 1
+        mine_until(town, lambda: daemon.metric("payments_open") == 0, payer)
+        assert is_closed(payer)
+        assert daemon.stop() == 0
+    [payment] = rows(town.home)[:1]
+    assert (payment.state, sent(payer)[payment.payment_hash]) == ("FAILED", ln.Payment.FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -35,6 +36,22 @@ async def left(world: World, count: int) -> list[Stream]:
     return streams
 
 
+def recalling(world: World, stream: Stream, then: Callable[[], Awaitable[None]] | None = None) -> None:
+    """When the archive is read next, the stream comes back before that, and `then` is awaited before the answer is given."""
+    read = world.store.archived
+
+    async def archived(query: ArchiveQuery) -> list[Stream]:
+        world.store.archived = read
+        await world.engine.archive.recall(stream.id)
+        await world.engine.durable()
+        page = await read(query)
+        if then is not None:
+            await then()
+        return page
+
+    world.store.archived = archived
+
+
 async def listed(service: Service, size: int) -> list[list[int]]:
     """The keys on each page of size."""
     pages, token = list[list[int]](), ""
@@ -65,16 +82,9 @@ def test_one_that_comes_back_while_a_list_is_made_is_on_it() -> None:
         world = World(clock, QUICK)
         async with world.running():
             streams = await left(world, 3)
-            service, read = service_of(world), world.store.archived
-
-            async def archived(query: ArchiveQuery) -> list[Stream]:
-                world.store.archived = read
-                await world.engine.archive.recall(streams[1].id)
-                await world.engine.durable()
-                return await read(query)
-
+            service = service_of(world)
             for size in (100, 1):
-                world.store.archived = archived
+                recalling(world, streams[1])
                 pages = await listed(service, size)
                 assert [key for page in pages for key in page] == [stream.key for stream in reversed(streams)]
                 await asyncio.sleep(120)
@@ -88,20 +98,15 @@ def test_one_that_came_back_and_is_leaving_again_when_the_archive_was_read_is_on
         world = World(clock, QUICK)
         async with world.running():
             streams = await left(world, 3)
-            service, read = service_of(world), world.store.archived
+            service = service_of(world)
 
-            async def archived(query: ArchiveQuery) -> list[Stream]:
-                world.store.archived = read
-                await world.engine.archive.recall(streams[1].id)
-                await world.engine.durable()
-                page = await read(query)
+            async def leaves() -> None:
                 world.store.commit = lambda: asyncio.sleep(30)
                 while streams[1].id in world.book.streams:
                     await asyncio.sleep(1)
-                return page
 
-            newest = await read(ArchiveQuery(limit=1))
-            world.store.archived = archived
+            newest = await world.store.archived(ArchiveQuery(limit=1))
+            recalling(world, streams[1], leaves)
             page, _ = await service.streams.page(ADMIN, "", 100, str(newest[0].key + 1))
             assert [report.stream.key for report in page] == [stream.key for stream in reversed(streams)]
 
