@@ -17,11 +17,8 @@ from streamer.simulator.drive import Simulation
 from streamer.simulator.network import Network as Model
 from streamer.simulator.node_service import NodeService
 from tests.lnd.binaries import build
-from tests.lnd.network import CHANNEL_SAT, Network
+from tests.lnd.network import CHANNEL_SAT, WHOLE_SAT, Network
 from tests.lnd.process import until
-
-WHOLE_SAT = CHANNEL_SAT - 944
-"""What is left of an unused channel to the one who opened it: a commitment transaction and two anchors are paid."""
 
 
 @dataclass

@@ -22,6 +22,8 @@ from tests.lnd.node import Lnd
 from tests.lnd.process import until
 
 CHANNEL_SAT = 10_000_000
+WHOLE_SAT = CHANNEL_SAT - 944
+"""What is left of an unused channel to the one who opened it: a commitment transaction and two anchors are paid."""
 FUNDED_BLOCKS = 250
 
 

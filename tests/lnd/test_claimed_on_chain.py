@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.e2e.house import House, until
 from tests.e2e.networks import Networks
 from tests.lnd.binaries import build
 from tests.lnd.books import rows, sent
-from tests.lnd.network import Network
+from tests.lnd.network import WHOLE_SAT, Network
 from tests.lnd.node import Lnd
 from tests.lnd.test_holders import settle_by_hand
 from tests.lnd.town import HUB_SAT, Town
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.lnd
 
 AMOUNT_SAT, HOUR_MS = 50_000, 3_600_000
 """So much that its HTLC has an output of its own."""
+DUST_SAT = 100
 QUICK = ("--node.ghost-after", "5s", "--node.hold-after", "2s")
 BROADCAST_BLOCKS = 16
 """So long before its expiry lnd closes a channel to claim an HTLC whose preimage it knows ("broadcast_delta" in its log)."""
@@ -56,9 +58,9 @@ def pay_invoice(town: Town, daemon: House) -> Settle:
     return lambda: holder.cli("settleinvoice", preimage.hex())
 
 
-def keysend(town: Town, daemon: House) -> Settle:
+def keysend(town: Town, daemon: House, amount_sat: int = AMOUNT_SAT) -> Settle:
     [holder] = town.receivers
-    town.open_streams(daemon, 1, MSAT_PER_SAT * AMOUNT_SAT, HOUR_MS)
+    town.open_streams(daemon, 1, amount_sat * MSAT_PER_SAT, HOUR_MS)
 
     def settle() -> None:
         assert settle_by_hand(holder) == 1
@@ -126,3 +128,24 @@ def test_what_nobody_claims_on_chain_comes_back(town: Town, pay: Callable[[Town,
         assert daemon.stop() == 0
     [payment] = rows(town.home)[:1]
     assert (payment.state, sent(payer)[payment.payment_hash]) == ("FAILED", ln.Payment.FAILED)
+
+
+def test_what_is_too_small_for_the_chain_is_lost_by_both(town: Town) -> None:
+    """Below the dust limit an HTLC has no output in the commitment: what it carries is the miners', and lnd says FAILED, settled or not."""
+    payer, [holder] = town.payer, town.receivers
+    with town.daemon(*QUICK, direct=True) as daemon:
+        settle, _ = held(town, daemon, partial(keysend, amount_sat=DUST_SAT))
+        payer.stop()
+        settle()
+        [channel] = holder.channels()
+        town.network.close_channel(holder, channel.channel_point, force=True)
+        town.network.btcd.mine()
+        payer.start()
+        mine_until(town, lambda: daemon.metric("payments_open") == 0, payer)
+        assert daemon.stop() == 0
+    payment = rows(town.home)[0]
+    assert (payment.state, sent(payer)[payment.payment_hash]) == ("FAILED", ln.Payment.FAILED)
+    assert [htlc.amt_msat for htlc in holder.received_of(payment.payment_hash)] == [DUST_SAT * MSAT_PER_SAT]
+    [closing] = payer.cli("pendingchannels")["pending_force_closing_channels"]
+    sides = [int(closing["channel"][side]) for side in ("local_balance", "remote_balance")]
+    assert sides == [WHOLE_SAT - DUST_SAT, 0]
