@@ -189,13 +189,7 @@ class Engine:
             raise StoreFailed(NOTHING_SENT)
         return payment
 
-    async def pay(self, order: Single, facts: Facts) -> Payment:
-        """As begin, and wait for its end; cancelling the wait does not recall it."""
-        payment = await self.begin(order, facts)
-        await self.wait_for(payment)
-        return payment
-
-    async def wait_for(self, payment: Payment, patience_seconds: float | None = None) -> bool:
+    async def wait_for(self, payment: Payment, patience_seconds: float) -> bool:
         """Wait until the end of payment is durable, no longer than patience; whether it is."""
         return await self._waiters.wait_for(payment, patience_seconds)
 

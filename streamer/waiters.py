@@ -17,7 +17,7 @@ class Waiters:
         """How many payments are waited for."""
         return len(self._waiting)
 
-    async def wait_for(self, payment: Payment, patience_seconds: float | None) -> bool:
+    async def wait_for(self, payment: Payment, patience_seconds: float) -> bool:
         """Wait until the end of payment is durable, no longer than patience; whether it is."""
         if not payment.open:
             return True

@@ -39,11 +39,7 @@ class Sending:
             around.shared.count_stopped(now_ns, facts)
         await around.store.append(facts)  # commits keep their order: another call's halt is durable then, too
         if drain:
-            try:
-                async with asyncio.timeout(patience_seconds):
-                    await asyncio.gather(*(engine.wait_for(payment) for engine, payment in self._in_flight()))
-            except TimeoutError:
-                pass
+            await asyncio.gather(*(engine.wait_for(payment, patience_seconds) for engine, payment in self._in_flight()))
         return self.report()
 
     async def start(self, accept_node: bytes) -> DaemonReport:

@@ -40,7 +40,7 @@ def test_a_single_payment_whose_intent_is_being_written_is_waited_for_at_the_end
             destination = world.network.named["receiver0"].pubkey
             while not world.engine.paying:
                 await asyncio.sleep(1)
-            paying = asyncio.ensure_future(world.engine.pay(Single("pay_" + "0" * 32, destination, 5_000, 500), Facts()))
+            paying = asyncio.ensure_future(world.pay(Single("pay_" + "0" * 32, destination, 5_000, 500)))
             await asyncio.sleep(0.5)
             await world.engine.drain()
             assert paying.done() and paying.result().state is PaymentState.SETTLED

@@ -30,7 +30,7 @@ def test_a_spend_limit_that_a_single_payment_reached_stops_sending_over_a_restar
             await until_paying(world)
             with pytest.raises(FailedPrecondition, match="the spend limit of 100 sat is reached"):
                 order = Single("pay_" + "0" * 32, world.network.named["receiver0"].pubkey, 100_000, 500)
-                await world.engine.pay(order, Facts())
+                await world.engine.begin(order, Facts())
             await asyncio.sleep(1)
             world.crash()
         assert Halt.SPEND_LIMIT in world.switch.halts

@@ -29,7 +29,7 @@ def order_of(world: World, number: int, api_key: int = 0, receiver: int = 0) -> 
 
 async def pay(world: World, number: int, api_key: int = 0, receiver: int = 0) -> Payment | StreamerError:
     try:
-        return await world.engine.pay(order_of(world, number, api_key, receiver), Facts())
+        return await world.pay(order_of(world, number, api_key, receiver))
     except StreamerError as refusal:
         return refusal
 

@@ -20,7 +20,7 @@ from streamer.engine import Engine
 from streamer.engine import Pace as EnginePace
 from streamer.keysends import stamp_with
 from streamer.link import LinkTerms
-from streamer.model import Facts, Payment, Rate, Stream, Terms
+from streamer.model import Facts, Payment, Rate, Single, Stream, Terms
 from streamer.money import SECOND_NS, parse_duration, parse_rate
 from streamer.ports import Clock, Node
 from streamer.recovery import Patience
@@ -33,6 +33,7 @@ from streamer.simulator.pace import Pace
 from streamer.stores.memory import MemoryStore
 
 SECRET = bytes(range(32))
+MONTH_SECONDS = 30 * 86_400
 
 
 class Counting:
@@ -168,6 +169,12 @@ class World:
         action(self.book, stream, *arguments, self.clock.now_ns(), facts)  # type: ignore[operator]
         await self.store.append(facts)
         self.engine.wake()
+
+    async def pay(self, order: Single) -> Payment:
+        """A payment of no stream, waited for to its end. Raises what begin raises."""
+        payment = await self.engine.begin(order, Facts())
+        await self.engine.wait_for(payment, MONTH_SECONDS)
+        return payment
 
     def price_now(self, stream: Stream) -> int:
         return price_msat(stream.segments, max(0, stream_now_ns(stream, self.clock.now_ns())))
