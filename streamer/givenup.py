@@ -2,11 +2,13 @@
 
 A ghost may outlive ghost_after: bytes that lay in a proxy are executed when the payment has long
 been called FAILED, and its time been paid again (money rule 4). Nothing can undo that, but it must not
-go unseen: it is posted late, as a credit of the stream, and alarmed. The journal does not say which
-calls had an unknown end, so after a start all that failed lately is looked at. What is executed
+go unseen: it is posted late, as a credit of the stream, and counted (settled_late). The journal does not
+say which calls had an unknown end, so after a start all that failed lately is looked at. What is executed
 while this process is away has a new index at the node, and is found at the next connect by adoption,
-which calls it a suspect; and whoever asks for an invoice may hear of it first. Only here is anything
-posted late, and nothing twice.
+which calls it a suspect; and whoever asks for an invoice may hear of it first. On an lnd with native SQL
+on SQLite the newest payment keeps its index: its FAILED row is deleted and inserted again, and SQLite
+gives the highest number anew (sql_store.go InitPayment; no AUTOINCREMENT). Adoption does not see that
+one: only WATCH_NS finds it. Only here is anything posted late, and nothing twice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Asks again about payments that were written off: if the node says that one failed after all, the budgets get its money back.
 
-lnd ends an orphan when it is started after that channel was closed, and a hold ends at its expiry at the
-latest, so this looks at each connection and then now and then (MONEY.md 2b). The stream gets nothing: the
+lnd ends an orphan when it is started after that channel was closed, and a hold ends some blocks after its
+expiry, or when the channel that lnd closes for it then is settled on chain, so this looks at each
+connection and then now and then (MONEY.md 2b). The stream gets nothing: the
 time it bought stays bought, so that nobody's verdict can ever make it pay twice. A later "settled" is
 what the write-off had assumed, and "unknown" says nothing. Nor does "failed" of what was out of sight: it
 may be a later call's, and the one that paid be lost (money rule 5).

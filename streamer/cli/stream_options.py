@@ -23,7 +23,7 @@ _OPTIONS = (
     click.option("--payment-interval", type=DURATION, help="How much time one payment buys.  [default: enough for 1 sat, at least 1s]"),
     click.option("--catch-up", type=CATCH_UP, help="How much impossible time is paid afterwards; 0s for none, or forever."),
     click.option("--ttl", type=TTL, help="Pause by itself unless renewed within this time."),
-    click.option("--max-payment", type=AMOUNT, help="No payment is larger.  [default: half of the largest channel]"),
+    click.option("--max-payment", type=AMOUNT, help="No payment is larger.  [default: half of the most an active channel can send]"),
     click.option("--max-open-payments", type=SMALL_WIRE, help="Payments that may be open at once.  [default: 1]"),
     click.option("--fee-floor", type=AMOUNT, help="Fee limit of a small payment.  [default: 5sat]"),
     click.option("--fee-limit-ppm", type=WIRE, help="Fee limit of a large payment, in parts per million.  [default: 10000]"),

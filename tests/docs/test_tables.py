@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import tomllib
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,16 @@ def test_the_service_waits_longer_than_the_daemon() -> None:
     assert waits is not None
     assert int(waits[1]) > DRAIN_SECONDS + 10
     assert "/streamer serve --config /etc/streamer/streamer.toml" in unit
+
+
+def test_the_service_stops_before_lnd_and_comes_back_with_it() -> None:
+    """PartOf passes lnd's stop and restart on, After turns them round, and WantedBy starts it with lnd."""
+    unit = ConfigParser(interpolation=None)
+    unit.read(ROOT / "deploy" / "streamer.service", encoding="utf-8")
+    named = [(section, key) for section in unit for key, value in unit[section].items() if "lnd.service" in value.split()]
+    assert named == [("Unit", "after"), ("Unit", "partof"), ("Install", "wantedby")]
+    page = (DOCS / "connect.md").read_text(encoding="utf-8")
+    assert "(`After=`, `PartOf=`, `WantedBy=`)" in page
 
 
 def test_words_are_compared_without_code_marks() -> None:
