@@ -13,15 +13,17 @@ from typing import Any
 
 OK, BROKEN, SLOW, REDIRECT = 200, 500, -1, 302
 SLOW_SECONDS = 300
+ELSEWHERE = "elsewhere"
 
 
 @dataclass
 class Receiver:
-    """mode says what it answers; calls are all attempts, taken those that it answered well."""
+    """mode says what it answers; calls are all attempts, taken those answered well, followed what was asked for after a redirect."""
 
     mode: int = OK
     calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     taken: list[dict[str, Any]] = field(default_factory=list)
+    followed: list[str] = field(default_factory=list)
     url: str = ""
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -41,8 +43,10 @@ def receiving(port: int = 0, context: ssl.SSLContext | None = None) -> Iterator[
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
             mode = receiver.mode
+            receiver.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            if self.path.endswith(ELSEWHERE):
+                receiver.followed.append(self.path)
             if mode == SLOW:
                 receiver.closing.wait(SLOW_SECONDS)
                 return
@@ -50,9 +54,13 @@ def receiving(port: int = 0, context: ssl.SSLContext | None = None) -> Iterator[
                 receiver.taken.append(json.loads(body))
             self.send_response(mode)
             if mode == REDIRECT:
-                self.send_header("Location", f"{receiver.url}elsewhere")
+                self.send_header("Location", f"{receiver.url}{ELSEWHERE}")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def do_GET(self) -> None:
+            receiver.followed.append(self.path)
+            self.send_error(404)
 
         def log_message(self, *_: object) -> None:
             pass

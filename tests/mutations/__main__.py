@@ -1,7 +1,7 @@
 """Breaks the money rules one by one in a copy of the code, and sees that the tests notice.
 
 `python -m tests.mutations [word …]` tries those whose name has one of the words, or all. Ends with 1
-if one survived, or if its place in the code is gone (the list must then follow the code).
+if one survived or the tests did not end, if the tests do not pass unbroken, or if its place in the code is gone (the list must then follow the code).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.mutations.archiving import ARCHIVE_MUTATIONS
@@ -25,6 +27,7 @@ from tests.mutations.sight import SIGHT_MUTATIONS
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("streamer", "tests", "proto", "pyproject.toml")
 LIMIT_SECONDS = 300
+TIME = "time"
 PARALLEL = 2
 ALL = (*MUTATIONS, *LATER_MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS, *ARCHIVE_MUTATIONS)
 
@@ -40,33 +43,45 @@ def mutate(mutation: Mutation, tree: Path) -> str:
 
 
 def run_tests(tree: Path, tests: tuple[str, ...]) -> str:
-    """The first test that failed, "time" if they did not end, empty if all passed."""
+    """The first test that failed, TIME if they did not end, empty if all passed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", *tests]
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return "time"
+        return TIME
     if done.returncode == 0:
         return ""
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0] if failed else f"pytest ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-200:]}"
 
 
-def judge(mutation: Mutation) -> tuple[bool, str]:
-    """Whether the tests noticed, and a line that says so."""
+@contextmanager
+def copied() -> Iterator[Path]:
+    """A copy of the project, until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
-                shutil.copy(source, tree / name)
+                shutil.copy(source, Path(folder) / name)
+        yield Path(folder)
+
+
+def try_unbroken(tests: tuple[str, ...]) -> str:
+    """Why these tests prove nothing: they fail, or do not end, on code that nobody broke; empty if they pass."""
+    with copied() as tree:
+        return run_tests(tree, tests)
+
+
+def judge(mutation: Mutation) -> tuple[bool, str]:
+    """Whether a test failed, and a line that says so. That the tests do not end is no notice: a slow machine does that too."""
+    with copied() as tree:
         problem = mutate(mutation, tree)
         killed_by = "" if problem else run_tests(tree, mutation.tests)
-    killed = killed_by.startswith("FAILED") or killed_by == "time"
-    found = "killed" if killed else "NOT TRIED" if problem else "SURVIVED"
+    killed = killed_by.startswith("FAILED")
+    found = "killed" if killed else "NOT TRIED" if problem else "TIME" if killed_by == TIME else "SURVIVED"
     return killed, f"{found:9} rule {mutation.rule:2}  {mutation.name}  [{problem or killed_by[:110]}]"
 
 
@@ -75,6 +90,11 @@ def main(words: list[str]) -> int:
     chosen = [one for one in ALL if not words or any(word in one.name for word in words)]
     killed = 0
     with ThreadPoolExecutor(PARALLEL) as pool:
+        used = tuple(dict.fromkeys(one.tests for one in chosen))
+        useless = [f"{' '.join(tests)}: {why[:110]}" for tests, why in zip(used, pool.map(try_unbroken, used), strict=True) if why]
+        if useless:
+            print("tests that do not pass on the unbroken code:", *useless, sep="\n")
+            return 1
         for noticed, line in pool.map(judge, chosen):
             killed += noticed
             print(line, flush=True)

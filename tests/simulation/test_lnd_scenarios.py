@@ -193,12 +193,18 @@ def test_a_new_rate_does_not_reprice_unpaid_time() -> None:
 
 def test_patience_is_configurable() -> None:
     async def main(clock: VirtualClock) -> None:
-        world = World(clock, QUICK, patience=Patience(ghost_after_ns=5 * SECOND_NS))
+        world = World(clock, QUICK, patience=Patience(ghost_after_ns=10 * SECOND_NS))
         async with world.running():
             stream = await world.open("1sat/1s")
             await asyncio.sleep(5.5)
             world.faults.lose_calls("payer", 1, CallFate.NEVER)
-            await asyncio.sleep(30)
+            world.faults.fail_randomly("payer", 1.0, Failure.TIMEOUT)
+            await asyncio.sleep(9.5)
+            assert stream.account.failed_count == 0, "while its ghost may live the failure of the second call ends nothing"
+            await asyncio.sleep(4)
+            assert stream.account.failed_count == 1
+            world.faults.fail_randomly("payer", 0.0)
+            await asyncio.sleep(60)
             assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000
 
     run_virtual(main)

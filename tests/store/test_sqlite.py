@@ -59,6 +59,7 @@ def test_a_killed_process_leaves_whole_appends_and_all_that_it_acknowledged(tmp_
     snapshot = loaded(tmp_path / "data")
     by_key = {payment.stream_key: payment for payment in snapshot.open_payments}
     assert len(by_key) == len(snapshot.open_payments)
+    assert told and told.keys() <= {stream.key for stream in snapshot.streams}
     for stream in snapshot.streams:
         seq = stream.account.seq
         assert seq >= told.get(stream.key, 0)
