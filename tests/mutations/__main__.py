@@ -1,7 +1,8 @@
 """Breaks the money rules one by one in a copy of the code, and sees that the tests notice.
 
 `python -m tests.mutations [word …]` tries those whose name has one of the words, or all. Ends with 1
-if one survived or the tests did not end, if the tests do not pass unbroken, or if its place in the code is gone (the list must then follow the code).
+if one survived or its tests did not end, if the tests fail on the unbroken copy, or if its place in the code is gone
+(the list must then follow the code).
 """
 
 from __future__ import annotations
