@@ -142,7 +142,7 @@ def test_unknown_payments(payment_id: str, says: str) -> None:
     in_house(test)
 
 
-def test_stop_holds_everything_and_start_lets_it_go() -> None:
+def test_stop_holds_everything_and_is_durable() -> None:
     async def test(house: House) -> None:
         admin = house.client.admin
         status = await house.client.call(admin.StopSending, admin_pb2.StopSendingRequest(drain=True))

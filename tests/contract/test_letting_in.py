@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_the_permissions_that_are_enough(world: World) -> None:
 def test_one_permission_less_is_found_at_connect(world: World, missing: str) -> None:
     async def scene(stage: Stage) -> None:
         path = stage.switches.bake("payer", *(method for method in permissions.NEEDED if method != missing))
-        with pytest.raises(NodeRejected, match=missing.rpartition("/")[2]):
+        with pytest.raises(NodeRejected, match=rf"(does not allow|refuses the macaroon for) {re.escape(missing)}(?![A-Za-z])"):
             await stage.payer.node(path).open()
 
     world.play(scene)

@@ -199,6 +199,7 @@ def test_a_killed_daemons_call_that_is_executed_late_pays_once(road: Road, resen
         road.until_quiet()
         road.trap(Way.UP, 0, Fate.KEEP)
         until(lambda: keeps_call(road, daemon), "the call is on its way")
+        ghost = daemon.newest_hash()
         assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
     before, failures = road.network.count(), failed(road)
     if resent == "fails":
@@ -210,8 +211,14 @@ def test_a_killed_daemons_call_that_is_executed_late_pays_once(road: Road, resen
         else:
             until(lambda: failed(road) > failures, "the node failed the same hash")
             assert road.network.count() == before
+            # nothing but the ghost may pay it now
+            assert daemon.cli("sending", "stop").code == 0
             road.network.fault(lambda faults: faults.fail_randomly("alice", 0.0))
+        assert road.networks.do(lambda: road.proxy.keeps(ghost))
         road.networks.wait(road.proxy.deliver())
+        if resent == "fails":
+            until(lambda: ghost in road.network.received(), "the ghost was executed")
+            assert daemon.cli("sending", "start").code in (0, 4)
         road.until_paid(2)
     road.check()
     assert len(settled(road.home)) == road.network.count()

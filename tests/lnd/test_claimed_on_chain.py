@@ -19,7 +19,7 @@ from streamer.money import MSAT_PER_SAT
 from tests.e2e.house import House, until
 from tests.e2e.networks import Networks
 from tests.lnd.binaries import build
-from tests.lnd.books import rows, sent
+from tests.lnd.books import Row, rows, sent
 from tests.lnd.network import WHOLE_SAT, Network
 from tests.lnd.node import Lnd
 from tests.lnd.test_holders import settle_by_hand
@@ -68,13 +68,19 @@ def keysend(town: Town, daemon: House, amount_sat: int = AMOUNT_SAT) -> Settle:
     return settle
 
 
-def held(town: Town, daemon: House, pay: Callable[[Town, House], Settle]) -> tuple[Settle, int]:
-    """A payment that its receiver holds: how it is settled, and the block at which its HTLC expires."""
+def held(town: Town, daemon: House, pay: Callable[[Town, House], Settle]) -> tuple[Settle, ln.HTLC]:
+    """A payment that its receiver holds: how it is settled, and its HTLC."""
     daemon.until_paying()
     settle = pay(town, daemon)
     until(lambda: daemon.metric("payments_held") == 1, "it is held")
     [htlc] = [htlc for channel in town.payer.channels() for htlc in channel.pending_htlcs]
-    return settle, htlc.expiration_height
+    return settle, htlc
+
+
+def row_of(town: Town, htlc: ln.HTLC) -> Row:
+    """The payment whose HTLC it is."""
+    [row] = [row for row in rows(town.home) if row.payment_hash == htlc.hash_lock]
+    return row
 
 
 def mine_until(town: Town, look: Callable[[], bool], node: Lnd) -> None:
@@ -100,33 +106,33 @@ def is_closed(lnd: Lnd) -> bool:
 def test_what_is_claimed_on_chain_is_settled(town: Town, pay: Callable[[Town, House], Settle]) -> None:
     payer, [holder] = town.payer, town.receivers
     with town.daemon(*QUICK, direct=True) as daemon:
-        settle, expiry = held(town, daemon, pay)
+        settle, htlc = held(town, daemon, pay)
         payer.stop()
         settle()
-        town.network.btcd.mine(expiry - BROADCAST_BLOCKS - town.network.btcd.height())
+        town.network.btcd.mine(htlc.expiration_height - BROADCAST_BLOCKS - town.network.btcd.height())
         mine_until(town, lambda: is_closed(holder), holder)
         payer.start()
         mine_until(town, lambda: daemon.metric("payments_open") == 0, payer)
         assert daemon.stop() == 0
-    [payment] = rows(town.home)
+    payment = row_of(town, htlc)
     assert (payment.state, sent(payer)[payment.payment_hash]) == ("SETTLED", ln.Payment.SUCCEEDED)
     assert payment.settled_msat == payment.amount_msat == AMOUNT_SAT * MSAT_PER_SAT
 
 
 @pytest.mark.parametrize("pay", [pay_invoice, keysend])
 def test_what_nobody_claims_on_chain_comes_back(town: Town, pay: Callable[[Town, House], Settle]) -> None:
-    """It is open until the payer has taken it back on chain, and FAILED then; a stream goes on with its next payment."""
+    """It is open until the payer has taken it back on chain, and FAILED then."""
     payer, [holder] = town.payer, town.receivers
     with town.daemon(*QUICK, direct=True) as daemon:
-        _, expiry = held(town, daemon, pay)
+        _, htlc = held(town, daemon, pay)
         holder.kill()
-        town.network.btcd.mine(expiry - 1 - town.network.btcd.height())
+        town.network.btcd.mine(htlc.expiration_height - 1 - town.network.btcd.height())
         town.network.wait_synced(payer)
         assert daemon.metric("payments_open") == 1
         mine_until(town, lambda: daemon.metric("payments_open") == 0, payer)
         assert is_closed(payer)
         assert daemon.stop() == 0
-    [payment] = rows(town.home)[:1]
+    payment = row_of(town, htlc)
     assert (payment.state, sent(payer)[payment.payment_hash]) == ("FAILED", ln.Payment.FAILED)
 
 
@@ -134,7 +140,7 @@ def test_what_is_too_small_for_the_chain_is_lost_by_both(town: Town) -> None:
     """Below the dust limit an HTLC has no output in the commitment: what it carries is the miners', and lnd says FAILED, settled or not."""
     payer, [holder] = town.payer, town.receivers
     with town.daemon(*QUICK, direct=True) as daemon:
-        settle, _ = held(town, daemon, partial(keysend, amount_sat=DUST_SAT))
+        settle, htlc = held(town, daemon, partial(keysend, amount_sat=DUST_SAT))
         payer.stop()
         settle()
         [channel] = holder.channels()
@@ -143,7 +149,7 @@ def test_what_is_too_small_for_the_chain_is_lost_by_both(town: Town) -> None:
         payer.start()
         mine_until(town, lambda: daemon.metric("payments_open") == 0, payer)
         assert daemon.stop() == 0
-    payment = rows(town.home)[0]
+    payment = row_of(town, htlc)
     assert (payment.state, sent(payer)[payment.payment_hash]) == ("FAILED", ln.Payment.FAILED)
     assert [htlc.amt_msat for htlc in holder.received_of(payment.payment_hash)] == [DUST_SAT * MSAT_PER_SAT]
     [closing] = payer.cli("pendingchannels")["pending_force_closing_channels"]

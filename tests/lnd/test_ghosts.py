@@ -48,9 +48,13 @@ def test_a_ghost_whose_resend_failed_is_executed_late_and_paid_once(scene: Scene
         until(lambda: status(scene, ghost) == ln.Payment.FAILED, "the same hash was sent again, and failed")
         newest = daemon.json("payment", "list", "--limit", "1")["payments"][0]
         assert (newest["seq"], newest["state"]) == (ghost.seq, "PENDING")
+        # nothing but the ghost may pay it now
+        assert daemon.cli("sending", "stop").code == 0
         bring_receiver_back(scene)
+        assert status(scene, ghost) == ln.Payment.FAILED
         town.deliver()
         until(lambda: status(scene, ghost) == ln.Payment.SUCCEEDED, "the ghost was executed")
+        assert daemon.cli("sending", "start").code in (0, 4)
         town.until_arrived(3)
         assert daemon.stop() == 0
     assert scene.check() >= ghost.seq + 2

@@ -145,6 +145,7 @@ def test_an_lnd_that_was_down_says_the_time_of_the_newest_block_from_its_first_a
         return chain.lnd.state() == state.SERVER_ACTIVE
 
     until("lnd is active", active)
+    assert said, "it answered before it was active"
     said.add(chain.info().best_header_timestamp)
     assert said == {newest}
     chain.until_synced(newest)
