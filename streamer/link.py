@@ -19,6 +19,7 @@ from streamer.adoption import Adoption
 from streamer.archive import Archive
 from streamer.channelview import UNABLE_TEXT, ChannelView
 from streamer.core.book import Book
+from streamer.core.rate import Window
 from streamer.core.switch import Switch
 from streamer.errors import NodeRejected, NodeUnavailable, ResourceExhausted, StoreFailed, Unavailable
 from streamer.model import Facts, Kind, Mark, Payment
@@ -37,6 +38,8 @@ REJECTED_RETRY_SECONDS = 5.0
 """After a rejection (credentials, another node): files are looked at again this often."""
 LOOK_SECONDS = 60.0
 BLOCKED_LOOK_SECONDS = 5.0
+SLOTS_LOOK_SECONDS = 1.0
+"""The same while all slots are taken: they are, as a rule, for moments."""
 CLOCK_TOLERANCE_NS = 3 * 3600 * SECOND_NS
 """How far lnd's best header may be from our clock (MONEY.md 13)."""
 STEADY_CHAINS = frozenset({"mainnet"})
@@ -61,6 +64,7 @@ class Engine(Protocol):
     """What the link needs of its engine."""
 
     archive: Archive
+    window: Window
 
     def defer(self, action: Callable[[int, Facts], None]) -> None:
         """Do action in the engine's next turn; what it puts into facts becomes durable."""
@@ -306,19 +310,24 @@ class Link:
         """Until it is time to look at the channels again, or the connection is lost."""
         asked = asyncio.ensure_future(self._look.wait())
         try:
-            wait = BLOCKED_LOOK_SECONDS if self.blocked else LOOK_SECONDS
+            wait = self._soon_seconds if self.blocked else LOOK_SECONDS
             await asyncio.wait((lost, asked), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
         if self._look.is_set():
             self._look.clear()
-            await asyncio.wait({lost}, timeout=BLOCKED_LOOK_SECONDS)
+            await asyncio.wait({lost}, timeout=self._soon_seconds)
+
+    @property
+    def _soon_seconds(self) -> float:
+        return SLOTS_LOOK_SECONDS if self.blocked is Reason.NO_SLOTS else BLOCKED_LOOK_SECONDS
 
     async def _look_at_channels(self) -> None:
         channels = ChannelView(await self.node.channels())
         spendable = [channel.spendable_msat for channel in channels.active]
         self.book.largest_spendable_msat = max(spendable, default=self.book.largest_spendable_msat)
         self._remember_channels(channels)
+        self.engine.window.narrow(channels.room({payment.payment_hash for payment in self.book.slots.window.values()}))
         reason = channels.why_unable(self.terms.min_payment_msat)
         if reason is not Reason.NONE:
             self.block(reason, UNABLE_TEXT[reason])

@@ -49,12 +49,17 @@ class NodeIdentity:
     synced_to_chain: bool = True
 
 
+MAX_HTLCS = 483
+"""The most HTLCs that a peer may accept at a time in one channel (BOLT 2, max_accepted_htlcs)."""
+
+
 @dataclass(slots=True, frozen=True)
 class Channel:
     """One channel as lnd's ListChannels shows it, inactive ones too; amounts in msat.
 
     spendable_msat: local_msat, our balance, less our reserve, not below 0. pending: hash → expiry height, of
-    outgoing HTLCs; slots counts HTLCs of both directions. point: its funding outpoint, by which Channels names closing ones.
+    outgoing HTLCs; slots: how many of those there are, and max_htlcs how many the peer accepts at a time (what it said when
+    the channel was opened: 483 at lnd, 30 at others). point: its funding outpoint, by which Channels names closing ones.
     """
 
     channel_id: int
@@ -65,6 +70,7 @@ class Channel:
     pending: dict[bytes, int] = field(default_factory=dict)
     local_msat: int = 0
     point: str = ""
+    max_htlcs: int = MAX_HTLCS
 
 
 @dataclass(slots=True, frozen=True)

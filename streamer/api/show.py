@@ -187,6 +187,7 @@ def status_message(report: DaemonReport) -> admin_pb2.Status:
         stalled_by_reason=report.stalled_by_reason,
         payments_open=report.payments_open,
         payments_in_doubt=report.payments_in_doubt,
+        payments_pending=report.payments_pending,
         in_doubt_msat=report.in_doubt_msat,
         spent_msat=report.spent_msat,
         spend_limit_msat=report.spend_limit_msat,

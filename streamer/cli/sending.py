@@ -9,7 +9,7 @@ import click
 
 from streamer.cli import NO
 from streamer.cli.connect import Connection, talks
-from streamer.cli.output import as_dict, print_json
+from streamer.cli.output import as_dict, payments, print_json
 from streamer.cli.words import WAIT
 from streamer.reasons import Halt
 
@@ -26,18 +26,18 @@ def command() -> None:
 
 
 @command.command("stop")
-@click.option("--drain", is_flag=True, help="Wait until nothing is in flight: before lnd is stopped, for example.")
+@click.option("--drain", is_flag=True, help="Wait until nothing is pending: before lnd is stopped, for example.")
 @click.option("--wait", type=WAIT, default=DRAIN_SECONDS, show_default=True, help="Seconds to wait with --drain.")
 @talks
 def stop(connection: Connection, drain: bool, wait: float) -> int:
-    """Stop everything new, resends too. What is in flight is not recalled. Exit 4 if --drain did not end in time."""
+    """Stop everything new, resends too. What is in flight is not recalled. Exit 4 if something was still pending with --drain."""
 
     async def work(client: Client) -> int:
         from streamer._proto.streamer.v1 import admin_pb2
 
         status = await client.call(client.admin.StopSending, admin_pb2.StopSendingRequest(drain=drain), wait)
-        left = sum(node.in_flight for node in status.nodes)
-        _show(connection, status, f"sending is stopped; {left} payments are in flight")
+        left = status.payments_pending
+        _show(connection, status, f"sending is stopped; {payments(left)} pending{_kept(status)}")
         return NO if drain and left else 0
 
     return connection.run(work)
@@ -57,6 +57,11 @@ def start(connection: Connection, accept_node: str) -> int:
         return NO if status.stopped_by else 0
 
     return connection.run(work)
+
+
+def _kept(status: admin_pb2.Status) -> str:
+    kept = status.payments_open - status.payments_pending
+    return f", {kept} held, orphaned or out of sight" if kept else ""
 
 
 def _now(stopped_by: Sequence[str]) -> str:

@@ -48,12 +48,21 @@ class Window:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.size = limit
+        self._size = self._room = limit
         self.capacity_per_second = 0.0
         self._latencies: dict[bytes, deque[int]] = {}
         self._ended = 0
         self._round_ns = 0
         self._full = False
+
+    @property
+    def size(self) -> int:
+        """How many payments may be in flight now."""
+        return min(self._size, self._room)
+
+    def narrow(self, room: int) -> None:
+        """The node's channels carry so many at a time: more would only be refused. One is always tried."""
+        self._room = max(1, room)
 
     def ended(self, destination: bytes, latency_ns: int, now_ns: int, in_flight: int) -> None:
         """Tell of a payment that ended latency_ns after it was sent, when in_flight others went on."""
@@ -72,8 +81,8 @@ class Window:
             if self._round_ns:
                 self.capacity_per_second = self._ended * SECOND_NS / (now_ns - self._round_ns)
             step = max(1, self.size // 10)
-            self.size = (
-                max(min(self.FLOOR, self.limit), self.size - step) if latency_ns > self.TARGET_NS else min(self.limit, self.size + step)
+            self._size = (
+                max(min(self.FLOOR, self.limit), self.size - step) if latency_ns > self.TARGET_NS else min(self.limit, self._size + step)
             )
         self._latencies.clear()
         self._ended, self._full, self._round_ns = 0, False, now_ns

@@ -9,7 +9,7 @@ from __future__ import annotations
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.money import MSAT_PER_SAT, SECOND_NS
 from streamer.nodes.keysend import without_preimage
-from streamer.ports import Answer, Channel, Channels, Kind, NodeIdentity, NodePayment
+from streamer.ports import MAX_HTLCS, Answer, Channel, Channels, Kind, NodeIdentity, NodePayment
 from streamer.reasons import Reason
 
 SUCCEEDED = ln.Payment.SUCCEEDED
@@ -98,10 +98,11 @@ def _channel(channel: ln.Channel) -> Channel:
         active=channel.active,
         spendable_msat=max(0, channel.local_balance - channel.local_chan_reserve_sat) * MSAT_PER_SAT,
         receivable_msat=max(0, channel.remote_balance - channel.remote_chan_reserve_sat) * MSAT_PER_SAT,
-        slots=len(channel.pending_htlcs),
+        slots=sum(not htlc.incoming for htlc in channel.pending_htlcs),
         pending={htlc.hash_lock: htlc.expiration_height for htlc in channel.pending_htlcs if not htlc.incoming},
         local_msat=channel.local_balance * MSAT_PER_SAT,
         point=channel.channel_point,
+        max_htlcs=channel.local_constraints.max_accepted_htlcs or MAX_HTLCS,
     )
 
 

@@ -80,6 +80,7 @@ class DaemonReport:
     stalled_by_reason: dict[str, int] = field(default_factory=dict)
     payments_open: int = 0
     payments_in_doubt: int = 0
+    payments_pending: int = 0
     in_doubt_msat: int = 0
     spent_msat: int = 0
     spend_limit_msat: int = 0

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from streamer.engine import Engine
 from streamer.errors import FailedPrecondition, InvalidArgument
-from streamer.model import ENDED, Facts, Payment, StreamState
+from streamer.model import ENDED, Facts, Mark, Payment, StreamState
 from streamer.money import SECOND_NS, format_duration
 from streamer.reasons import Halt, Reason
 from streamer.service.keys import budgets_left
@@ -19,6 +19,7 @@ from streamer.service.seams import Surroundings, problem_of
 MINUTE_NS = 60 * SECOND_NS
 LOW_SPACE_BYTES = 1024 * 1024 * 1024
 """Free bytes below which the status warns; sending stops at 64 MiB."""
+DRAIN_LOOK_SECONDS = 1.0
 STOPPED = "stopped by `streamer sending stop`: `streamer sending start` when it may go on"
 
 
@@ -31,7 +32,7 @@ class Sending:
         """Why events do not arrive, in words; empty if they do."""
 
     async def stop(self, drain: bool, patience_seconds: float) -> DaemonReport:
-        """Stop all new payments with reason OPERATOR; drain: wait until none is in flight, or patience ends."""
+        """Stop all new payments with reason OPERATOR; drain: wait until none is pending, or patience ends."""
         around = self._around
         facts, now_ns = Facts(), around.clock.now_ns()
         if Halt.OPERATOR not in around.shared.switch.halts:
@@ -39,8 +40,16 @@ class Sending:
             around.shared.count_stopped(now_ns, facts)
         await around.store.append(facts)  # commits keep their order: another call's halt is durable then, too
         if drain:
-            await asyncio.gather(*(engine.wait_for(payment, patience_seconds) for engine, payment in self._in_flight()))
+            await self._drained(patience_seconds)
         return self.report()
+
+    async def _drained(self, patience_seconds: float) -> None:
+        """Return when nothing is pending, or patience ends; what is found to be kept is not waited for any longer."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience_seconds
+        while (pending := self._pending()) and (left_seconds := end - loop.time()) > 0:
+            engine, payment = pending[0]
+            await engine.wait_for(payment, min(left_seconds, DRAIN_LOOK_SECONDS))
 
     async def start(self, accept_node: bytes) -> DaemonReport:
         """Lift OPERATOR and SPEND_LIMIT (a new period begins), replay after STORE_FAILED.
@@ -86,8 +95,10 @@ class Sending:
             engine.link.accept(pubkey.hex(), facts)
             await self._around.store.append(facts)
 
-    def _in_flight(self) -> list[tuple[Engine, Payment]]:
-        return [(engine, payment) for engine in self._around.engines.values() for payment in engine.book.slots.window.values()]
+    def _pending(self) -> list[tuple[Engine, Payment]]:
+        """What is open and not known to be held, an orphan or out of sight: lnd may be busy with it."""
+        engines = self._around.engines.values()
+        return [(engine, payment) for engine in engines for payment in engine.book.payments.values() if payment.mark is Mark.NONE]
 
     def report(self) -> DaemonReport:
         """The daemon at one look."""
@@ -106,6 +117,7 @@ class Sending:
             stalled_by_reason=stalled,
             payments_open=sum(len(engine.book.payments) for engine in engines),
             payments_in_doubt=len(doubtful),
+            payments_pending=len(self._pending()),
             in_doubt_msat=sum(payment.amount_msat for payment in doubtful),
             spent_msat=limit.spent_msat,
             spend_limit_msat=limit.limit_msat,

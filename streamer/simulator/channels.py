@@ -1,4 +1,4 @@
-"""Channels: two sides, each with a balance, a reserve, a fee for forwarding, and at most 483 HTLCs.
+"""Channels: two sides, each with a balance, a reserve, a fee for forwarding, and at most 483 HTLCs, or as many as the other accepts.
 
 The one who opened a channel pays its commitment transaction and both anchors. Left out on purpose:
 what each pending HTLC adds to that fee, and dust.
@@ -62,6 +62,7 @@ class Side:
     next_htlc: int = 0
     sent_msat: int = 0
     closer: bool = False
+    max_htlcs: int = field(default_factory=lambda: MAX_HTLCS)
 
     def close(self, *, forced: bool = False) -> None:
         """This end closes the channel: with the other, or by force."""
@@ -81,7 +82,7 @@ class Side:
     @property
     def spendable_msat(self) -> int:
         """What an HTLC may take now; 0 when the channel is inactive or all slots are taken."""
-        if len(self.htlcs) >= MAX_HTLCS or not self.channel.active:
+        if len(self.htlcs) >= self.max_htlcs or not self.channel.active:
             return 0
         return max(0, self.balance_msat - self.reserve_msat)
 

@@ -227,10 +227,11 @@ class SimulatedNode:
                     side.active,
                     max(0, side.balance_msat - side.reserve_msat),
                     max(0, other.balance_msat - other.reserve_msat),
-                    len(side.htlcs) + len(other.htlcs),
+                    len(side.htlcs),
                     {htlc.payment_hash: htlc.expiry_height for htlc in side.htlcs.values()},
                     side.balance_msat,
                     str(side.channel.id),
+                    side.max_htlcs,
                 )
             )
         network = self._simulation.network

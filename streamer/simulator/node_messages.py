@@ -7,7 +7,7 @@ import hashlib
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.money import MSAT_PER_SAT, SECOND_NS
 from streamer.simulator import features
-from streamer.simulator.channels import ANCHORS_SAT, MAX_HTLCS, Channel, Side
+from streamer.simulator.channels import ANCHORS_SAT, Channel, Side
 from streamer.simulator.lightning_node import LightningNode
 from streamer.simulator.network import Network
 
@@ -151,7 +151,7 @@ def _constraints(side: Side) -> ln.ChannelConstraints:
         dust_limit_sat=DUST_LIMIT_SAT,
         max_pending_amt_msat=side.channel.capacity_msat - side.reserve_msat,
         min_htlc_msat=1,
-        max_accepted_htlcs=MAX_HTLCS,
+        max_accepted_htlcs=side.max_htlcs,
     )
 
 

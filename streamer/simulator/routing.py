@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from streamer.simulator.books import Failure, Order
-from streamer.simulator.channels import MAX_HTLCS, RESERVE_DIVISOR, Hop, Policy, Side
+from streamer.simulator.channels import RESERVE_DIVISOR, Hop, Policy, Side
 from streamer.simulator.experience import Experience
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _roomiest(sides: Iterable[Side], amount_msat: int) -> Side | None:
     for side in sides:
         # spendable_msat, with the cheap comparison first: this is the hot loop of every payment
         room = side.balance_msat - side.reserve_msat
-        if room > most and len(side.htlcs) < MAX_HTLCS and side.channel.active and amount_msat >= side.policy.min_htlc_msat:
+        if room > most and len(side.htlcs) < side.max_htlcs and side.channel.active and amount_msat >= side.policy.min_htlc_msat:
             best, most = side, room
     return best
 

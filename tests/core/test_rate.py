@@ -86,6 +86,23 @@ def test_a_limit_below_the_floor_is_kept() -> None:
     assert window.size == 1
 
 
+def test_a_window_is_no_wider_than_the_channels_and_as_wide_as_before_when_they_are() -> None:
+    window = Window(100)
+    window.narrow(30)
+    assert window.size == 30
+    now = run(window, 1, Window.TARGET_NS + 1, in_flight=29)
+    assert window.size < 28, "it shrinks from what it was in truth"
+    window.narrow(483)
+    assert window.size < 28
+    run(window, 20, Window.TARGET_NS // 4, in_flight=99, now_ns=now)
+    assert window.size == 100
+    window.narrow(30)
+    window.narrow(483)
+    assert window.size == 100
+    window.narrow(0)
+    assert window.size == 1, "one is always tried"
+
+
 def test_the_burst_is_a_tenth_of_the_rate_and_at_least_one_unless_another_is_given() -> None:
     bursts = [Bucket(per_second).available(0) for per_second in (1, 19, 20, 109, 110)]
     assert bursts == [1, 1, 2, 10, 11]

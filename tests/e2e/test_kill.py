@@ -145,6 +145,20 @@ def test_sigterm_while_paying_drains_and_the_next_start_has_nothing_open(tmp_pat
     check_books(home, network)
 
 
+def test_a_drain_that_did_not_end_in_time_says_so_with_its_exit_code(tmp_path: Path, networks: Networks) -> None:
+    network = street(networks, tmp_path / "network", 44)
+    with house(tmp_path / "home", *network.flags(), *QUICK, "--node.hold-after", "3s") as daemon:
+        daemon.until_paying()
+        network.fault(lambda faults: [faults.hold(node.name) for node in network.served.nodes[1:]])
+        open_streams(daemon, network, 1)
+        until(lambda: daemon.metric("payments_open") == 1, "it is under way")
+        told = daemon.cli("sending", "stop", "--drain", "--wait", "1")
+        assert (told.code, told.out) == (4, "sending is stopped; 1 payment pending\n")
+        told = daemon.cli("sending", "stop", "--drain")
+        assert (told.code, told.out) == (0, "sending is stopped; 0 payments pending, 1 held, orphaned or out of sight\n")
+        assert daemon.stop() == 0
+
+
 def test_a_second_signal_does_not_wait_and_the_next_start_finds_out(tmp_path: Path, networks: Networks) -> None:
     network = street(networks, tmp_path / "network", 42)
     home = tmp_path / "home"

@@ -8,10 +8,10 @@ import secrets
 import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
-from streamer.channelview import SLOTS_PER_CHANNEL
 from streamer.nodes.credentials import access
 from streamer.nodes.keysend import PREIMAGE_TYPE, payment_hash
 from streamer.nodes.lnd import LndNode
+from streamer.ports import MAX_HTLCS
 from tests.e2e.house import until
 from tests.e2e.networks import Networks
 from tests.lnd.books import check_conservation, rows
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.lnd
 
 AMOUNT_MSAT, INTERVAL_MS = 1_000, 1_000
 QUICK = ("--node.hold-after", "2s", "--node.ghost-after", "5s", "--node.max-in-flight-per-destination", "2")
-SATURATING = SLOTS_PER_CHANNEL + 20
+SATURATING = MAX_HTLCS + 20
 
 
 def pending(lnd: Lnd) -> set[bytes]:
@@ -82,7 +82,7 @@ def no_slots(scene: Scene, networks: Networks) -> Town:
             preimage = secrets.token_bytes(32)
             payment = intent(destination=scene.holder.pubkey, payment_hash=payment_hash(preimage), amount_msat=1_000, fee_limit_msat=5_000)
             calls.append(asyncio.create_task(node.send(payment, preimage, 60)))
-        while len(pending(payer)) < SLOTS_PER_CHANNEL:
+        while len(pending(payer)) < MAX_HTLCS:
             await asyncio.sleep(0.2)
         for call in calls:
             call.cancel()
@@ -97,7 +97,7 @@ def test_channels_without_a_free_slot_stop_the_node_and_blame_no_stream(scene: S
     with no_slots.daemon(*QUICK) as daemon:
         no_slots.open_streams(daemon, 2, AMOUNT_MSAT, INTERVAL_MS, scene.receiver)
         daemon.until_unready("all HTLC slots of the node's channels are taken")
-        assert len(pending(no_slots.payer)) == SLOTS_PER_CHANNEL
+        assert len(pending(no_slots.payer)) == MAX_HTLCS
         daemon.until_paying()
         no_slots.until_arrived(4)
         assert {stream.payments_failed for stream in no_slots.streams(daemon)} <= {0, 1}

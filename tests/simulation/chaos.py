@@ -19,7 +19,6 @@ from typing import Any
 from unittest import mock
 
 import streamer.archive
-import streamer.channelview
 import streamer.core.outages
 import streamer.engine
 import streamer.heartbeat
@@ -60,7 +59,6 @@ QUICKER = (
     (streamer.recovery, "IDLE_SECONDS", 2.0 * IDLE_SECONDS),
     (streamer.link, "LOOK_SECONDS", 2.0 * IDLE_SECONDS),
     (streamer.link, "BLOCKED_LOOK_SECONDS", 30.0),
-    (streamer.channelview, "SLOTS_PER_CHANNEL", SLOTS),
     (streamer.simulator.channels, "MAX_HTLCS", SLOTS),
 )
 """(module, constant, value): what a seed would spend most of its time on, and show nothing by."""

@@ -36,8 +36,10 @@ def known(payment: Payment) -> tuple[str, str, str]:
     return payment.state.value, payment.reason.value, payment.message
 
 
-def channel(spendable_msat: int = 10**9, active: bool = True, slots: int = 0, pending: dict[bytes, int] | None = None) -> Channel:
-    return Channel(1, active, spendable_msat, 0, slots, pending or {})
+def channel(
+    spendable_msat: int = 10**9, active: bool = True, slots: int = 0, pending: dict[bytes, int] | None = None, max_htlcs: int = 483
+) -> Channel:
+    return Channel(1, active, spendable_msat, 0, slots, pending or {}, max_htlcs=max_htlcs)
 
 
 class Desk:

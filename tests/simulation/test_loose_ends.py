@@ -231,14 +231,10 @@ def test_channels_that_were_closing_before_change_nothing() -> None:
 
 
 @pytest.mark.parametrize(("active", "inactive", "held"), [(1, 0, 3), (2, 0, 7), (1, 1, 3)])
-def test_held_payments_are_at_most_half_of_the_active_channels_slots(
-    active: int, inactive: int, held: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("streamer.channelview.SLOTS_PER_CHANNEL", 7)
-
+def test_held_payments_are_at_most_half_of_the_active_channels_slots(active: int, inactive: int, held: int) -> None:
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
-        desk.now_open = tuple(channel(active=number < active) for number in range(active + inactive))
+        desk.now_open = tuple(channel(active=number < active, max_htlcs=7) for number in range(active + inactive))
         payments = [desk.payment() for _ in range(8)]
         await asyncio.sleep(40)
         for payment in payments:
@@ -251,11 +247,10 @@ def test_held_payments_are_at_most_half_of_the_active_channels_slots(
     run_virtual(main)
 
 
-def test_orphans_need_no_slot_and_are_marked_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.channelview.SLOTS_PER_CHANNEL", 2)
-
+def test_orphans_need_no_slot_and_are_marked_all() -> None:
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
+        desk.now_open = (channel(max_htlcs=2),)
         payments = [desk.payment() for _ in range(5)]
         for payment in payments:
             desk.answers[payment.payment_hash] = IN_FLIGHT

@@ -237,11 +237,27 @@ def test_a_witness_that_nobody_answers_for_proves_neither() -> None:
         ([channel(10**9, slots=483)], Reason.NO_SLOTS),
         ([channel(10**9, slots=483), channel(999)], Reason.NO_SLOTS),
         ([channel(10**9, slots=483), channel(1_000, slots=482)], Reason.NONE),
+        ([channel(10**9, slots=30, max_htlcs=30)], Reason.NO_SLOTS),
+        ([channel(10**9, slots=29, max_htlcs=30)], Reason.NONE),
         ([], Reason.NODE_DOWN),
     ],
 )
 def test_a_node_cannot_pay_if_no_active_channel_has_money_and_a_slot(channels: list[Channel], reason: Reason) -> None:
     assert ChannelView(Channels(tuple(channels), frozenset(), 0)).why_unable(1_000) is reason
+
+
+def test_the_room_in_the_channels_is_what_their_peers_accept_less_what_others_have_taken_and_half_of_it_is_used() -> None:
+    ours, held, foreign = (bytes([number]) * 32 for number in range(3))
+    listed = (
+        channel(slots=2, pending={ours: 1, held: 1}, max_htlcs=30),
+        channel(slots=12, pending={foreign: 1}, max_htlcs=10),
+        channel(slots=3, max_htlcs=483, active=False),
+    )
+    view = ChannelView(Channels(listed, frozenset(), 0))
+    assert view.slots == 40
+    assert view.room({ours, b"not there yet"}) == (40 - 13) // 2
+    assert view.room({ours, held}) == (40 - 12) // 2
+    assert ChannelView(Channels(listed[1:2], frozenset(), 0)).room(set()) == 0
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -29,7 +29,7 @@ class StartSendingRequest(_message.Message):
     def __init__(self, accept_node: _Optional[str] = ...) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("healthy", "problems", "sending", "stopped_by", "nodes", "streams_by_state", "stalled_by_reason", "payments_open", "payments_in_doubt", "in_doubt_msat", "spent_msat", "spend_limit_msat", "spend_period_start", "store_bytes", "store_free_bytes", "start_time", "version", "p99_lateness_seconds", "payments_settled", "paid_msat", "fee_msat", "payments_failed", "skipped_msat")
+    __slots__ = ("healthy", "problems", "sending", "stopped_by", "nodes", "streams_by_state", "stalled_by_reason", "payments_open", "payments_in_doubt", "in_doubt_msat", "spent_msat", "spend_limit_msat", "spend_period_start", "store_bytes", "store_free_bytes", "start_time", "version", "p99_lateness_seconds", "payments_settled", "paid_msat", "fee_msat", "payments_failed", "skipped_msat", "payments_pending")
     class StreamsByStateEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class Status(_message.Message):
     FEE_MSAT_FIELD_NUMBER: _ClassVar[int]
     PAYMENTS_FAILED_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_MSAT_FIELD_NUMBER: _ClassVar[int]
+    PAYMENTS_PENDING_FIELD_NUMBER: _ClassVar[int]
     healthy: bool
     problems: _containers.RepeatedScalarFieldContainer[str]
     sending: bool
@@ -90,7 +91,8 @@ class Status(_message.Message):
     fee_msat: int
     payments_failed: int
     skipped_msat: int
-    def __init__(self, healthy: _Optional[bool] = ..., problems: _Optional[_Iterable[str]] = ..., sending: _Optional[bool] = ..., stopped_by: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., streams_by_state: _Optional[_Mapping[str, int]] = ..., stalled_by_reason: _Optional[_Mapping[str, int]] = ..., payments_open: _Optional[int] = ..., payments_in_doubt: _Optional[int] = ..., in_doubt_msat: _Optional[int] = ..., spent_msat: _Optional[int] = ..., spend_limit_msat: _Optional[int] = ..., spend_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., store_bytes: _Optional[int] = ..., store_free_bytes: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[str] = ..., p99_lateness_seconds: _Optional[float] = ..., payments_settled: _Optional[int] = ..., paid_msat: _Optional[int] = ..., fee_msat: _Optional[int] = ..., payments_failed: _Optional[int] = ..., skipped_msat: _Optional[int] = ...) -> None: ...
+    payments_pending: int
+    def __init__(self, healthy: _Optional[bool] = ..., problems: _Optional[_Iterable[str]] = ..., sending: _Optional[bool] = ..., stopped_by: _Optional[_Iterable[str]] = ..., nodes: _Optional[_Iterable[_Union[NodeStatus, _Mapping]]] = ..., streams_by_state: _Optional[_Mapping[str, int]] = ..., stalled_by_reason: _Optional[_Mapping[str, int]] = ..., payments_open: _Optional[int] = ..., payments_in_doubt: _Optional[int] = ..., in_doubt_msat: _Optional[int] = ..., spent_msat: _Optional[int] = ..., spend_limit_msat: _Optional[int] = ..., spend_period_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., store_bytes: _Optional[int] = ..., store_free_bytes: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[str] = ..., p99_lateness_seconds: _Optional[float] = ..., payments_settled: _Optional[int] = ..., paid_msat: _Optional[int] = ..., fee_msat: _Optional[int] = ..., payments_failed: _Optional[int] = ..., skipped_msat: _Optional[int] = ..., payments_pending: _Optional[int] = ...) -> None: ...
 
 class NodeStatus(_message.Message):
     __slots__ = ("name", "pubkey", "network", "up", "problem", "stopped_by", "version", "window", "in_flight", "ready_streams", "capacity_payments_per_second", "wanted_payments_per_second", "alias")
