@@ -164,7 +164,7 @@ class Chaos:
         self.world.failures = []
         if self.old_journal and self.backup is not None:
             self._tell("an old journal")
-            self.store.revert(self.backup)
+            self.world.excuses.lost_attempts |= self.store.revert(self.backup)
             self.requests.clear()
             self.unread = set(self.world.payers)
             self.world.excuses.lost_singles = True

@@ -27,6 +27,7 @@ from streamer.simulator.node import SimulatedNode
 from streamer.simulator.pace import Pace
 from streamer.stores.archive import stream_of
 from streamer.stores.memory import MemoryStore, _Durable
+from streamer.stores.schema import INTENT_COLUMNS
 from tests.simulation.world import SECRET, World
 
 PACE = Pace(latency_ns=(20 * MILLISECOND_NS, 2_000 * MILLISECOND_NS))
@@ -77,9 +78,10 @@ class TroubledStore(MemoryStore):
                 setattr(kept, name, value.copy())
         return kept
 
-    def revert(self, kept: _Durable) -> None:
-        """The disk holds that copy."""
-        self._durable = kept
+    def revert(self, kept: _Durable) -> set[bytes]:
+        """The disk holds that copy; the hashes of the invoices of which it lacks an attempt."""
+        now, self._durable = self._durable, kept
+        return {bytes(now.intents[row][INTENT_COLUMNS.index("payment_hash")]) for row in now.invoices.keys() - kept.invoices.keys()}
 
     def space(self) -> tuple[int, int]:
         return 0, self.free_bytes
@@ -153,9 +155,10 @@ class Excuses:
     orphaned: a restart of the node orphaned it; a closed channel and another restart may have ended it since. written_off: by a
     person. overtaken: the node got an old database back that did not have it as it was. doubted: nodes that lost a history or a channel.
     lost_streams: tokens of streams that an old copy of the journal lacks. invoices: hashes of invoices, whose HTLCs carry no record of
-    ours. lost_singles: single payments may be missing as well. incomplete: nodes of which an old journal has not read yet what it
-    lacks. completed_ns: when one had, last: what was paid already counts in the period in which the node made it, even if that is more
-    than a budget or the limit allowed then (our clock was another, or a period had begun by hand that the old journal does not know).
+    ours. lost_singles: single payments may be missing as well. lost_attempts: hashes of invoices of which an attempt is missing.
+    incomplete: nodes of which an old journal has not read yet what it lacks. completed_ns: when one had, last: what was paid already
+    counts in the period in which the node made it, even if that is more than a budget or the limit allowed then (our clock was
+    another, or a period had begun by hand that the old journal does not know).
     """
 
     budget: set[int]
@@ -167,6 +170,7 @@ class Excuses:
     lost_streams: set[bytes]
     invoices: set[bytes]
     lost_singles: bool = False
+    lost_attempts: set[bytes] = field(default_factory=set)
     incomplete: set[str] = field(default_factory=set)
     completed_ns: int = 0
 
