@@ -21,12 +21,22 @@ def test_the_wheel_is_a_dict_of_moments(most_stale: int, actions: list[tuple[str
         play(actions)
 
 
+def kept(wheel: Wheel) -> int:
+    """Its entries, live and stale."""
+    return sum(len(bucket) for bucket in wheel._buckets.values())
+
+
 def play(actions: list[tuple[str, int, int]]) -> None:
     wheel, model = Wheel(), dict[int, int]()
     for action, item, at_ns in actions:
         if action == "schedule":
+            before, anew = kept(wheel), model.get(item) != at_ns
             wheel.schedule(item, at_ns)
             model[item] = at_ns
+            fits = before + anew <= 2 * len(model) + wheel_file.MOST_STALE
+            assert kept(wheel) == (before + anew if fits else len(model)), (
+                "it is swept when too much is stale, and only then: that takes time"
+            )
         elif action == "cancel":
             wheel.cancel(item)
             model.pop(item, None)
@@ -63,7 +73,6 @@ def test_what_is_scheduled_again_and_again_for_a_far_moment_takes_no_more_room()
     for second in range(10_000):
         wheel.schedule(2, (10**6 + second % 2) * TICK_NS)
         wheel.schedule(2, (10**3 + second) * TICK_NS)
-    kept = sum(len(bucket) for bucket in wheel._buckets.values())
-    assert kept <= 2 * len(wheel) + wheel_file.MOST_STALE
-    assert kept == wheel._entries and len(wheel._ticks) == len(wheel._buckets)
+    assert kept(wheel) <= 2 * len(wheel) + wheel_file.MOST_STALE
+    assert kept(wheel) == wheel._entries and len(wheel._ticks) == len(wheel._buckets)
     assert wheel.pop_due(2 * TICK_NS) == [(TICK_NS, 1)]
