@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamer.core import wheel as wheel_file
@@ -12,8 +12,12 @@ from streamer.core.wheel import TICK_NS, Wheel
 times = st.integers(0, 12 * TICK_NS)
 steps = st.lists(st.tuples(st.sampled_from(["schedule", "schedule", "cancel", "pop"]), st.integers(0, 6), times), max_size=60)
 
+STALE_HEAD = [("schedule", item, at_ns) for item, at_ns in ((1, 20), (0, 1), (0, 5), (1, 21), (1, 22), (1, 23))]
+"""What is stale at the head is dropped, and what was dropped is not counted when the next ones become too many."""
+
 
 @pytest.mark.parametrize("most_stale", [wheel_file.MOST_STALE, 0])
+@example(STALE_HEAD)
 @given(steps)
 def test_the_wheel_is_a_dict_of_moments(most_stale: int, actions: list[tuple[str, int, int]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
