@@ -11,7 +11,7 @@ from streamer.core.streamtime import origin_ns, paid_until_ns
 from streamer.errors import FailedPrecondition
 from streamer.model import Facts, Payment, Rate, Stream, StreamState
 from streamer.reasons import Reason
-from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of, run, terms_of, total_msat
+from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of, run, stream_of, terms_of, total_msat
 
 DAYS = 86_400
 
@@ -304,3 +304,48 @@ def test_more_budget_is_used_at_once() -> None:
     house.change(stream, budget=budget_of(50_000, HOUR))
     assert house.pay(10).amount_msat == 10_000
     assert stream.state is StreamState.ACTIVE
+
+
+# -- a ttl and a start ---------------------------------------------------------------------------
+
+
+def renewed(expire_time_ns: int, ttl_ns: int | None = 30 * S, state: StreamState = StreamState.ACTIVE) -> Stream:
+    stream = stream_of(terms_of(ttl_ns=ttl_ns))
+    stream.state, stream.expire_time_ns = state, expire_time_ns
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("expire", "ttl", "after"),
+    [
+        (T0 + 1, 30 * S, T0 + 30 * S),
+        (T0 + 1, HOUR, T0 + 60 * S),
+        (T0 - 5 * S + 1, HOUR, T0 + 60 * S),
+        (T0 + 30 * S - 1, 30 * S, T0 + 30 * S),
+        (T0 + 60 * S - 1, HOUR, T0 + 60 * S),
+    ],
+)
+def test_renewers_have_a_minute_after_a_start_or_a_ttl_if_that_is_less(expire: int, ttl: int, after: int) -> None:
+    """The doors were last open five seconds ago."""
+    stream = renewed(expire, ttl)
+    assert lifecycle.outlast_start([stream], T0 - 5 * S, T0) == [stream]
+    assert stream.expire_time_ns == after
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        renewed(T0 - 5 * S),
+        renewed(T0 - HOUR),
+        renewed(T0 + 30 * S),
+        renewed(T0 + HOUR),
+        renewed(T0 + 1, None),
+        renewed(T0 + 1, state=StreamState.PAUSED),
+        renewed(T0 + 1, state=StreamState.COMPLETED),
+    ],
+    ids=["at the last moment", "before", "as long", "longer", "no ttl", "paused", "ended"],
+)
+def test_a_start_gives_no_time_to_what_ran_out_before_or_has_enough_or_does_not_run(stream: Stream) -> None:
+    before = stream.expire_time_ns
+    assert lifecycle.outlast_start([stream], T0 - 5 * S, T0) == []
+    assert stream.expire_time_ns == before

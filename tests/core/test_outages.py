@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.core.outages import KEPT_OUTAGES, Outages, union_ns
-from streamer.model import Facts
+from streamer.model import Facts, Outage
 from streamer.money import SECOND_NS
 
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda pair: (min(pair), max(pair))), max_size=8)
@@ -94,3 +94,42 @@ def test_a_second_cause_neither_begins_anew_nor_is_written() -> None:
     assert facts.settings[1:] == [("outage.node", "")] and (outages.since_ns, outages.cause) == (0, "")
     outages.end(30, facts)
     assert len(facts.settings) == 2 and len(facts.outages) == 1
+
+
+def spans_of(facts: Facts) -> list[tuple[str, int, int]]:
+    return [(outage.node, outage.start_ns, outage.end_ns) for outage in facts.outages]
+
+
+def test_what_is_kept_back_counts_at_once_and_becomes_durable_when_the_clock_is_right() -> None:
+    """Of all scopes together: they have one clock."""
+    daemon = Outages()
+    node, facts = Outages("node", daemon), Facts()
+    daemon.keep_back()
+    daemon.add("SUSPENDED", 1, 2, facts)
+    node.begin("NODE_DOWN", 3, facts)
+    node.end(4, facts)
+    assert not facts and node.overlapping(0, 100) == [(3, 4)]
+    facts.settings.append(("mark", "9"))
+    facts.outages.append(Outage("other", "SUSPENDED", 5, 6))
+    daemon.publish(facts)
+    assert spans_of(facts) == [("other", 5, 6), ("", 1, 2), ("node", 3, 4)]
+    assert facts.settings == [("mark", "9"), ("outage.node", "3 NODE_DOWN"), ("outage.node", "")]
+
+
+def test_once_the_clock_was_found_right_nothing_is_kept_back_or_told_twice() -> None:
+    daemon, first, second = Outages(), Facts(), Facts()
+    daemon.keep_back()
+    daemon.add("SUSPENDED", 1, 2, Facts())
+    daemon.publish(first)
+    daemon.publish(second)
+    assert spans_of(first) == [("", 1, 2)] and not second
+    daemon.add("SUSPENDED", 3, 4, second)
+    assert spans_of(second) == [("", 3, 4)]
+
+
+def test_nothing_is_kept_back_unless_it_is_asked_for() -> None:
+    facts = Facts()
+    Outages("node", Outages()).begin("NODE_DOWN", 1, facts)
+    assert facts.settings
+    Outages().publish(facts)
+    assert len(facts.settings) == 1

@@ -68,6 +68,8 @@ PARTS = (
             "tests/simulation/test_givenup.py",
             "tests/simulation/test_suspects.py",
             "tests/simulation/test_refunds.py",
+            "tests/simulation/test_resending.py",
+            "tests/simulation/test_archive.py",
         ),
     ),
 )

@@ -336,10 +336,12 @@ def test_what_was_written_off_and_failed_is_given_back_to_a_stream_that_left(mon
             await asyncio.sleep(5)
             [payment] = world.book.payments.values()
             world.engine.recovery._conclude(payment, Event.WRITE_OFF, Answer(Kind.IN_FLIGHT, accepted=True))
-            await world.do(lifecycle.cancel, stream)
+            other = await world.open("1sat/1h", start_time_ns=clock.now_ns() + DAY_NS)
+            for one in (stream, other):
+                await world.do(lifecycle.cancel, one)
             await asyncio.sleep(12 * MINUTE)
             back = payment.amount_msat + payment.fee_limit_msat
-            assert archived(world) == [stream.key] and world.book.budgets.spend_limit.spent_msat == back
+            assert archived(world) == [stream.key, other.key] and world.book.budgets.spend_limit.spent_msat == back
             track = world.engine.node.track
 
             async def told(payment_hash: bytes, patience_seconds: float) -> Answer:

@@ -12,7 +12,7 @@ from streamer.core import ends
 from streamer.core.payment import Event
 from streamer.errors import NodeUnavailable, Unavailable
 from streamer.model import WRITTEN_OFF, Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream, StreamState
-from streamer.money import DAY_NS, SECOND_NS
+from streamer.money import DAY_NS, SECOND_NS, format_amount
 from streamer.recovery import Patience
 from streamer.refunds import LOOK_EVERY_NS, LOOK_SECONDS, PATIENCE_SECONDS, READ_AGAIN_NS, WATCH_NS, Refunds
 from streamer.simulator.clock import VirtualClock, run_virtual
@@ -30,7 +30,7 @@ AMOUNT_MSAT = 1_000
 def scene(clock: VirtualClock, count: int = 1) -> tuple[Desk, Past, Refunds, list[Payment]]:
     """So many payments that were written off an instant ago; the newest is the journal's first."""
     desk = Desk(clock)
-    desk.house.add_key(7, 10**9)
+    desk.house.add_key(7, 10**9, DAY_NS)
     payments = [desk.payment(desk.open(api_key=7, budget=budget_of(10**9))) for _ in range(count)]
     for payment in payments:
         desk.house.write_off(payment)
@@ -220,6 +220,26 @@ def test_what_has_its_money_back_is_not_asked_for_again() -> None:
     run_virtual(main)
 
 
+def test_what_has_its_money_back_keeps_nobody_from_being_asked_for() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, _, watch, [older, newer] = scene(clock, 2)
+        desk.house.resolve(newer, Event.FAILED, Answer(Kind.FAILED))
+        await watch.look(clock.now_ns() + GHOST_NS)
+        assert list(desk.asked) == [older.payment_hash]
+
+    run_virtual(main)
+
+
+def test_a_fee_as_large_as_the_amount_is_money_too() -> None:
+    async def main(clock: VirtualClock) -> None:
+        desk, _, watch, [payment] = scene(clock)
+        payment.fee_msat = payment.settled_msat
+        await watch.look(clock.now_ns() + GHOST_NS)
+        assert asked(desk) == 1
+
+    run_virtual(main)
+
+
 def write_off(world: World, payment: Payment, now_ns: int, facts: Facts) -> None:
     ends.resolve(world.book, payment, Event.WRITE_OFF, Answer(Kind.LOST), now_ns, facts)
 
@@ -239,6 +259,7 @@ async def written_off(world: World) -> Payment:
 
 def test_an_orphan_whose_channel_is_closed_fails_at_the_next_start_of_the_node(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "streamer.refunds")
+    told: list[str] = []
 
     async def main(clock: VirtualClock) -> None:
         world = World(clock, SLOW, patience=Patience(orphan_write_off_after_ns=300 * SECOND_NS))
@@ -246,6 +267,7 @@ def test_an_orphan_whose_channel_is_closed_fails_at_the_next_start_of_the_node(c
             payment = await written_off(world)
             [stream] = world.book.streams.values()
             whole_msat = payment.amount_msat + payment.fee_limit_msat
+            told.extend((payment.id, format_amount(whole_msat)))
             assert world.shared.budgets.spend_limit.spent_msat == whole_msat
             world.network.open_channel(world.network.named["payer"], world.network.named["receiver0"], 100_000_000)
             world.faults.close_channels("payer", "receiver0", 1)
@@ -265,7 +287,7 @@ def test_an_orphan_whose_channel_is_closed_fails_at_the_next_start_of_the_node(c
 
     run_virtual(main)
     [line] = [record.getMessage() for record in caplog.records if record.name == "streamer.refunds"]
-    assert "was written off, and has failed: the budgets have" in line
+    assert line == f"payment {told[0]} was written off, and has failed: the budgets have {told[1]} back"
 
 
 @pytest.mark.parametrize("settles", [True, False])
