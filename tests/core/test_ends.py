@@ -9,7 +9,7 @@ from streamer.core.payment import Event, Money
 from streamer.core.streamtime import check_conservation
 from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Rate, StreamState
 from streamer.reasons import Reason
-from tests.core.house import HOUR, MINUTE, House, S, budget_of
+from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of
 
 
 def test_what_settled_is_posted_with_the_nodes_own_amounts() -> None:
@@ -108,6 +108,20 @@ def test_a_write_off_and_then_settled_changes_nothing() -> None:
     house.write_off(payment)
     house.settle(payment)
     assert (stream.account.settled_msat, payment.state) == (1_000, PaymentState.WRITTEN_OFF)
+
+
+def test_what_a_write_off_gives_back_is_spent_before_the_budget_renews() -> None:
+    house = House()
+    stream = house.open(budget=budget_of(1_100, HOUR))
+    payment = house.pay(0)
+    house.write_off(payment)
+    house.idle(1)
+    assert (stream.state, stream.reason, house.book.next_ns()) == (StreamState.STALLED, Reason.BUDGET_PERIOD, T0 + HOUR)
+    house.at(60)
+    house.fail(payment)
+    assert house.book.next_ns() == house.now_ns
+    house.crash()
+    assert house.plan() and house.again(stream).state is StreamState.ACTIVE
 
 
 def test_a_write_off_is_no_settlement_a_failing_stream_goes_on_failing() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamer.core.book import KEY_RECHECK_NS
-from streamer.model import Facts, Mark, Single, StreamState
+from streamer.model import Facts, Mark, Payment, Single, StreamState
 from streamer.money import SECOND_NS
 from streamer.reasons import Halt, Reason
 from tests.core.house import HOUR, MINUTE, PEER, PLENTY_MSAT, T0, House, S, budget_of, run, total_msat
@@ -202,6 +202,28 @@ def test_a_stream_whose_key_is_spent_is_looked_at_again_soon_while_something_may
     house.crash()
     assert house.again(waiting).account.next_attempt_ns == T0 + HOUR
     assert house.pay(3_600).stream_key == waiting.key
+
+
+def test_what_a_write_off_gives_back_to_a_key_wakes_the_streams_that_wait_for_it_and_no_others() -> None:
+    house = House(stall_after=1)
+    for number in (1, 2):
+        house.add_key(number, 1_100, HOUR)
+    failing = house.open(api_key=1)
+    house.fail(house.pay(0))
+    order = single(house, 1_000, 1)
+    assert isinstance(order, Payment)
+    house.write_off(order)
+    waiting, stranger = house.open(api_key=1), house.open(api_key=2)
+    house.settle(house.pay(0), fee_msat=100)
+    house.idle(1)
+    assert waiting.reason is stranger.reason is Reason.KEY_BUDGET_SPENT and failing.reason is Reason.TIMEOUT
+    before = [(stream.state, stream.account.next_attempt_ns) for stream in (failing, stranger)]
+    house.at(2)
+    house.fail(order)
+    house.crash()
+    [payment] = house.plan()
+    assert (payment.stream_key, house.again(waiting).state) == (waiting.key, StreamState.ACTIVE)
+    assert [(again.state, again.account.next_attempt_ns) for again in map(house.again, (failing, stranger))] == before
 
 
 def test_where_both_budgets_are_spent_the_streams_own_is_named() -> None:

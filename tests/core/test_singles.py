@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+
+import pytest
 
 from streamer.core.payment import Event
 from streamer.core.singles import LEAST_WAITING, Singles
@@ -111,3 +114,15 @@ def test_as_many_wait_as_a_second_takes_and_half_of_them_for_one_key() -> None:
     assert (fill(2, 30), fill(1, 30), len(singles)) == (0, 1, 30)
     singles = Singles()
     assert (fill(1, 1), fill(2, 1)) == (LEAST_WAITING // 2, LEAST_WAITING // 2)
+
+
+@pytest.mark.parametrize("per_second", [30, 31])
+def test_what_waits_no_more_makes_room_for_one_of_its_key_and_never_for_more_than_half(per_second: int) -> None:
+    singles, numbers = Singles(), itertools.count()
+
+    def fill() -> int:
+        return sum(singles.add(Single(f"pay_{next(numbers)}", PEER, 1, 1, api_key=1), [], 0, per_second) for _ in range(100))
+
+    assert fill() == 15
+    singles.remove("pay_0")
+    assert (fill(), len(singles)) == (1, 15)
