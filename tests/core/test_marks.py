@@ -236,3 +236,16 @@ def test_watchers_are_told_of_ends_and_late_ends_apart() -> None:
     tally = house.book.take_tally()
     assert (tally.ended, tally.late) == ([], [payment])
     assert not house.book.take_tally()
+
+
+@pytest.mark.parametrize("mark", [Mark.LOST_SIGHT, Mark.ORPHAN, Mark.HELD])
+@pytest.mark.parametrize("end", [Event.WRITE_OFF, Event.SETTLED])
+def test_a_mark_ends_with_the_payment_but_that_it_was_out_of_sight_when_it_was_written_off_is_kept(mark: Mark, end: Event) -> None:
+    """lnd's word about that one is not believed later either (money rule 5)."""
+    house = House()
+    house.open()
+    [payment] = house.plan()
+    house.mark(payment, mark)
+    house.resolve(payment, end, Answer(Kind.SETTLED, True, amount_msat=1_000))
+    assert payment.mark is (Mark.LOST_SIGHT if (mark, end) == (Mark.LOST_SIGHT, Event.WRITE_OFF) else Mark.NONE)
+    assert house.book.slots.held == 0

@@ -66,3 +66,10 @@ def test_a_moment_is_marked_unless_the_clock_is_wrong_and_what_was_kept_back_goe
 def test_the_doors_were_open_until_the_later_of_both_unless_a_clock_was_ahead(marked: int | None, doors: int | None, until: int) -> None:
     settings = {name: str(value) for name, value in ((MARK, marked), (DOORS, doors)) if value is not None}
     assert open_until_ns(settings, now_ns=100) == until
+
+
+def test_what_is_kept_back_is_kept_back_of_a_nodes_outages_too() -> None:
+    house, facts = House(), Facts()
+    house.book.shared.outages.keep_back()
+    house.book.outages.begin("NODE_DOWN", house.now_ns, facts)
+    assert not facts and house.book.outages.since_ns == house.now_ns

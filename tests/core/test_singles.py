@@ -9,7 +9,7 @@ import pytest
 
 from streamer.core.payment import Event
 from streamer.core.singles import LEAST_WAITING, Singles
-from streamer.model import Answer, Facts, Kind, Payment, PaymentState, Request, Single
+from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentState, Request, Single
 from streamer.reasons import Halt
 from tests.core.house import MINUTE, PEER, T0, House, S
 
@@ -126,3 +126,40 @@ def test_what_waits_no_more_makes_room_for_one_of_its_key_and_never_for_more_tha
     assert fill() == 15
     singles.remove("pay_0")
     assert (fill(), len(singles)) == (1, 15)
+
+
+def wait(house: House, order: Single, due_ns: int) -> None:
+    assert house.book.singles.add(order, [], due_ns, 10)
+
+
+def test_whose_receiver_holds_a_payment_is_refused_when_its_turn_comes_and_the_others_are_not() -> None:
+    house = House()
+    held = begin(house, Single("pay_0", PEER, 1_000, 100))
+    house.mark(held, Mark.HELD)
+    wait(house, Single("pay_1", PEER, 1_000, 100), T0)
+    wait(house, Single("pay_2", OTHER, 1_000, 100), T0)
+    assert [payment.owner for payment in house.plan()] == ["pay_2"]
+    assert not house.book.singles
+
+
+def test_what_was_due_first_goes_first_a_single_payment_as_a_stream() -> None:
+    house = House()
+    early = house.open()
+    house.now_ns += 5 * S
+    wait(house, Single("pay_1", OTHER, 1_000, 100), house.now_ns - 1)
+    late = house.open(start_time_ns=house.now_ns)
+    house.now_ns += S
+    assert [payment.owner for payment in house.plan(1)] == [early.id]
+    assert [payment.owner for payment in house.plan(1)] == ["pay_1"]
+    assert [payment.owner for payment in house.plan(1)] == [late.id]
+
+
+def test_what_belongs_to_a_key_that_ended_is_not_sent() -> None:
+    house = House()
+    key = house.add_key(7, 10_000)
+    house.add_key(8, 10_000)
+    payments = [begin(house, Single(f"pay_{number}", PEER, 1_000, 100, api_key=number)) for number in (7, 8, 0)]
+    assert all(house.book.may_send(payment, house.now_ns) for payment in payments)
+    key.expire_time_ns = house.now_ns + S
+    assert [house.book.may_send(payment, house.now_ns + S - 1) for payment in payments] == [True, True, True]
+    assert [house.book.may_send(payment, house.now_ns + S) for payment in payments] == [False, True, True]
