@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := streamer tests bench proto docs
 
-.PHONY: install run test test-lnd kills-lnd check crash-points prove prove-lnd mutate mutation-score simulate format proto docs picture bench clean
+.PHONY: install run test test-lnd kills-lnd check crash-points prove prove-lnd prove-quarter mutate mutation-score simulate format proto docs picture bench clean
 
 install: .venv/dev
 
@@ -47,6 +47,9 @@ crash-points: .venv/dev
 
 prove: .venv/dev
 	$(BIN)/python -m tests.prove
+
+prove-quarter: .venv/dev
+	$(BIN)/python -m tests.prove --lnd --quarter
 
 prove-lnd: .venv/dev
 	$(BIN)/python -m tests.prove --lnd

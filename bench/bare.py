@@ -26,16 +26,27 @@ PREIMAGE = 5482373484
 
 
 def destinations_of(access: dict[str, str]) -> list[bytes]:
-    """The receiver that access names (hex), else DESTINATIONS keys of which the stub checks nothing."""
+    """The receiver that access names (hex), else DESTINATIONS keys of which the stub checks
+    nothing.
+    """
     if "destination" in access:
         return [bytes.fromhex(access["destination"])]
-    return [b"\x02" + hashlib.sha256(number.to_bytes(4, "big")).digest() for number in range(DESTINATIONS)]
+    return [
+        b"\x02" + hashlib.sha256(number.to_bytes(4, "big")).digest()
+        for number in range(DESTINATIONS)
+    ]
 
 
-async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: float, reading: str) -> dict[str, float]:
+async def _pay(
+    access: dict[str, str], window: int, seconds: float, warm_up: float, reading: str
+) -> dict[str, float]:
     credentials = grpc.ssl_channel_credentials(Path(access["tlscertpath"]).read_bytes())
     metadata = (("macaroon", Path(access["macaroonpath"]).read_bytes().hex()),)
-    options = (("grpc.enable_retries", 0), ("grpc.keepalive_time_ms", 30_000), ("grpc.keepalive_timeout_ms", 10_000))
+    options = (
+        ("grpc.enable_retries", 0),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+    )
     channel = grpc.aio.secure_channel(access["rpcserver"], credentials, options)
     send = channel.unary_stream(
         "/routerrpc.Router/SendPaymentV2",
@@ -65,7 +76,7 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
         nonlocal count
         while not stop:
             call = send(request(), timeout=30, metadata=metadata)
-            while (update := await call.read()) is not grpc.aio.EOF:
+            while isinstance(update := await call.read(), ln.Payment):
                 if update.status == ln.Payment.SUCCEEDED:
                     count += 1
                     break
@@ -78,9 +89,16 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
                     count += 1
                     break
 
-    workers = [asyncio.ensure_future(read() if reading == "read" else iterate()) for _ in range(window)]
+    workers = [
+        asyncio.ensure_future(read() if reading == "read" else iterate()) for _ in range(window)
+    ]
     await asyncio.sleep(warm_up)
-    before, began, spent, all_spent = count, time.perf_counter(), time.thread_time(), time.process_time()
+    before, began, spent, all_spent = (
+        count,
+        time.perf_counter(),
+        time.thread_time(),
+        time.process_time(),
+    )
     await asyncio.sleep(seconds)
     made = count - before
     figure = {
@@ -94,7 +112,11 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
     return figure
 
 
-def measure(access: dict[str, str], window: int, seconds: float, warm_up: float, reading: str = "read") -> dict[str, float]:
-    """Settled keysends a second, and what one costs the loop's thread. reading: "read" (call.read()) or "iterate" (async for)."""
+def measure(
+    access: dict[str, str], window: int, seconds: float, warm_up: float, reading: str = "read"
+) -> dict[str, float]:
+    """Settled keysends a second, and what one costs the loop's thread. reading: "read"
+    (call.read()) or "iterate" (async for).
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_pay(access, window, seconds, warm_up, reading))

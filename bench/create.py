@@ -1,4 +1,5 @@
-"""Opening streams: 2,000 CreateStream calls, 64 at a time, over gRPC and over HTTP, each reply durable.
+"""Opening streams: 2,000 CreateStream calls, 64 at a time, over gRPC and over HTTP, each reply
+durable.
 
     python bench/create.py [--calls 2000] [--at-once 64]
 
@@ -42,13 +43,25 @@ Create = Callable[[int], Awaitable[None]]
 @contextmanager
 def daemon(home: Path) -> Iterator[tuple[str, str, str]]:
     """(gRPC address, HTTP address, admin key) of a fresh `streamer serve`."""
-    doors = ("--api.grpc-listen", "127.0.0.1:0", "--api.http-listen", "127.0.0.1:0", "--api.requests-per-second", "100000")
+    doors = (
+        "--api.grpc-listen",
+        "127.0.0.1:0",
+        "--api.http-listen",
+        "127.0.0.1:0",
+        "--api.requests-per-second",
+        "100000",
+    )
     command = [sys.executable, "-m", "streamer", "serve", "--simulator", "true", *doors]
     environment = {**os.environ, "HOME": str(home)}
-    with (home / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log, cwd=ROOT) as process:
+    with (
+        (home / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stderr=log, cwd=ROOT) as process,
+    ):
         try:
             end = time.monotonic() + START_SECONDS
-            while not (found := re.search(r"gRPC on (\S+), HTTP on (\S+),", (home / "log").read_text())):
+            while not (
+                found := re.search(r"gRPC on (\S+), HTTP on (\S+),", (home / "log").read_text())
+            ):
                 if time.monotonic() > end or process.poll() is not None:
                     raise SystemExit((home / "log").read_text())
                 time.sleep(0.05)
@@ -60,19 +73,39 @@ def daemon(home: Path) -> Iterator[tuple[str, str, str]]:
 def by_grpc(client: Client) -> Create:
     async def create(number: int) -> None:
         start = Timestamp(seconds=int(time.time()) + LATER_SECONDS)
-        stream = stream_pb2.Stream(destination=DESTINATION, amount_msat=5_000, interval=Duration(seconds=60), start_time=start)
-        await client.call(client.streams.CreateStream, stream_pb2.CreateStreamRequest(stream=stream, request_id=f"g{number}"))
+        stream = stream_pb2.Stream(
+            destination=DESTINATION,
+            amount_msat=5_000,
+            interval=Duration(seconds=60),
+            start_time=start,
+        )
+        await client.call(
+            client.streams.CreateStream,
+            stream_pb2.CreateStreamRequest(stream=stream, request_id=f"g{number}"),
+        )
 
     return create
 
 
 def by_http(http: str, key: str, connections: asyncio.Queue[Connection]) -> Create:
-    """HTTP by hand over kept connections: client libraries of Python cost more than the daemon's answer."""
+    """HTTP by hand over kept connections: client libraries of Python cost more than the daemon's
+    answer.
+    """
 
     async def create(number: int) -> None:
         start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + LATER_SECONDS))
-        body = json.dumps({"destination": DESTINATION, "amountMsat": "5000", "interval": "60s", "startTime": start})
-        head = f"POST /v1/streams HTTP/1.1\r\nHost: {http}\r\nX-API-KEY: {key}\r\nIdempotency-Key: h{number}\r\n"
+        body = json.dumps(
+            {
+                "destination": DESTINATION,
+                "amountMsat": "5000",
+                "interval": "60s",
+                "startTime": start,
+            }
+        )
+        head = (
+            f"POST /v1/streams HTTP/1.1\r\nHost: {http}\r\nX-API-KEY: {key}\r\nIdempotency-Key:"
+            f" h{number}\r\n"
+        )
         reader, writer = connection = await connections.get()
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         answered = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -104,7 +137,9 @@ async def timed(create: Create, calls: int, at_once: int, first: int) -> dict[st
     }
 
 
-async def measure(calls: int, at_once: int, doors: tuple[str, str, str]) -> dict[str, dict[str, float]]:
+async def measure(
+    calls: int, at_once: int, doors: tuple[str, str, str]
+) -> dict[str, dict[str, float]]:
     grpc, http, key = doors
     connections: asyncio.Queue[Connection] = asyncio.Queue()
     for _ in range(at_once):

@@ -1,10 +1,12 @@
-"""What streams that have ended cost a daemon: how long a start takes, and how much memory it has then.
+"""What streams that have ended cost a daemon: how long a start takes, and how much memory it has
+then.
 
     python -m bench.ended [--streams 200000]
 
 A journal as a streamer without an archive left it: so many streams that ended three days ago with a
-payment each, and a hundred that live. The first start reads all of them and lets them go; the second
-one does not read them. The daemon is a process of its own, its node a simulated one in this one.
+payment each, and a hundred that live. The first start reads all of them and lets them go; the
+second one does not read them. The daemon is a process of its own, its node a simulated one in this
+one.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.pipeline import machine
-from streamer.model import Facts, PaymentState, Stream, StreamState
-from streamer.money import DAY_NS
-from streamer.reasons import Reason
 from streamer.simulator.serve import Plan
 from streamer.stores.folder import open_folder
 from streamer.stores.sqlite import SqliteStore
+from streamer.words.model import Facts, PaymentState, Stream, StreamState
+from streamer.words.money import DAY_NS
+from streamer.words.reasons import Reason
 from tests.e2e.house import House, data_of, house, journal, until
 from tests.e2e.networks import Networks
 from tests.e2e.test_restart import payment_of, stream_of
@@ -38,7 +40,11 @@ PATIENCE_SECONDS = 900.0
 
 def ended(key: int, destination: bytes, now_ns: int) -> Stream:
     stream = stream_of(key, destination, now_ns, DAY_NS)
-    stream.state, stream.reason, stream.state_time_ns = StreamState.CANCELLED, Reason.USER, now_ns - 3 * DAY_NS
+    stream.state, stream.reason, stream.state_time_ns = (
+        StreamState.CANCELLED,
+        Reason.USER,
+        now_ns - 3 * DAY_NS,
+    )
     stream.terms = replace(stream.terms, labels=(("viewer", f"{key:08d}"),))
     return stream
 
@@ -50,13 +56,28 @@ async def write_journal(home: Path, destination: bytes, streams: int) -> None:
     store.load()
     now_ns = time.time_ns()
     for first in range(0, streams, AT_ONCE):
-        facts = Facts(streams=[ended(key + 1, destination, now_ns) for key in range(first, min(first + AT_ONCE, streams))])
+        facts = Facts(
+            streams=[
+                ended(key + 1, destination, now_ns)
+                for key in range(first, min(first + AT_ONCE, streams))
+            ]
+        )
         for stream in facts.streams:
-            payment = replace(payment_of(stream, stream.key, folder.secret, stream.state_time_ns), seq=1, state=PaymentState.SETTLED)
+            payment = replace(
+                payment_of(stream, stream.key, folder.secret, stream.state_time_ns),
+                seq=1,
+                state=PaymentState.SETTLED,
+            )
             payment.end_ns, payment.settled_msat = payment.planned_ns, payment.amount_msat
             facts.intents.append(payment)
         await store.append(facts)
-    await store.append(Facts(streams=[stream_of(streams + key + 1, destination, now_ns, 2 * DAY_NS) for key in range(LIVE)]))
+    await store.append(
+        Facts(
+            streams=[
+                stream_of(streams + key + 1, destination, now_ns, 2 * DAY_NS) for key in range(LIVE)
+            ]
+        )
+    )
     await store.close()
 
 
@@ -83,17 +104,25 @@ def start(home: Path, flags: tuple[str, ...], streams: int, archives: bool) -> d
     with house(home, *flags) as daemon:
         found: dict[str, object] = {"seconds_to_doors": round(time.monotonic() - began, 2)}
         daemon.until_paying(PATIENCE_SECONDS)
-        found |= {"seconds_to_paying": round(time.monotonic() - began, 2), "rss_mib": rss_mib(daemon)}
+        found |= {
+            "seconds_to_paying": round(time.monotonic() - began, 2),
+            "rss_mib": rss_mib(daemon),
+        }
         if archives:
             began = time.monotonic()
             until(lambda: left(home) <= LIVE, "all that ended are archived", PATIENCE_SECONDS)
-            found |= {"seconds_to_archive_all": round(time.monotonic() - began, 1), "rss_mib_then": rss_mib(daemon)}
+            found |= {
+                "seconds_to_archive_all": round(time.monotonic() - began, 1),
+                "rss_mib_then": rss_mib(daemon),
+            }
         oldest = f"st_{1:032x}"
         found["cli_seconds"] = {
             "status": seconds(daemon, "status"),
             "show": seconds(daemon, "stream", "show", oldest),
             "list": seconds(daemon, "stream", "list", "--limit", "1000"),
-            "list_by_label": seconds(daemon, "stream", "list", "--filter", f"labels.viewer={streams // 2:08d}"),
+            "list_by_label": seconds(
+                daemon, "stream", "list", "--filter", f"labels.viewer={streams // 2:08d}"
+            ),
         }
         assert daemon.stop() == 0
     return found
@@ -102,7 +131,11 @@ def start(home: Path, flags: tuple[str, ...], streams: int, archives: bool) -> d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=200_000)
-    parser.add_argument("--without-archive", action="store_true", help="a streamer that has none: nothing is waited for")
+    parser.add_argument(
+        "--without-archive",
+        action="store_true",
+        help="a streamer that has none: nothing is waited for",
+    )
     asked = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     with Networks() as networks, tempfile.TemporaryDirectory(dir=CACHE) as folder:

@@ -47,10 +47,22 @@ def main() -> None:
     parser.add_argument("--access")
     arguments = parser.parse_args()
     if arguments.side:
-        print(json.dumps(once(arguments.side, json.loads(arguments.access), arguments.window, arguments.seconds)))
+        print(
+            json.dumps(
+                once(
+                    arguments.side,
+                    json.loads(arguments.access),
+                    arguments.window,
+                    arguments.seconds,
+                )
+            )
+        )
         return
     figures: dict[str, list[float]] = {"engine": [], "bare": []}
-    with tempfile.TemporaryDirectory() as folder, Network(build(), Path(folder) / "network") as network:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Network(build(), Path(folder) / "network") as network,
+    ):
         payer, receiver = network.add("payer"), network.add("receiver")
         network.fund(payer)
         network.start(payer, receiver)
@@ -66,13 +78,26 @@ def main() -> None:
             "destination": receiver.pubkey.hex(),
         }
         for side in ("engine", "bare", "bare", "engine") * arguments.rounds:
-            command = [sys.executable, str(Path(__file__)), "--side", side, "--access", json.dumps(access)]
+            command = [
+                sys.executable,
+                str(Path(__file__)),
+                "--side",
+                side,
+                "--access",
+                json.dumps(access),
+            ]
             command += ["--window", str(arguments.window), "--seconds", str(arguments.seconds)]
-            read = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout)
+            read = json.loads(
+                subprocess.run(
+                    command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
+                ).stdout
+            )
             figures[side].append(read["payments_per_second"])
             print(side, round(read["payments_per_second"], 1), flush=True)
     ours, theirs = (sum(figures[side]) / len(figures[side]) for side in ("engine", "bare"))
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.strip()
     result = {
         "name": NAME,
         "figure": round(ours, 1),

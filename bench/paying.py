@@ -1,7 +1,7 @@
 """One engine on a stub node, put together as the daemon does it, with everything on.
 
-Streams at 1 sat each 100 ms to many receivers, more than the engine can pay: wheel, limiter, breaker and the
-budgets of stream and daemon, intents and outcomes durable in SQLite (FULL).
+Streams at 1 sat each 100 ms to many receivers, more than the engine can pay: wheel, limiter,
+breaker and the budgets of stream and daemon, intents and outcomes durable in SQLite (FULL).
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from pathlib import Path
 import uvloop
 
 from bench.bare import destinations_of
-from streamer.clock import BootClock
+from streamer.books.desk import Desk
 from streamer.core.book import Book, Limits, Shared
 from streamer.core.budgets import Budgets
 from streamer.core.ledger import Budget
 from streamer.core.lifecycle import new_stream, open_stream
 from streamer.core.outages import Outages
+from streamer.core.shared import Moment
+from streamer.core.stamp import stamp_with
 from streamer.core.switch import Switch
-from streamer.engine import Engine, Pace
-from streamer.keysends import stamp_with
-from streamer.link import LinkTerms
-from streamer.model import BudgetTerms, Facts, Payment, Rate, Stream, Terms
-from streamer.money import MAX_MSAT, SECOND_NS
+from streamer.doubt.recovery import Patience
 from streamer.nodes.credentials import Access
 from streamer.nodes.lnd import LndNode
-from streamer.recovery import Patience
+from streamer.pay.engine import Engine, Pace
+from streamer.pay.link import LinkTerms
 from streamer.stores.folder import open_folder
 from streamer.stores.sqlite import SqliteStore
+from streamer.words.clock import BootClock
+from streamer.words.model import BudgetTerms, Facts, Payment, Rate, Stream, Terms
+from streamer.words.money import MAX_MSAT, SECOND_NS
 
 STREAMS = 2_000
 INTERVAL_NS = SECOND_NS // 10
@@ -51,11 +53,18 @@ class Count:
     def sent(self, node: str, lateness_seconds: float) -> None:
         pass
 
-    def ended(self, payment: Payment, stream: Stream | None, seconds: float, late: bool) -> None:
+    def ended(
+        self,
+        payment: Payment,
+        stream: Stream | None,
+        moment: Moment | None,
+        seconds: float,
+        late: bool,
+    ) -> None:
         self.payments += 1
         self.failed += payment.state != "SETTLED"
 
-    def changed(self, stream: Stream) -> None:
+    def changed(self, stream: Stream, moment: Moment) -> None:
         pass
 
     def skipped(self, group: str, cause: str, msat: int) -> None:
@@ -64,34 +73,70 @@ class Count:
 
 def _terms(number: int, destination: bytes, now_ns: int) -> Terms:
     return Terms(
-        node="stub", destination=destination, rate=Rate(1_000, INTERVAL_NS, INTERVAL_NS),
-        start_time_ns=now_ns + number * SECOND_NS // STREAMS, end_time_ns=None, budget=BudgetTerms(10**12, 24 * HOUR_NS),
-        fee_floor_msat=5_000, fee_limit_ppm=10_000, min_payment_msat=1_000, min_payment_interval_ns=INTERVAL_NS, max_payment_msat=None,
-        catch_up_ns=300 * SECOND_NS, ttl_ns=None, max_open_payments=1, group="", labels=(), records=(), token=b"",
-    )  # fmt: skip
+        node="stub",
+        destination=destination,
+        rate=Rate(1_000, INTERVAL_NS, INTERVAL_NS),
+        start_time_ns=now_ns + number * SECOND_NS // STREAMS,
+        end_time_ns=None,
+        budget=BudgetTerms(10**12, 24 * HOUR_NS),
+        fee_floor_msat=5_000,
+        fee_limit_ppm=10_000,
+        min_payment_msat=1_000,
+        min_payment_interval_ns=INTERVAL_NS,
+        max_payment_msat=None,
+        catch_up_ns=300 * SECOND_NS,
+        ttl_ns=None,
+        max_open_payments=1,
+        group="",
+        labels=(),
+        records=(),
+        token=b"",
+    )
 
 
-async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: float, folder: Path) -> dict[str, float]:
+async def _pay(
+    access: dict[str, str], window: int, seconds: float, warm_up: float, folder: Path
+) -> dict[str, float]:
     commits: list[tuple[float, int]] = []
-    store = SqliteStore(open_folder(folder / "data", "lnd"), observe=lambda took, appends: commits.append((took, appends)))
+    store = SqliteStore(
+        open_folder(folder / "data", "lnd"),
+        observe=lambda took, appends: commits.append((took, appends)),
+    )
     store.load()
     clock, count, secret = BootClock(), Count(), random.Random(1).randbytes(32)
     limit = Budget(MAX_MSAT, HOUR_NS, aligned=False)
     limit.begin(clock.now_ns())
     shared = Shared(Budgets(limit), Switch(), Outages(), itertools.count(1), lambda: 50)
     book = Book("stub", Limits(max_in_flight_per_destination=window), shared, stamp_with(secret))
-    node = LndNode("stub", Access(access["rpcserver"], Path(access["tlscertpath"]), Path(access["macaroonpath"])))
+    node = LndNode(
+        "stub",
+        Access(access["rpcserver"], Path(access["tlscertpath"]), Path(access["macaroonpath"])),
+    )
     patience = Patience(120 * SECOND_NS, 30 * SECOND_NS, 600 * SECOND_NS, 24 * HOUR_NS)
     failures: list[str] = []
+    desk = Desk(store, clock, shared, failures.append)
     engine = Engine(
-        node, book, store, clock, secret, count, Pace(LIMIT_PER_SECOND, window), patience, LinkTerms(secret, "regtest"), failures.append
+        node,
+        book,
+        desk,
+        clock,
+        secret,
+        count,
+        Pace(LIMIT_PER_SECOND, window),
+        patience,
+        LinkTerms(secret, "regtest"),
     )
     now_ns = clock.now_ns()
     facts, destinations = Facts(), destinations_of(access)
     for number in range(STREAMS):
         open_stream(
             book,
-            new_stream(f"st_{number:032x}", number + 1, _terms(number, destinations[number % len(destinations)], now_ns), now_ns),
+            new_stream(
+                f"st_{number:032x}",
+                number + 1,
+                _terms(number, destinations[number % len(destinations)], now_ns),
+                now_ns,
+            ),
             now_ns,
             facts,
         )
@@ -99,7 +144,12 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
     running = asyncio.ensure_future(engine.run())
     await asyncio.sleep(warm_up)
     commits.clear()
-    before, began, loop_cpu, all_cpu = count.payments, time.perf_counter(), time.thread_time(), time.process_time()
+    before, began, loop_cpu, all_cpu = (
+        count.payments,
+        time.perf_counter(),
+        time.thread_time(),
+        time.process_time(),
+    )
     await asyncio.sleep(seconds)
     took = time.perf_counter() - began
     loop_cpu, all_cpu = time.thread_time() - loop_cpu, time.process_time() - all_cpu
@@ -119,7 +169,14 @@ async def _pay(access: dict[str, str], window: int, seconds: float, warm_up: flo
     }
 
 
-def measure(access: dict[str, str], window: int, seconds: float, warm_up: float, folder: str | None = None) -> dict[str, float]:
-    """Payments a second whose outcome is durable, and how the journal did. folder: a place on a real disk."""
-    with tempfile.TemporaryDirectory(dir=folder) as data, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+def measure(
+    access: dict[str, str], window: int, seconds: float, warm_up: float, folder: str | None = None
+) -> dict[str, float]:
+    """Payments a second whose outcome is durable, and how the journal did. folder: a place on a
+    real disk.
+    """
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as data,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         return runner.run(_pay(access, window, seconds, warm_up, Path(data)))

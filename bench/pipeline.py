@@ -1,10 +1,11 @@
-"""wheel → durable intent → SendPaymentV2 over TLS with macaroon → durable outcome, against a bare loop.
+"""wheel → durable intent → SendPaymentV2 over TLS with macaroon → durable outcome, against a bare
+loop.
 
     python bench/pipeline.py [--runs 5] [--seconds 8] [--window 256]
 
 The rival is the faster of two bare loops, one with call.read() and one with async for. Each run has
-all three in changing order, each side alone on a fresh stub; ratios are medians of the runs' ratios.
-The result is written to bench/results/pipeline.json.
+all three in changing order, each side alone on a fresh stub; ratios are medians of the runs'
+ratios. The result is written to bench/results/pipeline.json.
 """
 
 from __future__ import annotations
@@ -42,7 +43,14 @@ def once(side: str, window: int, seconds: float, warm_up: float) -> dict[str, fl
 
 def apart(side: str, arguments: argparse.Namespace) -> dict[str, float]:
     """One side in a process of its own."""
-    command = [sys.executable, str(Path(__file__)), "--side", side, "--window", str(arguments.window)]
+    command = [
+        sys.executable,
+        str(Path(__file__)),
+        "--side",
+        side,
+        "--window",
+        str(arguments.window),
+    ]
     command += ["--seconds", str(arguments.seconds), "--warm-up", str(arguments.warm_up)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
     read: dict[str, float] = json.loads(done.stdout)
@@ -51,7 +59,14 @@ def apart(side: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def machine() -> str:
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?")
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        "?",
+    )
     return f"{os.cpu_count()} × {model}, Python {platform.python_version()}"
 
 
@@ -64,14 +79,22 @@ def main() -> None:
     parser.add_argument("--side", choices=("engine", *RIVALS))
     arguments = parser.parse_args()
     if arguments.side:
-        print(json.dumps(once(arguments.side, arguments.window, arguments.seconds, arguments.warm_up)))
+        print(
+            json.dumps(once(arguments.side, arguments.window, arguments.seconds, arguments.warm_up))
+        )
         return
     stub.build()
     runs: list[dict[str, dict[str, float]]] = []
     for number in range(arguments.runs):
-        order = (*RIVALS[:1], "engine", *RIVALS[1:]) if number % 2 else (*RIVALS[1:], "engine", *RIVALS[:1])
+        order = (
+            (*RIVALS[:1], "engine", *RIVALS[1:])
+            if number % 2
+            else (*RIVALS[1:], "engine", *RIVALS[:1])
+        )
         runs.append({side: apart(side, arguments) for side in order})
-    speeds = {side: [run[side]["payments_per_second"] for run in runs] for side in ("engine", *RIVALS)}
+    speeds = {
+        side: [run[side]["payments_per_second"] for run in runs] for side in ("engine", *RIVALS)
+    }
     best = max(RIVALS, key=lambda side: statistics.median(speeds[side]))
     ratios = [ours / theirs for ours, theirs in zip(speeds["engine"], speeds[best], strict=True)]
     result = {
@@ -84,7 +107,9 @@ def main() -> None:
         "loop": best,
         "runs": runs,
         "machine": machine(),
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip(),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT
+        ).stdout.strip(),
     }
     target = ROOT / "bench" / "results" / f"{NAME}.json"
     target.parent.mkdir(exist_ok=True)

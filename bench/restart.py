@@ -1,9 +1,11 @@
-"""A restart with everything open: from the node being reachable to the first new payment of a real daemon process.
+"""A restart with everything open: from the node being reachable to the first new payment of a real
+daemon process.
 
     python -m bench.restart [--streams 100000] [--open 1000] [--runs 3]
 
-The node is a simulated one in another thread of this process, over gRPC and TLS; it has carried out all
-open payments while nobody looked. The journal is on the disk, and replayed before the node comes back.
+The node is a simulated one in another thread of this process, over gRPC and TLS; it has carried out
+all open payments while nobody looked. The journal is on the disk, and replayed before the node
+comes back.
 """
 
 from __future__ import annotations
@@ -33,9 +35,19 @@ def main() -> None:
     with Networks() as networks:
         for _ in range(asked.runs):
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-                found.append(round(seconds_to_first_payment(networks, Path(folder), asked.streams, asked.open), 2))
+                found.append(
+                    round(
+                        seconds_to_first_payment(networks, Path(folder), asked.streams, asked.open),
+                        2,
+                    )
+                )
             print(f"{found[-1]} s", flush=True)
-    result = {"streams": asked.streams, "open_payments": asked.open, "seconds_to_first_payment": sorted(found), "machine": machine()}
+    result = {
+        "streams": asked.streams,
+        "open_payments": asked.open,
+        "seconds_to_first_payment": sorted(found),
+        "machine": machine(),
+    }
     (ROOT / "bench" / "results" / "restart.json").write_text(json.dumps(result, indent=2) + "\n")
 
 

@@ -1,4 +1,5 @@
-"""The journal by itself: what a payment costs each thread, how long a start takes, what retention delays.
+"""The journal by itself: what a payment costs each thread, how long a start takes, what retention
+delays.
 
     python -m bench.store [--payments 20000] [--streams 100000] [--history 1000000]
 
@@ -20,12 +21,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from streamer.model import Facts, Payment, PaymentState, Spend, Stream
 from streamer.stores import schema, statements
 from streamer.stores.batch import Batch
 from streamer.stores.folder import open_folder
 from streamer.stores.rows import intent_row
 from streamer.stores.sqlite import SqliteStore, connect
+from streamer.words.model import Facts, Payment, PaymentState, Spend, Stream
 from tests.store.given import NOW, a_payment, a_stream
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +40,10 @@ def one_by_one(connection: sqlite3.Connection, batch: Batch) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(statements.insert_intents(1), batch.intents)
     columns = ",".join(f"{name}=?" for name in schema.END_COLUMNS)
-    connection.executemany(f"UPDATE payments SET {columns} WHERE row=?", [row[1:] + row[:1] for row in batch.ends.values()])
+    connection.executemany(
+        f"UPDATE payments SET {columns} WHERE row=?",
+        [row[1:] + row[:1] for row in batch.ends.values()],
+    )
     connection.executemany(statements.insert_accounts(1), list(batch.accounts.values()))
     connection.executemany(statements.insert_figures(1), list(batch.figures.values()))
     connection.execute("COMMIT")
@@ -71,9 +75,15 @@ def batches(streams: list[Stream], total: int, size: int) -> Iterator[Facts]:
         chosen = [streams[(start + n) * 7919 % STREAMS] for n in range(size)]
         for stream in chosen:
             stream.account.seq += 1
-        made = [a_payment(stream, start + n + 1, stream.account.seq) for n, stream in enumerate(chosen)]
+        made = [
+            a_payment(stream, start + n + 1, stream.account.seq) for n, stream in enumerate(chosen)
+        ]
         for payment in before:
-            payment.state, payment.settled_msat, payment.index = PaymentState.SETTLED, 1_000, payment.row
+            payment.state, payment.settled_msat, payment.index = (
+                PaymentState.SETTLED,
+                1_000,
+                payment.row,
+            )
         yield Facts(intents=made, ends=before, accounts=chosen, spends=[Spend("daemon", 0, start)])
         before = made
 
@@ -101,9 +111,13 @@ def commits(way: str, size: int, busy: bool, total: int) -> dict[str, object]:
         connection.close()
     per = 1e6 / total
     return {
-        "way": way, "batch": size, "busy": busy, "loop_us": round(loop_cpu * per, 2), "writer_us": round(writer_cpu * per, 1),
+        "way": way,
+        "batch": size,
+        "busy": busy,
+        "loop_us": round(loop_cpu * per, 2),
+        "writer_us": round(writer_cpu * per, 1),
         "commit_ms": round(wall / len(facts) * 1e3, 2),
-    }  # fmt: skip
+    }
 
 
 def start(streams: int) -> dict[str, object]:
@@ -115,7 +129,12 @@ def start(streams: int) -> dict[str, object]:
             made = [a_stream(key) for key in range(1, streams + 1)]
             for stream in made:
                 stream.account.seq = 1
-            await store.append(Facts(streams=made, intents=[a_payment(stream, stream.key, 1) for stream in made[:1_000]]))
+            await store.append(
+                Facts(
+                    streams=made,
+                    intents=[a_payment(stream, stream.key, 1) for stream in made[:1_000]],
+                )
+            )
             await store.close()
 
         asyncio.run(fill())
@@ -126,7 +145,12 @@ def start(streams: int) -> dict[str, object]:
         assert len(snapshot.streams) == streams and len(snapshot.open_payments) == 1_000
         size = store.space()[0]
         asyncio.run(store.close())
-    return {"streams": streams, "open_payments": 1_000, "load_seconds": round(took, 2), "bytes": size}
+    return {
+        "streams": streams,
+        "open_payments": 1_000,
+        "load_seconds": round(took, 2),
+        "bytes": size,
+    }
 
 
 def retention(history: int) -> dict[str, object]:
@@ -158,11 +182,16 @@ def retention(history: int) -> dict[str, object]:
             speed = deleted / (time.perf_counter() - began)
             await store.close()
             return {
-                "history": history, "purging_all_the_while": busy, "measured_seconds": round(purging_for, 1),
+                "history": history,
+                "purging_all_the_while": busy,
+                "measured_seconds": round(purging_for, 1),
                 "deleted_per_second": round(speed),
-                **{f"{name}_{what}_ms": round(sorted(times)[int(len(times) * part)] * 1e3, 2)
-                   for name, times in took.items() for what, part in (("p50", 0.5), ("p99", 0.99))},
-            }  # fmt: skip
+                **{
+                    f"{name}_{what}_ms": round(sorted(times)[int(len(times) * part)] * 1e3, 2)
+                    for name, times in took.items()
+                    for what, part in (("p50", 0.5), ("p99", 0.99))
+                },
+            }
 
         return asyncio.run(run())
 
@@ -171,7 +200,10 @@ def fill(file: Path, streams: list[Stream], history: int) -> None:
     connection = connect(str(file))
     connection.execute("BEGIN")
     for start in range(0, history, 50_000):
-        rows = [intent_row(a_payment(streams[n % STREAMS], n + 1, n // STREAMS + 1)) for n in range(start, min(start + 50_000, history))]
+        rows = [
+            intent_row(a_payment(streams[n % STREAMS], n + 1, n // STREAMS + 1))
+            for n in range(start, min(start + 50_000, history))
+        ]
         connection.executemany(statements.insert_intents(1), rows)
     connection.execute("UPDATE payments SET state='SETTLED', settled_msat=1000")
     connection.execute("COMMIT")
@@ -179,7 +211,13 @@ def fill(file: Path, streams: list[Stream], history: int) -> None:
     connection.execute("PRAGMA quick_check").fetchall()
     seconds = time.perf_counter() - began
     print(
-        json.dumps({"quick_check_mib_per_second": round(file.stat().st_size / seconds / 2**20), "bytes": file.stat().st_size}), flush=True
+        json.dumps(
+            {
+                "quick_check_mib_per_second": round(file.stat().st_size / seconds / 2**20),
+                "bytes": file.stat().st_size,
+            }
+        ),
+        flush=True,
     )
     connection.close()
 
@@ -194,7 +232,10 @@ def main() -> None:
     for size in (10, 40, 100):
         for busy in (False, True):
             for way in ("chunked", "executemany"):
-                print(json.dumps(commits(way, size, busy, arguments.payments // (20 if busy else 1))), flush=True)
+                print(
+                    json.dumps(commits(way, size, busy, arguments.payments // (20 if busy else 1))),
+                    flush=True,
+                )
     if arguments.streams:
         print(json.dumps(start(arguments.streams)), flush=True)
     if arguments.history:

@@ -14,7 +14,9 @@ BINARY = ROOT / ".cache" / "stub" / "stub"
 
 
 def build() -> None:
-    """Build the stub if its sources are newer. Needs Go; its modules come from the configured proxy."""
+    """Build the stub if its sources are newer. Needs Go; its modules come from the configured
+    proxy.
+    """
     sources = ROOT / "bench" / "stub"
     newest = max(path.stat().st_mtime for path in sources.iterdir())
     if not BINARY.exists() or BINARY.stat().st_mtime < newest:
@@ -24,10 +26,14 @@ def build() -> None:
 
 @contextmanager
 def serving() -> Iterator[dict[str, str]]:
-    """A fresh stub for as long as the block lasts: {"rpcserver", "tlscertpath", "macaroonpath", "pubkey"}."""
+    """A fresh stub for as long as the block lasts: {"rpcserver", "tlscertpath", "macaroonpath",
+    "pubkey"}.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen([str(BINARY), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+        subprocess.Popen(
+            [str(BINARY), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process,
     ):
         assert process.stdin is not None and process.stdout is not None
         try:

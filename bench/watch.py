@@ -1,9 +1,10 @@
-"""Do a thousand watchers slow a payment? One daemon on simulated nodes, STREAMS streams of a payment a second each.
+"""Do a thousand watchers slow a payment? One daemon on simulated nodes, STREAMS streams of a
+payment a second each.
 
-Stretches: nobody watches; WATCHERS watch one stream each, or one label each; WATCHERS watch everything,
-over gRPC and over HTTP, and a fifth of them never reads. Of each: payments a second, how late they were
-sent, and what it cost the daemon in CPU and memory. Watchers live in a process of their own; that they
-connect is not measured.
+Stretches: nobody watches; WATCHERS watch one stream each, or one label each; WATCHERS watch
+everything, over gRPC and over HTTP, and a fifth of them never reads. Of each: payments a second,
+how late they were sent, and what it cost the daemon in CPU and memory. Watchers live in a process
+of their own; that they connect is not measured.
 
     .venv/bin/python bench/watch.py [STREAMS]
 """
@@ -30,13 +31,18 @@ from streamer.client import CallFailed, Client, NotReachable
 STREAMS, WATCHERS, CHANNELS = 150, 1_000, 20
 SECONDS, WARM_UP_SECONDS = 20.0, 12.0
 NONE, OWN, LABEL = "nobody watches", "each watches one stream", "each watches one label of ten"
-GRPC, HTTP = "all watch everything over gRPC, a fifth never reads", "all watch everything over HTTP, a fifth never reads"
+GRPC, HTTP = (
+    "all watch everything over gRPC, a fifth never reads",
+    "all watch everything over HTTP, a fifth never reads",
+)
 LABELS = 10
 KINDS = (NONE, OWN, LABEL, GRPC, HTTP, NONE)
 
 
 def lateness() -> dict[str, float]:
-    """How many payments were sent at most so late, by the histogram, and the sum of all latenesses."""
+    """How many payments were sent at most so late, by the histogram, and the sum of all
+    latenesses.
+    """
     with urllib.request.urlopen("http://127.0.0.1:18882/metrics") as reply:
         lines = reply.read().decode().splitlines()
     found = {"late": 0.0}
@@ -50,7 +56,10 @@ def lateness() -> dict[str, float]:
 
 async def look(client: Client, pid: int) -> dict[str, float]:
     status = await client.get_status()
-    spent = sum(int(part) for part in Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+    spent = sum(
+        int(part)
+        for part in Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13]
+    ) / os.sysconf("SC_CLK_TCK")
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return {
         "settled": float(status.payments_settled),
@@ -69,12 +78,16 @@ async def healthy(client: Client) -> bool:
 
 
 def filter_of(kind: str, ids: list[str], number: int) -> str:
-    return {OWN: f"id={ids[number % len(ids)]}", LABEL: f"labels.app=app{number % LABELS}"}.get(kind, "")
+    return {OWN: f"id={ids[number % len(ids)]}", LABEL: f"labels.app=app{number % LABELS}"}.get(
+        kind, ""
+    )
 
 
 async def watch_grpc(client: Client, filter_text: str, reads: bool, counts: Any) -> None:
     if not reads:
-        call = client.streams.WatchStreams(stream_pb2.WatchStreamsRequest(), metadata=client._metadata)
+        call = client.streams.WatchStreams(
+            stream_pb2.WatchStreamsRequest(), metadata=client._metadata
+        )
         await call.initial_metadata()
         await asyncio.Event().wait()
     while True:
@@ -99,7 +112,9 @@ async def watch_http(key: str, reads: bool, counts: Any) -> None:
 
 
 def watch(server: str, key: str, ids: list[str], kind: str, counts: Any) -> None:
-    """WATCHERS calls until killed, those of gRPC over CHANNELS connections; counts has the events and the drops."""
+    """WATCHERS calls until killed, those of gRPC over CHANNELS connections; counts has the events
+    and the drops.
+    """
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
 
     async def main() -> None:
@@ -114,7 +129,13 @@ def watch(server: str, key: str, ids: list[str], kind: str, counts: Any) -> None
                 watching.append(asyncio.ensure_future(watch_http(key, reads, counts)))
                 await asyncio.sleep(0.002)
             else:
-                watching.append(asyncio.ensure_future(watch_grpc(clients[number % CHANNELS], filter_of(kind, ids, number), reads, counts)))
+                watching.append(
+                    asyncio.ensure_future(
+                        watch_grpc(
+                            clients[number % CHANNELS], filter_of(kind, ids, number), reads, counts
+                        )
+                    )
+                )
         await asyncio.gather(*watching)
 
     asyncio.run(main())
@@ -122,15 +143,21 @@ def watch(server: str, key: str, ids: list[str], kind: str, counts: Any) -> None
 
 def p99(before: dict[str, float], after: dict[str, float]) -> str:
     """The bound below which 99 of 100 payments were sent in between."""
-    bounds = {name[2:]: after[name] - before.get(name, 0) for name in after if name.startswith("le")}
+    bounds = {
+        name[2:]: after[name] - before.get(name, 0) for name in after if name.startswith("le")
+    }
     return next(bound for bound, count in bounds.items() if count >= 0.99 * bounds["+Inf"])
 
 
-async def stretch(client: Client, pid: int, server: str, key: str, ids: list[str], kind: str) -> dict[str, object]:
+async def stretch(
+    client: Client, pid: int, server: str, key: str, ids: list[str], kind: str
+) -> dict[str, object]:
     counts = multiprocessing.get_context("spawn").Array("q", 2)
     watching = None
     if kind != NONE:
-        watching = multiprocessing.get_context("spawn").Process(target=watch, args=(server, key, ids, kind, counts), daemon=True)
+        watching = multiprocessing.get_context("spawn").Process(
+            target=watch, args=(server, key, ids, kind, counts), daemon=True
+        )
         watching.start()
     await asyncio.sleep(WARM_UP_SECONDS)
     before, heard = await look(client, pid), counts[0]
@@ -143,7 +170,9 @@ async def stretch(client: Client, pid: int, server: str, key: str, ids: list[str
     return {
         "watchers": kind,
         "payments_per_second": round((after["settled"] - before["settled"]) / span, 1),
-        "mean_lateness_ms": round((after["late"] - before["late"]) / (after["settled"] - before["settled"]) * 1e3, 1),
+        "mean_lateness_ms": round(
+            (after["late"] - before["late"]) / (after["settled"] - before["settled"]) * 1e3, 1
+        ),
         "p99_lateness_seconds_at_most": p99(before, after),
         "cpu_seconds_per_second": round((after["cpu"] - before["cpu"]) / span, 3),
         "mib": round(after["mib"]),
@@ -155,14 +184,28 @@ async def stretch(client: Client, pid: int, server: str, key: str, ids: list[str
 async def run(home: Path) -> list[dict[str, object]]:
     environment = {**os.environ, "HOME": str(home)}
     command = [sys.executable, "-m", "streamer"]
-    simulator = subprocess.Popen([*command, "simulate", "--nodes", "5", "--json"], env=environment, stdout=subprocess.PIPE, text=True)
+    simulator = subprocess.Popen(
+        [*command, "simulate", "--nodes", "5", "--json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     daemon = None
     try:
         assert simulator.stdout is not None
         nodes = json.loads(simulator.stdout.readline())["nodes"]
-        flags = [f"--node.{name}={nodes[0][name]}" for name in ("rpcserver", "tlscertpath", "macaroonpath")]
-        doors = ["--api.grpc-listen=127.0.0.1:18881", "--api.http-listen=127.0.0.1:18882", "--node.max-in-flight-per-destination=100"]
-        daemon = subprocess.Popen([*command, "serve", *flags, *doors], env=environment, stderr=subprocess.DEVNULL)
+        flags = [
+            f"--node.{name}={nodes[0][name]}"
+            for name in ("rpcserver", "tlscertpath", "macaroonpath")
+        ]
+        doors = [
+            "--api.grpc-listen=127.0.0.1:18881",
+            "--api.http-listen=127.0.0.1:18882",
+            "--node.max-in-flight-per-destination=100",
+        ]
+        daemon = subprocess.Popen(
+            [*command, "serve", *flags, *doors], env=environment, stderr=subprocess.DEVNULL
+        )
         key_file = home / ".local/share/streamer/admin.key"
         while not key_file.exists():
             await asyncio.sleep(0.1)
@@ -172,7 +215,14 @@ async def run(home: Path) -> list[dict[str, object]]:
                 await asyncio.sleep(0.1)
             places = [node["pubkey"] for node in nodes[1:]]
             ids = [
-                (await client.open_stream(places[number % len(places)], 1_000, "1s", labels={"app": f"app{number % LABELS}"})).id
+                (
+                    await client.open_stream(
+                        places[number % len(places)],
+                        1_000,
+                        "1s",
+                        labels={"app": f"app{number % LABELS}"},
+                    )
+                ).id
                 for number in range(STREAMS)
             ]
             return [await stretch(client, daemon.pid, server, key, ids, kind) for kind in KINDS]

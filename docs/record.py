@@ -1,4 +1,5 @@
-"""Makes docs/demo.svg: a moving picture of `streamer demo`, of what it really prints (`make picture`).
+"""Makes docs/demo.svg: a moving picture of `streamer demo`, of what it really prints (`make
+picture`).
 
 The command runs in a terminal of its own (a pty), the screen is kept as the control sequences say,
 and each screen that was seen becomes a frame. Nothing is drawn that was not printed.
@@ -82,14 +83,22 @@ class Screen:
             del row[0 if numbers == "2" else self.column :]
 
 
-def run(command: Sequence[str], columns: int = COLUMNS, lines: int = LINES) -> Iterator[Frame]:
-    """Run command in a terminal and give the screen after each piece that it prints. Raises OSError."""
+def run(command: list[str], columns: int = COLUMNS, lines: int = LINES) -> Iterator[Frame]:
+    """Run command in a terminal and give the screen after each piece that it prints. Raises
+    OSError.
+    """
     child, terminal = pty.fork()
     if child == 0:
-        os.environ.update(TERM="xterm-256color", COLUMNS=str(columns), LINES=str(lines), NO_COLOR="1")
+        os.environ.update(
+            TERM="xterm-256color", COLUMNS=str(columns), LINES=str(lines), NO_COLOR="1"
+        )
         os.execvp(command[0], command)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    screen, decoder, began = Screen(columns, lines), codecs.getincrementaldecoder("utf-8")(), time.monotonic()
+    screen, decoder, began = (
+        Screen(columns, lines),
+        codecs.getincrementaldecoder("utf-8")(),
+        time.monotonic(),
+    )
     try:
         while True:
             select.select([terminal], [], [])
@@ -120,36 +129,49 @@ def svg(typed: str, frames: Sequence[Frame], columns: int = COLUMNS) -> str:
     height = (max(len(lines) for _, lines in frames) + 1) * CELL_HEIGHT + 2 * MARGIN
     width = int(columns * CELL_WIDTH) + 2 * MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="streamer demo in a terminal">',
-        f"<style>text{{font:14px ui-monospace,Menlo,Consolas,monospace;fill:{INK};white-space:pre}}.t{{fill:{FAINT}}}</style>",
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
+            ' aria-label="streamer demo in a terminal">'
+        ),
+        (
+            "<style>text{font:14px"
+            f" ui-monospace,Menlo,Consolas,monospace;fill:{INK};white-space:pre}}"
+            f".t{{fill:{FAINT}}}</style>"
+        ),
         f'<rect width="{width}" height="{height}" rx="8" fill="{PAPER}"/>',
         _text(0, typed, ' class="t"'),
     ]
     for number, (began, lines) in enumerate(frames):
         ended = frames[number + 1][0] if number + 1 < len(frames) else total
         body = "".join(_text(row + 1, line) for row, line in enumerate(lines) if line)
-        still = "visible" if number + 1 == len(frames) else "hidden"  # what a viewer without animation shows
+        # what a viewer without animation shows
+        still = "visible" if number + 1 == len(frames) else "hidden"
         parts.append(f'<g visibility="{still}">{_blink(began, ended, total)}{body}</g>')
     return "\n".join([*parts, "</svg>\n"])
 
 
 def _text(row: int, line: str, style: str = "") -> str:
     length = f' textLength="{len(line) * CELL_WIDTH:.1f}" lengthAdjust="spacingAndGlyphs"'
-    return f'<text x="{MARGIN}" y="{MARGIN + (row + 0.8) * CELL_HEIGHT:.1f}" xml:space="preserve"{style}{length}>{escape(line)}</text>'
+    return (
+        f'<text x="{MARGIN}" y="{MARGIN + (row + 0.8) * CELL_HEIGHT:.1f}"'
+        f' xml:space="preserve"{style}{length}>{escape(line)}</text>'
+    )
 
 
 def _blink(began: float, ended: float, total: float) -> str:
     """Visible from began to ended, in each round of total seconds."""
     moments = f"0;{began / total:.4f};{ended / total:.4f}"
     return (
-        f'<animate attributeName="visibility" values="hidden;visible;hidden" keyTimes="{moments}" calcMode="discrete" '
-        f'dur="{total:.1f}s" repeatCount="indefinite"/>'
+        f'<animate attributeName="visibility" values="hidden;visible;hidden" keyTimes="{moments}"'
+        f' calcMode="discrete" dur="{total:.1f}s" repeatCount="indefinite"/>'
     )
 
 
 def main() -> None:
     """Record the demo and write the picture beside this file."""
-    frames = thinned(list(run([str(Path(sys.executable).parent / "streamer"), "demo", "--for", LENGTH])))
+    frames = thinned(
+        list(run([str(Path(sys.executable).parent / "streamer"), "demo", "--for", LENGTH]))
+    )
     Path(__file__).with_name("demo.svg").write_text(svg(TYPED + LENGTH, frames), encoding="utf-8")
 
 

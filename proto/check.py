@@ -1,4 +1,5 @@
-"""Asks buf whether the schema is well-formed, and whether it broke a promise since the last release.
+"""Asks buf whether the schema is well-formed, and whether it broke a promise since the last
+release.
 
 buf.yaml says which rules hold. No network: Google's files come from the installed packages.
 `--release` makes the present schema the one that later ones must not break (released.binpb).
@@ -27,7 +28,9 @@ def main() -> None:
         present.write_bytes(image(comments=True))
         config = ["--config", str(ROOT / "buf.yaml")]
         asked = (["lint", str(present)], ["breaking", str(present), "--against", str(RELEASED)])
-        codes = [subprocess.run([buf, *question, *config], check=False).returncode for question in asked]
+        codes = [
+            subprocess.run([buf, *question, *config], check=False).returncode for question in asked
+        ]
         if any(codes):
             raise SystemExit("buf complains about proto/: see above")
 

@@ -1,4 +1,6 @@
-"""The public schema (our own packages, and Impervious') as one descriptor set, and the comments in it."""
+"""The public schema (our own packages, and Impervious') as one descriptor set, and the comments in
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,21 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent
 PUBLIC = ("streamer", "imp")
-INCLUDES = (f"-I{ROOT}", f"-I{files('grpc_tools') / '_proto'}", f"-I{Path(annotations_pb2.__file__).parents[2]}")
+INCLUDES = (
+    f"-I{ROOT}",
+    f"-I{files('grpc_tools') / '_proto'}",
+    f"-I{Path(annotations_pb2.__file__).parents[2]}",
+)
 
-CHILDREN = {"message_type": 4, "enum_type": 5, "service": 6, "field": 2, "nested_type": 3, "value": 2, "method": 2}
+CHILDREN = {
+    "message_type": 4,
+    "enum_type": 5,
+    "service": 6,
+    "field": 2,
+    "nested_type": 3,
+    "value": 2,
+    "method": 2,
+}
 """Numbers of the fields that hold named things: paths of SourceCodeInfo are made of them."""
 NESTED_ENUM = 4
 
@@ -27,7 +41,16 @@ def image(*, comments: bool) -> bytes:
     info = ["--include_source_info"] if comments else []
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "image.binpb"
-        if protoc.main(["protoc", *INCLUDES, "--include_imports", *info, f"--descriptor_set_out={made}", *sources]):
+        if protoc.main(
+            [
+                "protoc",
+                *INCLUDES,
+                "--include_imports",
+                *info,
+                f"--descriptor_set_out={made}",
+                *sources,
+            ]
+        ):
             raise SystemExit("protoc failed")
         return made.read_bytes()
 
@@ -37,7 +60,11 @@ def comments_in(descriptors: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in FileDescriptorSet.FromString(descriptors).file:
         if file.name.startswith(PUBLIC):
-            texts = {tuple(place.path): _text(place.leading_comments) for place in file.source_code_info.location if place.leading_comments}
+            texts = {
+                tuple(place.path): _text(place.leading_comments)
+                for place in file.source_code_info.location
+                if place.leading_comments
+            }
             found |= {name: texts[path] for path, name in _named(file) if path in texts}
     return dict(sorted(found.items()))
 
@@ -47,7 +74,9 @@ def _named(file: FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:
         yield from _below(getattr(file, kind), (CHILDREN[kind],), file.package)
 
 
-def _below(things: Iterable[Any], path: tuple[int, ...], parent: str) -> Iterator[tuple[tuple[int, ...], str]]:
+def _below(
+    things: Iterable[Any], path: tuple[int, ...], parent: str
+) -> Iterator[tuple[tuple[int, ...], str]]:
     for index, thing in enumerate(things):
         here, name = (*path, index), f"{parent}.{thing.name}"
         yield here, name

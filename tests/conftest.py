@@ -1,4 +1,6 @@
-"""What the folders of tests share, each started when first asked for: real lnd nodes, and a thread for simulated ones and proxies."""
+"""What the folders of tests share, each started when first asked for: real lnd nodes, and a thread
+for simulated ones and proxies.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,17 @@ LND_TEST_SECONDS = 180
 
 
 def pytest_configure() -> None:
-    """Who starts tests in the background of a shell lets them ignore SIGINT, and each program that they start would, too."""
+    """Who starts tests in the background of a shell lets them ignore SIGINT, and each program that
+    they start would, too.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Time only the test itself where real nodes are used: the first one may wait for the compiler."""
+    """Time only the test itself where real nodes are used: the first one may wait for the
+    compiler.
+    """
     for item in items:
         if item.get_closest_marker("lnd"):
             item.add_marker(pytest.mark.timeout(LND_TEST_SECONDS, func_only=True))
@@ -29,7 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lnd_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    """payer with four channels to receiver and one to deaf, which takes no keysends; all funds at payer."""
+    """payer with four channels to receiver and one to deaf, which takes no keysends; all funds at
+    payer.
+    """
     with Network(build(), tmp_path_factory.mktemp("lnd") / "network") as network:
         payer, receiver = network.add("payer"), network.add("receiver")
         deaf = network.add("deaf", keysend=False)

@@ -1,4 +1,5 @@
-"""Who may call what: the admin key, a file in the data folder made at the first start, and the keys it made.
+"""Who may call what: the admin key, a file in the data folder made at the first start, and the keys
+it made.
 
 The key comes as metadata `x-api-key`, or `authorization: Bearer KEY`. No key is UNAUTHENTICATED, a
 wrong one PERMISSION_DENIED.
@@ -8,16 +9,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from streamer.api.scopes import SCOPES, allows
 from streamer.core.rate import Bucket
-from streamer.errors import ConfigError, PermissionDenied, ResourceExhausted, Unauthenticated
-from streamer.model import ApiKey
 from streamer.ports import Clock
 from streamer.service.keyring import Keyring
 from streamer.service.permission import require_live
+from streamer.words.errors import ConfigError, PermissionDenied, ResourceExhausted, Unauthenticated
+from streamer.words.model import ApiKey
 
 KEY_FILE = "admin.key"
 KEY_BYTES = 32
@@ -31,7 +32,10 @@ REQUEST_RATE = "REQUEST_RATE"
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
-_HOW = "send a key, such as the one in admin.key, as metadata x-api-key, or as authorization: Bearer KEY"
+_HOW = (
+    "send a key, such as the one in admin.key, as metadata x-api-key, or as authorization:"
+    " Bearer KEY"
+)
 
 
 def load_admin_key(data_dir: Path) -> str:
@@ -46,7 +50,9 @@ def load_admin_key(data_dir: Path) -> str:
     except UnicodeDecodeError:
         key = ""
     if len(key) < KEY_BYTES:
-        raise ConfigError(f"{path}: holds no key; delete the file, and the next start makes a new one")
+        raise ConfigError(
+            f"{path}: holds no key; delete the file, and the next start makes a new one"
+        )
     return key
 
 
@@ -75,10 +81,19 @@ NOBODY = ApiKey(-1, "", "", frozenset())
 
 
 class Keys:
-    """The keys of the ring. Every call of every door passes `authorize`."""
+    """The keys of the ring. Every call of every door passes `authorize`. While the time is not
+    known no key has expired.
+    """
 
-    def __init__(self, ring: Keyring, clock: Clock, requests_per_second: int) -> None:
+    def __init__(
+        self,
+        ring: Keyring,
+        clock: Clock,
+        requests_per_second: int,
+        time_known: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._ring = ring
+        self._time_known = time_known
         self._clock = clock
         self._per_second = requests_per_second
         self._buckets: dict[int, Bucket] = {}
@@ -86,31 +101,53 @@ class Keys:
     def authorize(self, method: str, metadata: Metadata) -> Caller:
         """Who calls this method (by its full name, such as streamer.v1.StreamService.GetStream).
 
-        Raises Unauthenticated without a key in the metadata; PermissionDenied for a wrong, revoked or expired one, and
-        for one whose scopes do not allow the method; ResourceExhausted for one that calls too often.
+        Raises Unauthenticated without a key in the metadata; PermissionDenied for a wrong, revoked
+        or expired one, and for one whose scopes do not allow the method; ResourceExhausted for one
+        that calls too often.
         """
         text = _key_in(metadata)
         if not text:
             raise Unauthenticated(f"no key came with the call: {_HOW}")
         caller = self._ring.find(text)
         if caller is None:
-            raise PermissionDenied(f"the key that came with the call is not known here: {_HOW}", "KEY_UNKNOWN")
+            raise PermissionDenied(
+                f"the key that came with the call is not known here: {_HOW}", "KEY_UNKNOWN"
+            )
         now_ns = self._clock.now_ns()
-        require_live(caller, now_ns)
+        require_live(caller, now_ns if self._time_known() else 0)
         self._count(caller, now_ns)
         if not allows(caller.scopes, method):
-            needed, has = SCOPES.get(method, "a row in the table of scopes"), " ".join(sorted(caller.scopes))
-            raise PermissionDenied(f"{method} needs {needed}, and the key {caller.id} has {has}", "SCOPE_MISSING")
+            needed, has = (
+                SCOPES.get(method, "a row in the table of scopes"),
+                " ".join(sorted(caller.scopes)),
+            )
+            raise PermissionDenied(
+                f"{method} needs {needed}, and the key {caller.id} has {has}", "SCOPE_MISSING"
+            )
         return caller
+
+    def move_time(self, by_ns: int) -> None:
+        """The clock's time is by_ns later than it was, or earlier: nobody is refused for what he
+        did in an hour that was none.
+        """
+        for bucket in self._buckets.values():
+            bucket.move_time(by_ns)
 
     def _count(self, caller: Caller, now_ns: int) -> None:
         bucket = self._buckets.get(caller.number)
         if bucket is None:
-            bucket = self._buckets[caller.number] = Bucket(self._per_second, self._per_second * BURST_SECONDS)
+            bucket = self._buckets[caller.number] = Bucket(
+                self._per_second, self._per_second * BURST_SECONDS
+            )
         if not bucket.available(now_ns):
-            most = f"{self._per_second} requests a second, {self._per_second * BURST_SECONDS} at once"
+            most = (
+                f"{self._per_second} requests a second, {self._per_second * BURST_SECONDS} at once"
+            )
             raise ResourceExhausted(
-                f"the key {caller.id} calls too often: {most} (api.requests_per_second); wait a second", REQUEST_RATE, 1
+                f"the key {caller.id} calls too often: {most} (api.requests_per_second); wait a"
+                " second",
+                REQUEST_RATE,
+                1,
             )
         bucket.take(1, now_ns)
 

@@ -23,9 +23,9 @@ def _wait() -> None:
 class Call:
     """What came with a request.
 
-    metadata has lower-case names. deadline is a moment of the running loop's clock, None without one.
-    cut ends a stream of answers of which the caller takes nothing any more. caller is set when the key
-    was checked.
+    metadata has lower-case names. deadline is a moment of the running loop's clock, None without
+    one. cut ends a stream of answers of which the caller takes nothing any more. caller is set when
+    the key was checked.
     """
 
     metadata: Metadata

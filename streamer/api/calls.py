@@ -20,7 +20,7 @@ from streamer.api.auth import Keys
 from streamer.api.call import Call
 from streamer.api.errors import Refusal, refusal
 from streamer.api.services import Rpc
-from streamer.errors import DeadlineExceeded, InvalidArgument, StreamerError, Unavailable
+from streamer.words.errors import DeadlineExceeded, InvalidArgument, StreamerError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,9 @@ class Calls:
             timeout.reschedule(asyncio.get_running_loop().time())
 
     async def unary(self, rpc: Rpc, read: Read, call: Call) -> Message:
-        """The reply. Raises Refusal, for every failure there is, and CancelledError when the caller left."""
+        """The reply. Raises Refusal, for every failure there is, and CancelledError when the caller
+        left.
+        """
         began = time.perf_counter()
         try:
             async with asyncio.timeout_at(call.deadline) as timeout:
@@ -101,21 +103,32 @@ class Calls:
             if not patience.expired():
                 raise
             self._refuse_at_the_end()
-            raise DeadlineExceeded(f"the request did not arrive within {READ_SECONDS:.0f} s") from None
+            raise DeadlineExceeded(
+                f"the request did not arrive within {READ_SECONDS:.0f} s"
+            ) from None
         except DecodeError:
-            raise InvalidArgument(f"the request is no {rpc.request.DESCRIPTOR.full_name}: it cannot be decoded") from None
+            raise InvalidArgument(
+                f"the request is no {rpc.request.DESCRIPTOR.full_name}: it cannot be decoded"
+            ) from None
 
     def _refuse_at_the_end(self) -> None:
         if self._closing:
-            raise Unavailable("streamer is stopping: call again when it is back", "STOPPING") from None
+            raise Unavailable(
+                "streamer is stopping: call again when it is back", "STOPPING"
+            ) from None
 
     def _refusal(self, rpc: Rpc, error: Exception, began: float) -> Refusal:
         if isinstance(error, TimeoutError) and self._closing:
             error = Unavailable(
-                "streamer stopped before this call ended: when it is back, ask again with the same request_id what became of it", "STOPPING"
+                "streamer stopped before this call ended: when it is back, ask again with the same"
+                " request_id what became of it",
+                "STOPPING",
             )
         elif isinstance(error, TimeoutError):
-            error = DeadlineExceeded("the deadline of the call passed before its end: ask what became of it, or allow more time")
+            error = DeadlineExceeded(
+                "the deadline of the call passed before its end: ask what became of it, or allow"
+                " more time"
+            )
         refused = error if isinstance(error, Refusal) else refusal(error)
         self._count(rpc, refused.code, began)
         if not isinstance(error, (StreamerError, Refusal)):

@@ -13,14 +13,16 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
-from streamer.errors import InvalidArgument
-from streamer.model import BudgetTerms, Record
-from streamer.money import LAST_SECOND, SECOND_NS, parse_duration
 from streamer.service.keys import KeyOrder
 from streamer.service.orders import CHANGEABLE, InvoiceOrder, PaymentOrder, StreamOrder
+from streamer.words.errors import InvalidArgument
+from streamer.words.model import BudgetTerms, Record
+from streamer.words.money import LAST_SECOND, SECOND_NS, parse_duration
 
 MAX_FIELD_SECONDS = 315_576_000_000
 """Ten thousand years: the bound of google.protobuf.Duration."""
+_CATCH_UP = frozenset({"catch_up", "catch_up_forever"})
+"""One thing said in two ways, of which one excludes the other."""
 
 
 def stream_order(message: stream_pb2.Stream) -> StreamOrder:
@@ -40,7 +42,9 @@ def stream_order(message: stream_pb2.Stream) -> StreamOrder:
         catch_up_ns=_catch_up(message),
         catch_up_forever=message.catch_up_forever,
         ttl_ns=duration_ns(message, "ttl"),
-        max_open_payments=message.max_open_payments if message.HasField("max_open_payments") else None,
+        max_open_payments=(
+            message.max_open_payments if message.HasField("max_open_payments") else None
+        ),
         group=message.group,
         labels=tuple(sorted(message.labels.items())),
         records=tlv_records(message.tlv_records),
@@ -48,19 +52,39 @@ def stream_order(message: stream_pb2.Stream) -> StreamOrder:
     )
 
 
-def stream_changes(request: stream_pb2.UpdateStreamRequest) -> tuple[str, StreamOrder, frozenset[str]]:
-    """(id, the new values, the paths to replace). Raises InvalidArgument for a path that cannot change."""
+def stream_changes(
+    request: stream_pb2.UpdateStreamRequest,
+) -> tuple[str, StreamOrder, frozenset[str]]:
+    """(id, the new values, the paths to replace). Raises InvalidArgument for a path that cannot
+    change.
+    """
     paths = frozenset(path.partition(".")[0] for path in request.update_mask.paths)
     if not paths:
-        raise InvalidArgument(f"update_mask is empty: name what is to change: {', '.join(sorted(CHANGEABLE))}")
+        raise InvalidArgument(
+            f"update_mask is empty: name what is to change: {', '.join(sorted(CHANGEABLE))}"
+        )
     fixed = sorted(paths - CHANGEABLE)
     if fixed:
         known = fixed[0] in stream_pb2.Stream.DESCRIPTOR.fields_by_name
-        why = "cannot be changed: cancel this stream and open another" if known else "is no field of a stream"
+        why = (
+            "cannot be changed: cancel this stream and open another"
+            if known
+            else "is no field of a stream"
+        )
         raise InvalidArgument(f"update_mask: {fixed[0]} {why}")
     if not request.stream.id:
         raise InvalidArgument("stream.id is missing")
-    return request.stream.id, stream_order(request.stream), paths
+    return request.stream.id, stream_order(_named(request.stream, paths)), paths
+
+
+def _named(stream: stream_pb2.Stream, paths: frozenset[str]) -> stream_pb2.Stream:
+    """What paths name: what is not to be changed is not read, so it cannot be wrong either."""
+    named, kept = stream_pb2.Stream(), paths | (_CATCH_UP if paths & _CATCH_UP else frozenset())
+    named.CopyFrom(stream)
+    for field, _ in stream.ListFields():
+        if field.name not in kept:
+            named.ClearField(field.name)
+    return named
 
 
 def payment_order(request: payment_pb2.CreatePaymentRequest) -> PaymentOrder:
@@ -80,7 +104,9 @@ def key_order(message: admin_pb2.Key) -> KeyOrder:
         name=message.name,
         scopes=tuple(message.scopes),
         budget=_budget(message),
-        destinations=tuple(hex_bytes(destination, "destinations") for destination in message.destinations),
+        destinations=tuple(
+            hex_bytes(destination, "destinations") for destination in message.destinations
+        ),
         max_streams=message.max_streams if message.HasField("max_streams") else None,
         expire_time_ns=time_ns(message, "expire_time"),
     )
@@ -90,7 +116,10 @@ def invoice_order(request: payment_pb2.CreatePaymentRequest) -> InvoiceOrder:
     """An invoice to pay. Raises InvalidArgument for what only a keysend has."""
     for field in ("destination", "tlv_records"):
         if getattr(request, field):
-            raise InvalidArgument(f"{field} is for a keysend, and payment_request for an invoice: leave one of them out")
+            raise InvalidArgument(
+                f"{field} is for a keysend, and payment_request for an invoice: leave one of"
+                " them out"
+            )
     return InvoiceOrder(
         request.payment_request,
         request.amount_msat,
@@ -102,13 +131,23 @@ def invoice_order(request: payment_pb2.CreatePaymentRequest) -> InvoiceOrder:
 def hex_bytes(text: str, field: str) -> bytes:
     """Bytes of a hex string; InvalidArgument names the field."""
     if not re.fullmatch(r"(?:[0-9a-fA-F]{2})*", text):
-        raise InvalidArgument(f"{field} is not hex: pairs of the digits 0–9 and a–f are needed, not base64")
+        raise InvalidArgument(
+            f"{field} is not hex: pairs of the digits 0–9 and a–f are needed, not base64"
+        )
     return bytes.fromhex(text)
 
 
 def tlv_records(records: Iterable[payment_pb2.TlvRecord]) -> tuple[Record, ...]:
     """Custom records, in the order of their types."""
-    return tuple(sorted((record.type, hex_bytes(record.value_hex, f"tlv_records: value_hex of type {record.type}")) for record in records))
+    return tuple(
+        sorted(
+            (
+                record.type,
+                hex_bytes(record.value_hex, f"tlv_records: value_hex of type {record.type}"),
+            )
+            for record in records
+        )
+    )
 
 
 def duration_ns(message: Message, field: str) -> int | None:
@@ -117,9 +156,14 @@ def duration_ns(message: Message, field: str) -> int | None:
         return None
     duration: Duration = getattr(message, field)
     if abs(duration.seconds) > MAX_FIELD_SECONDS:
-        raise InvalidArgument(f"{field} is not a valid duration: it is longer than ten thousand years")
+        raise InvalidArgument(
+            f"{field} is not a valid duration: it is longer than ten thousand years"
+        )
     if abs(duration.nanos) >= SECOND_NS or duration.seconds * duration.nanos < 0:
-        raise InvalidArgument(f"{field} is not a valid duration: nanos are below a second, and have the sign of seconds")
+        raise InvalidArgument(
+            f"{field} is not a valid duration: nanos are below a second, and have the sign of"
+            " seconds"
+        )
     return duration.seconds * SECOND_NS + duration.nanos
 
 
@@ -129,7 +173,9 @@ def time_ns(message: Message, field: str) -> int | None:
         return None
     moment: Timestamp = getattr(message, field)
     if not 0 <= moment.seconds <= LAST_SECOND or not 0 <= moment.nanos < SECOND_NS:
-        raise InvalidArgument(f"{field} is not a valid time: from 1970-01-01T00:00:00Z to 2255-03-14T16:00:00Z")
+        raise InvalidArgument(
+            f"{field} is not a valid time: from 1970-01-01T00:00:00Z to 2255-03-14T16:00:00Z"
+        )
     return moment.seconds * SECOND_NS + moment.nanos
 
 
@@ -154,4 +200,7 @@ def _budget(message: stream_pb2.Stream | admin_pb2.Key) -> BudgetTerms | None:
     try:
         return BudgetTerms(message.budget.amount_msat, parse_duration(period))
     except ValueError:
-        raise InvalidArgument(f'budget.period {period!r} is not understood: "total", or a duration such as "1h" or "1d"') from None
+        raise InvalidArgument(
+            f'budget.period {period!r} is not understood: "total", or a duration such as "1h" or'
+            ' "1d"'
+        ) from None

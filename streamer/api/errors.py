@@ -12,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from streamer import errors
+from streamer.words import errors
 
 DOMAIN = "streamer"
 
@@ -36,13 +36,17 @@ STATUS: dict[type[errors.StreamerError], grpc.StatusCode] = {
 
 UNFORESEEN = "unexpected error inside streamer: its log says more"
 MAX_MESSAGE_BYTES = 1_600
-"""Said twice in a call's trailers, as text (three times as long where it is not ASCII) and in base64: gRPC may cut a call with more
-than 8 KiB of trailers (grpc.max_metadata_size). The longest of our own is the line that bakes a macaroon."""
+"""Said twice in a call's trailers, as text (three times as long where it is not ASCII) and in
+base64: gRPC may cut a call with more than 8 KiB of trailers (grpc.max_metadata_size). The longest
+of our own is the line that bakes a macaroon.
+"""
 
 
 def status_code(error: Exception) -> grpc.StatusCode:
     """The code of an error: its own row, or that of the nearest class above it; else INTERNAL."""
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), grpc.StatusCode.INTERNAL)
+    return next(
+        (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), grpc.StatusCode.INTERNAL
+    )
 
 
 class Refusal(Exception):
@@ -63,19 +67,27 @@ def refusal(error: Exception) -> Refusal:
     return refused(code, str(error) if known else UNFORESEEN, reason, wait)
 
 
-def refused(code: grpc.StatusCode, message: str, reason: str, retry_after_seconds: int = 0) -> Refusal:
-    """A refusal with ErrorInfo{reason, domain}, and RetryInfo if there is a time after which to try again."""
+def refused(
+    code: grpc.StatusCode, message: str, reason: str, retry_after_seconds: int = 0
+) -> Refusal:
+    """A refusal with ErrorInfo{reason, domain}, and RetryInfo if there is a time after which to try
+    again.
+    """
     said: list[Message] = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)]
     if retry_after_seconds:
         said.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=retry_after_seconds)))
     details = [any_pb2.Any() for _ in said]
     for detail, message_of in zip(details, said, strict=True):
         detail.Pack(message_of)
-    return Refusal(code, status_pb2.Status(code=code.value[0], message=_short(message), details=details))
+    return Refusal(
+        code, status_pb2.Status(code=code.value[0], message=_short(message), details=details)
+    )
 
 
 def _short(message: str) -> str:
-    """A message that repeats much of what it was given loses its middle; what was wrong, and what to do, stand at the ends."""
+    """A message that repeats much of what it was given loses its middle; what was wrong, and what
+    to do, stand at the ends.
+    """
     said = message.encode()
     if len(said) <= MAX_MESSAGE_BYTES:
         return message

@@ -1,8 +1,8 @@
 """What gRPC's health service says: "" is the daemon, each service whether it can do its work now.
 
-"" and AdminService are SERVING from the open door to the beginning of the end. The other services are
-there to move money: they are SERVING while at least one node can, as /readyz says, and NOT_SERVING
-otherwise, although reads, and opening, pausing or cancelling streams, still work.
+"" and AdminService are SERVING from the open door to the beginning of the end. The other services
+are there to move money: they are SERVING while at least one node can, as /readyz says, and
+NOT_SERVING otherwise, although reads, and opening, pausing or cancelling streams, still work.
 """
 
 from __future__ import annotations

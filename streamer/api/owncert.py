@@ -1,7 +1,8 @@
-"""The daemon's own certificate: tls.cert and tls.key in the data folder, made at the first start that asks for TLS.
+"""The daemon's own certificate: tls.cert and tls.key in the data folder, made at the first start
+that asks for TLS.
 
-It is renewed by itself before it ends, or when a configured name is missing in it: clients then need
-the new tls.cert. The key stays, so that only one file changes, whole or not at all.
+It is renewed by itself before it ends, or when a configured name is missing in it: clients then
+need the new tls.cert. The key stays, so that only one file changes, whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,17 +17,24 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from streamer.certificate import HERE, hosts_of, key_pem, new_key, self_signed
-from streamer.errors import ConfigError
+from streamer.config.certificate import HERE, hosts_of, key_pem, new_key, self_signed
+from streamer.words.errors import ConfigError
 
 CERT_FILE = "tls.cert"
 KEY_FILE = "tls.key"
 RENEW_BEFORE = datetime.timedelta(days=30)
+NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+"""Before all that is looked at."""
 ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104
 _UNUSED_ADDRESS = ("192.0.2.1", 9)
-"""Reserved for documentation (RFC 5737): nothing is sent there, only the own address towards it is asked for."""
+"""Reserved for documentation (RFC 5737): nothing is sent there, only the own address towards it is
+asked for.
+"""
 
 Now = Callable[[], datetime.datetime]
+
+
+Known = Callable[[], bool]
 
 
 def wall() -> datetime.datetime:
@@ -35,32 +43,59 @@ def wall() -> datetime.datetime:
 
 
 class OwnCertificate:
-    """The two files, kept good. listens: where the doors listen; names: further names that clients use."""
+    """The two files, kept good. listens: where the doors listen; names: further names that clients
+    use.
 
-    def __init__(self, folder: Path, listens: Iterable[str], names: Iterable[str], now: Now = wall) -> None:
+    known: whether now is known to be right. Until it is, a certificate that is there stays: clients
+    would have to take another one for nothing, and one that is made for a wrong time is good for
+    nobody.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        listens: Iterable[str],
+        names: Iterable[str],
+        now: Now = wall,
+        known: Known = lambda: True,
+    ) -> None:
         self.cert, self.key = folder / CERT_FILE, folder / KEY_FILE
         hosts = {listen.rpartition(":")[0].strip("[]") for listen in listens}
         self._asked = [*names, *sorted(hosts - ANYWHERE)]
         self._everywhere = bool(hosts & ANYWHERE)
-        self._now = now
-        self._renew_at = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+        self._now, self._time_known = now, known
+        self._renew_at = NEVER
 
     def keep(self) -> bool:
         """Make or renew the certificate if it is due; whether it was. Raises ConfigError."""
-        now = self._now()
-        if now < self._renew_at:
+        now, time_known = self._now(), self._time_known()
+        if time_known and now < self._renew_at:
             return False
         try:
             known = self._known()
-            if known is not None and known.not_valid_after_utc - RENEW_BEFORE > now and set(self._asked) <= hosts_of(known):
-                self._renew_at = known.not_valid_after_utc - RENEW_BEFORE
+            if known is not None and (not time_known or self._is_good(known, now)):
+                self._renew_at = known.not_valid_after_utc - RENEW_BEFORE if time_known else NEVER
                 return False
             self._make(now)
+            self._renew_at = self._renew_at if time_known else NEVER
         except OSError as error:
-            raise ConfigError(f"{error.filename or self.cert}: the daemon's own certificate cannot be written: {error.strerror}") from None
+            raise ConfigError(
+                f"{error.filename or self.cert}: the daemon's own certificate cannot be written:"
+                f" {error.strerror}"
+            ) from None
         except ValueError as error:
-            raise ConfigError(f"{self.cert}: the daemon's own certificate cannot be made for {', '.join(self._asked)}: {error}") from None
+            raise ConfigError(
+                f"{self.cert}: the daemon's own certificate cannot be made for"
+                f" {', '.join(self._asked)}: {error}"
+            ) from None
         return True
+
+    def _is_good(self, known: x509.Certificate, now: datetime.datetime) -> bool:
+        """For a while, and for all names; one that was made by a clock that was ahead has not
+        begun.
+        """
+        lasts = known.not_valid_before_utc <= now < known.not_valid_after_utc - RENEW_BEFORE
+        return lasts and set(self._asked) <= hosts_of(known)
 
     def _known(self) -> x509.Certificate | None:
         try:
@@ -75,7 +110,12 @@ class OwnCertificate:
         if key is None:
             key = new_key()
             _write(self.key, key_pem(key), 0o600)
-        hosts = [*HERE, socket.gethostname(), *self._asked, *(_own_addresses() if self._everywhere else ())]
+        hosts = [
+            *HERE,
+            socket.gethostname(),
+            *self._asked,
+            *(_own_addresses() if self._everywhere else ()),
+        ]
         made = self_signed(key, "streamer autogenerated cert", socket.gethostname(), hosts, now)
         _write(self.cert, made, 0o644)
         self._renew_at = x509.load_pem_x509_certificate(made).not_valid_after_utc - RENEW_BEFORE
@@ -91,7 +131,10 @@ class OwnCertificate:
 def _own_addresses() -> list[str]:
     """The addresses by which others reach this machine, as far as they are easily known."""
     found = []
-    for family, unused in ((socket.AF_INET, _UNUSED_ADDRESS), (socket.AF_INET6, ("2001:db8::1", 9))):
+    for family, unused in (
+        (socket.AF_INET, _UNUSED_ADDRESS),
+        (socket.AF_INET6, ("2001:db8::1", 9)),
+    ):
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as towards:
                 towards.connect(unused)

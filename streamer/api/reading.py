@@ -1,8 +1,9 @@
-"""Health and reflection, which need no key: few calls at once, and INVALID_ARGUMENT to bytes that they cannot read.
+"""Health and reflection, which need no key: few calls at once, and INVALID_ARGUMENT to bytes that
+they cannot read.
 
-Their ready-made handlers let gRPC read the request, which logs a traceback and answers UNKNOWN, and they
-hold a call for as long as the caller likes, who may be anybody: without a bound of their own such calls
-could take all places of the port. Our own methods read theirs in calls.py.
+Their ready-made handlers let gRPC read the request, which logs a traceback and answers UNKNOWN, and
+they hold a call for as long as the caller likes, who may be anybody: without a bound of their own
+such calls could take all places of the port. Our own methods read theirs in calls.py.
 """
 
 from __future__ import annotations
@@ -28,15 +29,23 @@ class Reading(grpc.aio.ServerInterceptor):
     def __init__(self) -> None:
         self._open = {"answered": 0, "lasting": 0}
 
-    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
-        """The handler, or one around it: to gRPC its request is a stream, so that it is called, and counted, before that arrives."""
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
+    ) -> Any:
+        """The handler, or one around it: to gRPC its request is a stream, so that it is called, and
+        counted, before that arrives.
+        """
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_deserializer is None:
             return handler
         if handler.unary_unary is not None:
-            return grpc.stream_unary_rpc_method_handler(self._unary(handler), None, handler.response_serializer)
+            return grpc.stream_unary_rpc_method_handler(
+                self._unary(handler), None, handler.response_serializer
+            )
         serve = _watch(handler) if handler.unary_stream is not None else _talk(handler)
-        return grpc.stream_stream_rpc_method_handler(self._lasting(serve), None, handler.response_serializer)
+        return grpc.stream_stream_rpc_method_handler(
+            self._lasting(serve), None, handler.response_serializer
+        )
 
     def _unary(self, handler: Any) -> Any:
         async def serve(_: object, context: Context) -> Any:
@@ -62,7 +71,8 @@ class Reading(grpc.aio.ServerInterceptor):
         if self._open[kind] >= KEYLESS_CALLS:
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"{KEYLESS_CALLS} calls of health and reflection are open already: end some, or come later",
+                f"{KEYLESS_CALLS} calls of health and reflection are open already: end some, or"
+                " come later",
             )
         self._open[kind] += 1
 
@@ -93,7 +103,10 @@ async def _first(handler: Any, context: Context) -> Any:
         async with asyncio.timeout(READ_SECONDS):
             request = await context.read()
     except TimeoutError:
-        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"the request did not arrive within {READ_SECONDS:.0f} s")
+        await context.abort(
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            f"the request did not arrive within {READ_SECONDS:.0f} s",
+        )
     if request is grpc.aio.EOF:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a request")
     return await _read(handler, request, context)

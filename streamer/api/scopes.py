@@ -5,7 +5,7 @@ Documentation and tests are made from it; a test walks every service that is ser
 
 from __future__ import annotations
 
-from streamer.apikey import Scope
+from streamer.words.apikey import Scope
 
 SCOPES: dict[str, Scope] = {
     "streamer.v1.StreamService.CreateStream": Scope.STREAMS_WRITE,

@@ -64,7 +64,9 @@ def served(service: Service) -> tuple[Rpc, ...]:
 
 def methods() -> tuple[Rpc, ...]:
     """The same as descriptions: none of them can be called."""
-    return tuple(_rpc(method, _nobody) for descriptor, _ in SERVICES for method in descriptor.methods)
+    return tuple(
+        _rpc(method, _nobody) for descriptor, _ in SERVICES for method in descriptor.methods
+    )
 
 
 def _rpc(method: MethodDescriptor, serve: Callable[[Any, Any], Any]) -> Rpc:

@@ -7,11 +7,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from streamer import __version__
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2, webhook_pb2
-from streamer.model import OPEN, BudgetTerms, Mark, PaymentState, Record, Terms
-from streamer.money import LAST_MOMENT_NS, SECOND_NS, format_duration
 from streamer.service.keys import KeyReport
 from streamer.service.orders import Forecast
 from streamer.service.reports import DaemonReport, Event, NodeReport, PaymentReport, StreamReport
+from streamer.words.model import OPEN, BudgetTerms, Mark, PaymentState, Record, Terms
+from streamer.words.money import LAST_MOMENT_NS, SECOND_NS, format_duration
 
 _PAYMENT_STATE = {
     **dict.fromkeys(OPEN, payment_pb2.Payment.PENDING),
@@ -59,7 +59,9 @@ def stream_message(report: StreamReport) -> stream_pb2.Stream:
             skipped_msat=stream.skipped_msat,
             skipped_time=duration(stream.skipped_ns),
             dropped_msat=stream.dropped_msat,
-            last_payment=None if report.last_payment is None else payment_message(report.last_payment),
+            last_payment=None
+            if report.last_payment is None
+            else payment_message(report.last_payment),
             runway_end_time=timestamp(report.runway_end_ns),
             create_time=timestamp(stream.create_time_ns),
             forecast=None if report.forecast is None else forecast_message(report.forecast),
@@ -73,7 +75,9 @@ def stream_message(report: StreamReport) -> stream_pb2.Stream:
     return message
 
 
-def event_message(event: Event, stream: StreamReport | None, payment: PaymentReport | None) -> stream_pb2.StreamEvent:
+def event_message(
+    event: Event, stream: StreamReport | None, payment: PaymentReport | None
+) -> stream_pb2.StreamEvent:
     """An event; its stream in the state it had then, with the figures of now."""
     message = stream_pb2.StreamEvent(cursor=event.cursor, time=timestamp(event.time_ns))
     if stream is not None:
@@ -88,7 +92,11 @@ def event_message(event: Event, stream: StreamReport | None, payment: PaymentRep
 
 
 def webhook_message(
-    event_id: str, kind: str, event: Event, stream: StreamReport | None, payment: PaymentReport | None
+    event_id: str,
+    kind: str,
+    event: Event,
+    stream: StreamReport | None,
+    payment: PaymentReport | None,
 ) -> webhook_pb2.WebhookEvent:
     """The same event as a webhook is sent it."""
     shown = event_message(event, stream, payment)
@@ -144,7 +152,9 @@ def payment_message(report: PaymentReport) -> payment_pb2.Payment:
         seq=payment.seq,
         node=payment.node,
         destination=payment.destination.hex(),
-        amount_msat=payment.settled_msat if payment.state is PaymentState.SETTLED else payment.amount_msat,
+        amount_msat=payment.settled_msat
+        if payment.state is PaymentState.SETTLED
+        else payment.amount_msat,
         fee_msat=payment.fee_msat,
         fee_limit_msat=payment.fee_limit_msat,
         payment_hash=payment.payment_hash.hex(),

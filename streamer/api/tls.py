@@ -16,7 +16,7 @@ import grpc
 from cryptography import x509
 
 from streamer.api.owncert import OwnCertificate, wall
-from streamer.errors import ConfigError
+from streamer.words.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,9 @@ class Tls:
         self._pair = self._read()
 
     def look(self) -> bool:
-        """Renew what is due, and take what changed; whether there is another certificate now. Never raises."""
+        """Renew what is due, and take what changed; whether there is another certificate now. Never
+        raises.
+        """
         try:
             if self._own is not None:
                 self._own.keep()
@@ -64,7 +66,8 @@ class Tls:
 
         # gRPC takes None for "the same as before"; its type stubs do not know
         return grpc.dynamic_ssl_server_credentials(
-            _configuration(given), cast("Callable[[], grpc.ServerCertificateConfiguration]", changed)
+            _configuration(given),
+            cast("Callable[[], grpc.ServerCertificateConfiguration]", changed),
         )
 
     def _stamp(self) -> Stamps:
@@ -86,13 +89,26 @@ class Tls:
             self.context.load_cert_chain(self._cert, self._key, password=lambda: b"")
         except OSError as error:
             if isinstance(error, ssl.SSLError):
-                why = "they do not belong together" if "MISMATCH" in (error.reason or "") else "one of them is no PEM file, or is encrypted"
-                raise ConfigError(f"{self._cert} and {self._key}: {why}" + (f" ({error.reason})" if error.reason else "")) from None
-            raise ConfigError(f"{self._cert} and {self._key}: cannot be read: {error.strerror}") from None
+                why = (
+                    "they do not belong together"
+                    if "MISMATCH" in (error.reason or "")
+                    else "one of them is no PEM file, or is encrypted"
+                )
+                raise ConfigError(
+                    f"{self._cert} and {self._key}: {why}"
+                    + (f" ({error.reason})" if error.reason else "")
+                ) from None
+            raise ConfigError(
+                f"{self._cert} and {self._key}: cannot be read: {error.strerror}"
+            ) from None
         except ValueError as error:  # the file was changed while it was read
-            raise ConfigError(f"{self._cert}: is no PEM certificate that can be read ({error})") from None
+            raise ConfigError(
+                f"{self._cert}: is no PEM certificate that can be read ({error})"
+            ) from None
         if until <= wall():
-            log.warning("the certificate %s has expired at %s: clients will refuse it", self._cert, until)
+            log.warning(
+                "the certificate %s has expired at %s: clients will refuse it", self._cert, until
+            )
         return pair
 
 

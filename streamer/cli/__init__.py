@@ -1,7 +1,9 @@
-"""The command line: one file per noun, loaded only when it is named, so that `streamer` starts fast.
+"""The command line: one file per noun, loaded only when it is named, so that `streamer` starts
+fast.
 
 Exit codes: 0 done, 1 refused, 2 wrong usage or configuration, 3 daemon not reachable, 4 the answer
-is "no" or "unhealthy", 130 Ctrl-C. A failure is one line "streamer: …" on stderr, never a traceback.
+is "no" or "unhealthy", 130 Ctrl-C. A failure is one line "streamer: …" on stderr, never a
+traceback.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from importlib import import_module
 
 import click
 
-from streamer.errors import ConfigError, InvalidArgument, StreamerError
+from streamer.words.errors import ConfigError, InvalidArgument, StreamerError
 
 REFUSED, USAGE, NOT_REACHABLE, NO = 1, 2, 3, 4
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -57,8 +59,12 @@ class Lazy(click.Group):
             formatter.write_dl(list(NOUNS.items()))
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(package_name="keysend-streamer", prog_name="streamer", message="%(prog)s %(version)s")
+@click.group(
+    cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
+@click.version_option(
+    package_name="keysend-streamer", prog_name="streamer", message="%(prog)s %(version)s"
+)
 def streamer() -> None:
     """Stream money over the Lightning Network: exact pay-per-time, by keysend."""
 
@@ -66,12 +72,15 @@ def streamer() -> None:
 def main() -> None:
     """Run the command line and exit."""
     _open_standard_files()
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails comes back as a status, and is told in our words
+    # what fails comes back as a status, and is told in our words
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(run(sys.argv[1:]))
 
 
 def _open_standard_files() -> None:
-    """What was closed by who called us leads nowhere: else a socket gets its number, and libuv aborts a process that closes that."""
+    """What was closed by who called us leads nowhere: else a socket gets its number, and libuv
+    aborts a process that closes that.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -87,13 +96,19 @@ def run(arguments: list[str]) -> int:
         code = streamer.main(arguments, prog_name="streamer", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except SystemExit:  # click's, when the reader of the output has left, who has read enough; or after shell completion
+    # click's, when the reader of the output has left, who has read enough; or after shell
+    # completion
+    except SystemExit:
         return 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return USAGE
     except click.ClickException as error:
-        usage = f"\n{error.ctx.get_usage()}" if isinstance(error, click.UsageError) and error.ctx is not None else ""
+        usage = (
+            f"\n{error.ctx.get_usage()}"
+            if isinstance(error, click.UsageError) and error.ctx is not None
+            else ""
+        )
         return _fail(_words(error) + usage, error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
@@ -106,7 +121,9 @@ def run(arguments: list[str]) -> int:
         return _fail(_where(error), REFUSED)
     except UnicodeEncodeError as error:
         strange = os.fsencode(error.object[error.start : error.end])
-        return _fail(f"{strange!r} is no UTF-8, or the locale is not: LANG=C.UTF-8 is, for example", USAGE)
+        return _fail(
+            f"{strange!r} is no UTF-8, or the locale is not: LANG=C.UTF-8 is, for example", USAGE
+        )
     except Exception as error:
         return _fail(f"unexpected: {type(error).__name__}: {error}", REFUSED)
 

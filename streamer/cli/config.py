@@ -9,7 +9,7 @@ import click
 from streamer.cli.output import print_json, print_table
 from streamer.cli.startable import require_startable
 from streamer.config import OPTIONS, Config, load_config
-from streamer.money import format_duration
+from streamer.words.money import format_duration
 
 
 @click.group("config")
@@ -26,10 +26,17 @@ _file = click.option("--config", "file", metavar="FILE", help="The configuration
 def show(file: str | None, as_json: bool) -> None:
     """Every option: what it is now, where that was written, and what it means."""
     config = load_config(os.environ, {}, file)
-    keys = [option.key for option in OPTIONS] + [key for key in config.written if key.startswith("nodes.")]
+    keys = [option.key for option in OPTIONS] + [
+        key for key in config.written if key.startswith("nodes.")
+    ]
     rows = [_row(config, key) for key in keys]
     if as_json:
-        print_json({key: {"value": value, "written": origin, "doc": doc} for key, value, origin, doc in rows})
+        print_json(
+            {
+                key: {"value": value, "written": origin, "doc": doc}
+                for key, value, origin, doc in rows
+            }
+        )
         return
     print_table(("OPTION", "VALUE", "FROM", "MEANING"), rows)
 
@@ -39,7 +46,12 @@ def _row(config: Config, key: str) -> tuple[str, str, str, str]:
     option = known.get(key) or known["node." + key.split(".", 2)[2]]
     written = config.written.get(key)
     if written is None:
-        return key, str(config.data_dir) if key == "data_dir" else option.default, "default", option.doc
+        return (
+            key,
+            str(config.data_dir) if key == "data_dir" else option.default,
+            "default",
+            option.doc,
+        )
     value = str(written.value)
     if option.kind == "duration":
         value = "forever" if written.value is None else format_duration(int(value))
@@ -49,7 +61,8 @@ def _row(config: Config, key: str) -> tuple[str, str, str, str]:
 @command.command("check")
 @_file
 def check(file: str | None) -> None:
-    """Exit 2 and why, if the daemon would not start: because of a value, a file that is named, or the data folder.
+    """Exit 2 and why, if the daemon would not start: because of a value, a file that is named, or
+    the data folder.
 
     Whether an address is free, and the journal whole, only a start tells.
     """

@@ -1,4 +1,6 @@
-"""`streamer demo`: money streams on a simulated network, in one process, and nothing is left behind."""
+"""`streamer demo`: money streams on a simulated network, in one process, and nothing is left
+behind.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,15 @@ import click
 
 from streamer.cli.output import amount, print_json
 from streamer.cli.words import DURATION
-from streamer.model import ADMIN
-from streamer.money import SECOND_NS, format_duration, parse_duration, parse_rate
+from streamer.words.model import ADMIN
+from streamer.words.money import SECOND_NS, format_duration, parse_duration, parse_rate
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from streamer.daemon import Daemon
-    from streamer.model import Stream
+    from streamer.run.daemon import Daemon
     from streamer.simulator.serve import ServedNetwork
+    from streamer.words.model import Stream
 
 STREAMS = (("radio", "1sat/1s", "1s"), ("video", "5sat/2s", "2s"), ("article", "30sat/1m", "2s"))
 """(name, rate, payment interval) of the streams, each to a node of its own."""
@@ -46,9 +48,16 @@ class Shown:
 
 @click.command("demo")
 @click.option("--for", "length", type=DURATION, help="End after this time.  [default: at Ctrl-C]")
-@click.option("--json", "as_json", is_flag=True, help="Print nothing but one JSON object with the totals, at the end.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print nothing but one JSON object with the totals, at the end.",
+)
 def command(length: int | None, as_json: bool) -> None:
-    """See money stream without a node: a daemon and a simulated Lightning network, in a temporary folder."""
+    """See money stream without a node: a daemon and a simulated Lightning network, in a temporary
+    folder.
+    """
     from streamer.cli.serve import fast_loop
 
     logging.basicConfig(level=logging.ERROR)
@@ -66,7 +75,7 @@ async def _demo(length_ns: int | None, as_json: bool) -> dict[str, int | float]:
     with tempfile.TemporaryDirectory(prefix="streamer-demo-") as folder:
         async with _house(Path(folder)) as (daemon, network):
             await _until_paying(daemon, stopped)
-            shown = await _open(daemon, network)
+            shown = [] if stopped.is_set() else await _open(daemon, network)
             if length_ns is not None:
                 loop.call_later(length_ns / SECOND_NS, stopped.set)
             if as_json:
@@ -84,16 +93,24 @@ async def _demo(length_ns: int | None, as_json: bool) -> dict[str, int | float]:
 async def _house(folder: Path) -> AsyncIterator[tuple[Daemon, ServedNetwork]]:
     """A simulated network and a daemon on its first node, both on free ports."""
     from streamer.config import Config
-    from streamer.daemon import running
-    from streamer.settings import ApiSettings, NodeSettings
+    from streamer.run.daemon import running
     from streamer.simulator.serve import Plan, start_network
+    from streamer.words.settings import ApiSettings, NodeSettings
 
-    async with start_network(folder / "network", Plan(nodes=len(STREAMS) + 1, channels=2, like_lnd=True)) as network:
+    async with start_network(
+        folder / "network", Plan(nodes=len(STREAMS) + 1, channels=2, like_lnd=True)
+    ) as network:
         payer = network.nodes[0]
         node = NodeSettings(
-            "demo", payer.rpcserver, tlscertpath=Path(payer.tlscertpath), macaroonpath=Path(payer.macaroonpath), network="regtest"
+            name="demo",
+            rpcserver=payer.rpcserver,
+            tlscertpath=Path(payer.tlscertpath),
+            macaroonpath=Path(payer.macaroonpath),
+            network="regtest",
         )
-        config = Config(folder / "data", nodes=(node,), api=ApiSettings("127.0.0.1:0", "127.0.0.1:0"))
+        config = Config(
+            folder / "data", nodes=(node,), api=ApiSettings("127.0.0.1:0", "127.0.0.1:0")
+        )
         async with running(config) as daemon:
             yield daemon, network
 
@@ -117,7 +134,11 @@ async def _open(daemon: Daemon, network: ServedNetwork) -> list[Shown]:
     for (name, rate, interval), receiver in zip(STREAMS, network.nodes[1:], strict=True):
         amount_msat, interval_ns = parse_rate(rate)
         order = StreamOrder(
-            bytes.fromhex(receiver.pubkey), amount_msat, interval_ns, payment_interval_ns=parse_duration(interval), group=name
+            destination=bytes.fromhex(receiver.pubkey),
+            amount_msat=amount_msat,
+            interval_ns=interval_ns,
+            payment_interval_ns=parse_duration(interval),
+            group=name,
         )
         report = await daemon.service.streams.create(ADMIN, order, "", False)
         shown.append(Shown(name, receiver.name, rate, report.stream))
@@ -125,7 +146,9 @@ async def _open(daemon: Daemon, network: ServedNetwork) -> list[Shown]:
 
 
 async def _end(daemon: Daemon) -> int:
-    """Cancel all streams, those opened from elsewhere too; the price of the time that each has run."""
+    """Cancel all streams, those opened from elsewhere too; the price of the time that each has
+    run.
+    """
     from streamer.core.lifecycle import price_now_msat
 
     price_msat = 0
@@ -135,7 +158,9 @@ async def _end(daemon: Daemon) -> int:
     return price_msat
 
 
-async def _show(daemon: Daemon, network: ServedNetwork, shown: list[Shown], stopped: asyncio.Event) -> None:
+async def _show(
+    daemon: Daemon, network: ServedNetwork, shown: list[Shown], stopped: asyncio.Event
+) -> None:
     """Draw the table until the end, on a terminal; elsewhere say what runs."""
     from rich.console import Console
     from rich.live import Live
@@ -145,11 +170,17 @@ async def _show(daemon: Daemon, network: ServedNetwork, shown: list[Shown], stop
     console.print("Another one, from a second terminal:")
     key = daemon.config.data_dir / "admin.key"
     server = f"--server {daemon.grpc_address} --key-file {key}"
-    console.print(f"  streamer stream open {network.nodes[1].pubkey} 2sat/1s {server}", soft_wrap=True, highlight=False)
+    console.print(
+        f"  streamer stream open {network.nodes[1].pubkey} 2sat/1s {server}",
+        soft_wrap=True,
+        highlight=False,
+    )
     if not sys.stdout.isatty():
         await stopped.wait()
         return
-    with Live(_table(daemon, network, shown), console=console, refresh_per_second=FRAMES_PER_SECOND) as live:
+    with Live(
+        _table(daemon, network, shown), console=console, refresh_per_second=FRAMES_PER_SECOND
+    ) as live:
         while not stopped.is_set():
             await _pause(stopped, 1 / FRAMES_PER_SECOND)
             live.update(_table(daemon, network, shown))
@@ -162,16 +193,34 @@ def _table(daemon: Daemon, network: ServedNetwork, shown: list[Shown]) -> Table:
 
     totals = daemon.metrics.totals()
     table = Table(
-        caption=f"{totals.payments_settled} payments, {amount(totals.paid_msat)}, p99 lateness {totals.p99_lateness_seconds:.3f} s"
+        caption=(
+            f"{totals.payments_settled} payments, {amount(totals.paid_msat)}, p99 lateness"
+            f" {totals.p99_lateness_seconds:.3f} s"
+        )
     )
     for column in ("stream", "rate", "state", "payments", "paid", "arrived", "paid ahead"):
-        table.add_column(column, justify="right" if column in ("payments", "paid", "arrived", "paid ahead") else "left", min_width=8)
+        table.add_column(
+            column,
+            justify="right" if column in ("payments", "paid", "arrived", "paid ahead") else "left",
+            min_width=8,
+        )
     for entry in shown:
         stream = entry.stream
         ahead_ns = max(0, origin_ns(stream) + paid_until_ns(stream) - daemon.clock.now_ns())
         ahead = format_duration(ahead_ns - ahead_ns % (SECOND_NS // 10))
-        paid, arrived = amount(stream.account.settled_msat), amount(_arrived(network, entry.receiver))
-        table.add_row(entry.name, entry.rate, stream.state, str(stream.account.settled_count), paid, arrived, ahead)
+        paid, arrived = (
+            amount(stream.account.settled_msat),
+            amount(_arrived(network, entry.receiver)),
+        )
+        table.add_row(
+            entry.name,
+            entry.rate,
+            stream.state,
+            str(stream.account.settled_count),
+            paid,
+            arrived,
+            ahead,
+        )
     return table
 
 
@@ -194,7 +243,14 @@ def _totals(daemon: Daemon, price_msat: int) -> dict[str, int | float]:
 
 
 def _print_end(totals: dict[str, int | float]) -> None:
-    paid, fees, price = amount(int(totals["paid_msat"])), amount(int(totals["fee_msat"])), amount(int(totals["price_msat"]))
-    click.echo(f"{totals['payments']} payments of {paid} together, fees {fees}; the time that ran costs {price}, the rest is paid ahead.")
+    paid, fees, price = (
+        amount(int(totals["paid_msat"])),
+        amount(int(totals["fee_msat"])),
+        amount(int(totals["price_msat"])),
+    )
+    click.echo(
+        f"{totals['payments']} payments of {paid} together, fees {fees}; the time that ran costs"
+        f" {price}, the rest is paid ahead."
+    )
     click.echo("With your own lnd:  streamer serve --node.lnddir ~/.lnd")
     click.echo("and then:           streamer stream open PUBKEY 50sat/1m --budget 10000sat")

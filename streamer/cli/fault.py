@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from streamer.simulator.control import FAULTS
+from streamer.simulator.control.control import FAULTS
 
 CALL_SECONDS = 30
 COLUMN = 14
@@ -28,8 +28,21 @@ def _list(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
 
 
 @click.command("fault")
-@click.option("--control", required=True, metavar="URL", envvar="STREAMER_SIMULATOR", help="The simulator's control address.")
-@click.option("--list", is_flag=True, expose_value=False, is_eager=True, callback=_list, help="Show all faults and their parameters.")
+@click.option(
+    "--control",
+    required=True,
+    metavar="URL",
+    envvar="STREAMER_SIMULATOR",
+    help="The simulator's control address.",
+)
+@click.option(
+    "--list",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_list,
+    help="Show all faults and their parameters.",
+)
 @click.argument("node")
 @click.argument("name", metavar="FAULT", type=click.Choice(list(FAULTS)))
 @click.argument("parameters", metavar="[KEY=VALUE]...", nargs=-1)
@@ -48,7 +61,8 @@ def fault(control: str, node: str, name: str, parameters: tuple[str, ...]) -> No
 def _post(url: str, given: dict[str, Any]) -> None:
     if not url.startswith(("http://", "https://")):
         raise click.UsageError(f"--control is a URL like http://127.0.0.1:40000, not {url!r}")
-    request = urllib.request.Request(url, json.dumps(given).encode(), {"Content-Type": "application/json"})  # noqa: S310 - http only
+    body, headers = json.dumps(given).encode(), {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - http only
     try:
         with urllib.request.urlopen(request, timeout=CALL_SECONDS):  # noqa: S310 - http only
             return
@@ -56,7 +70,9 @@ def _post(url: str, given: dict[str, Any]) -> None:
         raise click.ClickException(_reason(error)) from error
     except (OSError, ValueError) as error:
         cause = getattr(error, "reason", error)
-        raise click.ClickException(f"no simulator answers at {url}: {getattr(cause, 'strerror', None) or cause}") from error
+        raise click.ClickException(
+            f"no simulator answers at {url}: {getattr(cause, 'strerror', None) or cause}"
+        ) from error
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

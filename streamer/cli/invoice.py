@@ -12,7 +12,7 @@ from streamer.cli.once import telling
 from streamer.cli.output import print_json
 from streamer.cli.payment import print_payment
 from streamer.cli.words import AMOUNT, WAIT
-from streamer.money import MSAT_PER_SAT
+from streamer.words.money import MSAT_PER_SAT
 
 if TYPE_CHECKING:
     from streamer.client import Client
@@ -30,7 +30,9 @@ def command() -> None:
 @click.option("--memo", default="", help="What it is for; whoever pays can read it.")
 @talks
 def create(connection: Connection, amount: int, memo: str) -> int:
-    """Make an invoice of AMOUNT (whole satoshis, such as 50sat) at the daemon's first node, and print it."""
+    """Make an invoice of AMOUNT (whole satoshis, such as 50sat) at the daemon's first node, and
+    print it.
+    """
     if amount % MSAT_PER_SAT:
         raise click.UsageError(f"{amount} msat is no whole number of satoshis")
 
@@ -46,13 +48,25 @@ def create(connection: Connection, amount: int, memo: str) -> int:
 
 @command.command("pay")
 @click.argument("invoice")
-@click.option("--amount", type=AMOUNT, default=0, help="For an invoice that leaves the amount to the payer.")
+@click.option(
+    "--amount", type=AMOUNT, default=0, help="For an invoice that leaves the amount to the payer."
+)
 @click.option("--fee-limit", type=AMOUNT, help="Most that it may cost.  [default: as configured]")
 @click.option("--node", default="", help="The node that pays, by its name.  [default: the first]")
-@click.option("--wait", type=WAIT, default=WAIT_SECONDS, show_default=True, help="Seconds to wait for its end.")
+@click.option(
+    "--wait",
+    type=WAIT,
+    default=WAIT_SECONDS,
+    show_default=True,
+    help="Seconds to wait for its end.",
+)
 @talks
-def pay(connection: Connection, invoice: str, amount: int, fee_limit: int | None, node: str, wait: float) -> int:
-    """Pay INVOICE, once: called again, it shows the same payment. Exit 0 settled, 1 failed, 4 still open."""
+def pay(
+    connection: Connection, invoice: str, amount: int, fee_limit: int | None, node: str, wait: float
+) -> int:
+    """Pay INVOICE, once: called again, it shows the same payment. Exit 0 settled, 1 failed, 4 still
+    open.
+    """
     if not invoice.strip():
         raise click.UsageError("INVOICE is empty")
 
@@ -60,10 +74,18 @@ def pay(connection: Connection, invoice: str, amount: int, fee_limit: int | None
         from streamer._proto.streamer.v1 import payment_pb2
 
         with telling("It may have been paid: the same command again tells, and never pays twice"):
-            payment = await client.pay_invoice(invoice, amount_msat=amount, fee_limit_msat=fee_limit, node=node, timeout_seconds=wait)
+            payment = await client.pay_invoice(
+                invoice,
+                amount_msat=amount,
+                fee_limit_msat=fee_limit,
+                node=node,
+                timeout_seconds=wait,
+            )
         print_payment(connection, payment)
         if payment.state == payment_pb2.Payment.PENDING:
-            click.echo("still open: the same command again tells its end, and never pays twice", err=True)
+            click.echo(
+                "still open: the same command again tells its end, and never pays twice", err=True
+            )
             return NO
         return 0 if payment.state == payment_pb2.Payment.SETTLED else REFUSED
 
@@ -74,7 +96,9 @@ def pay(connection: Connection, invoice: str, amount: int, fee_limit: int | None
 @click.argument("invoice")
 @talks
 def check(connection: Connection, invoice: str) -> int:
-    """Say whether INVOICE, which this daemon's first node made, is paid. Exit 0 paid, 4 not paid."""
+    """Say whether INVOICE, which this daemon's first node made, is paid. Exit 0 paid, 4 not
+    paid.
+    """
 
     async def work(client: Client) -> int:
         paid = await client.check_invoice(invoice)

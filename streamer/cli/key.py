@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streamer.apikey import Scope
 from streamer.cli.connect import Connection, talks
 from streamer.cli.output import amount, as_dict, moment, print_fields, print_json, print_table
 from streamer.cli.words import BUDGET, DURATION, TIME
-from streamer.errors import ConfigError
+from streamer.words.apikey import Scope
+from streamer.words.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import admin_pb2
@@ -23,15 +23,32 @@ if TYPE_CHECKING:
 
 _BOUNDS = (
     click.option(
-        "--scope", "scopes", multiple=True, required=True, type=click.Choice([scope.value for scope in Scope]), help="May be repeated."
+        "--scope",
+        "scopes",
+        multiple=True,
+        required=True,
+        type=click.Choice([scope.value for scope in Scope]),
+        help="May be repeated.",
     ),
     click.option("--name", default="", help="For people, such as the service that uses it."),
-    click.option("--budget", type=BUDGET, help="Most that it may spend, fees included: 10000sat, or 10000sat/1d for each day."),
     click.option(
-        "--destination", "destinations", multiple=True, metavar="PUBKEY", help="It may pay this node; repeated: these. [default: any]"
+        "--budget",
+        type=BUDGET,
+        help="Most that it may spend, fees included: 10000sat, or 10000sat/1d for each day.",
     ),
-    click.option("--max-streams", type=click.IntRange(1, 2**31 - 1), help="Most streams that have not ended."),
-    click.option("--for", "for_", type=DURATION, help="It ends after this time, and its streams with it."),
+    click.option(
+        "--destination",
+        "destinations",
+        multiple=True,
+        metavar="PUBKEY",
+        help="It may pay this node; repeated: these. [default: any]",
+    ),
+    click.option(
+        "--max-streams", type=click.IntRange(1, 2**31 - 1), help="Most streams that have not ended."
+    ),
+    click.option(
+        "--for", "for_", type=DURATION, help="It ends after this time, and its streams with it."
+    ),
     click.option("--end", type=TIME, help="It ends at this moment, such as 2030-01-31T12:00:00Z."),
 )
 
@@ -49,7 +66,9 @@ def command() -> None:
 
 @command.command("create")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the key into this new file (mode 0600), and do not show it."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the key into this new file (mode 0600), and do not show it.",
 )
 @_bounds
 @talks
@@ -64,7 +83,12 @@ def create(connection: Connection, *, out: Path | None, **bounds: Any) -> int:
         made = await client.call(client.admin.CreateKey, admin_pb2.CreateKeyRequest(key=key))
         if file is not None:
             os.write(file, made.text.encode() + b"\n")
-        _print_made(connection, made.key, made.text if out is None else "", f"the key is in {out}" if out else "")
+        _print_made(
+            connection,
+            made.key,
+            made.text if out is None else "",
+            f"the key is in {out}" if out else "",
+        )
 
     try:
         return connection.run(work)
@@ -79,13 +103,22 @@ def create(connection: Connection, *, out: Path | None, **bounds: Any) -> int:
 @_bounds
 @talks
 def import_(connection: Connection, *, file: str, **bounds: Any) -> int:
-    """Take over a key that clients use already, of an Impervious daemon for example; FILE holds it (- is stdin)."""
+    """Take over a key that clients use already, of an Impervious daemon for example; FILE holds it
+    (- is stdin).
+    """
     key, text = _key(**bounds), _read(file)
 
     async def work(client: Client) -> None:
         from streamer._proto.streamer.v1 import admin_pb2
 
-        _print_made(connection, await client.call(client.admin.ImportKey, admin_pb2.ImportKeyRequest(key=key, text=text)), "", "")
+        _print_made(
+            connection,
+            await client.call(
+                client.admin.ImportKey, admin_pb2.ImportKeyRequest(key=key, text=text)
+            ),
+            "",
+            "",
+        )
 
     return connection.run(work)
 
@@ -104,7 +137,18 @@ def list_(connection: Connection, everything: bool) -> int:
         if connection.as_json:
             print_json({"keys": [as_dict(key) for key in keys]})
             return
-        rows = [(key.id, key.name, _state(key), " ".join(key.scopes), _budget(key), _spent(key), str(key.streams)) for key in keys]
+        rows = [
+            (
+                key.id,
+                key.name,
+                _state(key),
+                " ".join(key.scopes),
+                _budget(key),
+                _spent(key),
+                str(key.streams),
+            )
+            for key in keys
+        ]
         print_table(("ID", "NAME", "STATE", "SCOPES", "BUDGET", "SPENT", "STREAMS"), rows)
 
     return connection.run(work)
@@ -123,7 +167,10 @@ def revoke(connection: Connection, key_id: str) -> int:
         if connection.as_json:
             print_json(as_dict(key))
         else:
-            click.echo(f"{key.id} is revoked; {key.streams} of its streams have not ended, and pay nothing more")
+            click.echo(
+                f"{key.id} is revoked; {key.streams} of its streams have not ended, and pay nothing"
+                " more"
+            )
 
     return connection.run(work)
 
@@ -144,7 +191,9 @@ def _key(
 
     if for_ is not None and end is not None:
         raise click.UsageError("--for and --end exclude each other")
-    key = admin_pb2.Key(name=name, scopes=scopes, destinations=destinations, max_streams=max_streams)
+    key = admin_pb2.Key(
+        name=name, scopes=scopes, destinations=destinations, max_streams=max_streams
+    )
     if budget is not None:
         key.budget.CopyFrom(stream_pb2.Budget(amount_msat=budget[0], period=budget[1]))
     end_ns = end if for_ is None else time.time_ns() + for_
@@ -165,7 +214,9 @@ def _read(file: str) -> str:
     try:
         return (sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: the key cannot be read: {getattr(error, 'strerror', '') or 'it is no text'}") from None
+        raise ConfigError(
+            f"{file}: the key cannot be read: {getattr(error, 'strerror', '') or 'it is no text'}"
+        ) from None
 
 
 def _print_made(connection: Connection, key: admin_pb2.Key, text: str, where: str) -> None:
@@ -181,8 +232,17 @@ def _print_made(connection: Connection, key: admin_pb2.Key, text: str, where: st
         ("may pay", bound or "anybody"),
     ]
     streams = str(key.max_streams) if key.HasField("max_streams") else ""
-    print_fields([*fields, ("max streams", streams), ("ends", moment(key.expire_time)), ("key", text)])
-    click.echo(where or ("the key is shown this once: keep it now" if text else "clients go on with the key they have"))
+    print_fields(
+        [*fields, ("max streams", streams), ("ends", moment(key.expire_time)), ("key", text)]
+    )
+    click.echo(
+        where
+        or (
+            "the key is shown this once: keep it now"
+            if text
+            else "clients go on with the key they have"
+        )
+    )
 
 
 def _state(key: admin_pb2.Key) -> str:
@@ -192,7 +252,9 @@ def _state(key: admin_pb2.Key) -> str:
 def _budget(key: admin_pb2.Key) -> str:
     if not key.HasField("budget"):
         return ""
-    return amount(key.budget.amount_msat) + ("" if key.budget.period == "total" else f"/{key.budget.period}")
+    return amount(key.budget.amount_msat) + (
+        "" if key.budget.period == "total" else f"/{key.budget.period}"
+    )
 
 
 def _spent(key: admin_pb2.Key) -> str:

@@ -1,4 +1,6 @@
-"""An order that moves money, whose answer may be lost: whoever repeats it must not pay twice, and is told how."""
+"""An order that moves money, whose answer may be lost: whoever repeats it must not pay twice, and
+is told how.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from contextlib import contextmanager
 
 import click
 
-from streamer.errors import StreamerError
+from streamer.words.errors import StreamerError
 
-_UNSURE = frozenset({"STOPPING", "STORE_FAILED", "DEADLINE_EXCEEDED", "INTERNAL", "CANCELLED", "UNKNOWN"})
+_UNSURE = frozenset(
+    {"STOPPING", "STORE_FAILED", "DEADLINE_EXCEEDED", "INTERNAL", "CANCELLED", "UNKNOWN"}
+)
 """Reasons with which a daemon breaks off what it had begun."""
 
 
@@ -22,7 +26,9 @@ def new_request_id() -> str:
 
 @contextmanager
 def telling(how: str) -> Iterator[None]:
-    """Add how to ask again to every failure that leaves open whether the order was carried out, and to Ctrl-C."""
+    """Add how to ask again to every failure that leaves open whether the order was carried out, and
+    to Ctrl-C.
+    """
     from streamer.client import NotReachable
 
     try:

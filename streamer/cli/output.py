@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streamer.money import SECOND_NS, format_amount, format_duration
+from streamer.words.money import SECOND_NS, format_amount, format_duration
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
@@ -25,10 +25,14 @@ def print_json(value: Any) -> None:
 
 
 def as_dict(message: Message) -> dict[str, Any]:
-    """A message as protobuf's JSON says it, with the names of the schema, and integers as numbers."""
+    """A message as protobuf's JSON says it, with the names of the schema, and integers as
+    numbers.
+    """
     from google.protobuf.json_format import MessageToDict
 
-    found: dict[str, Any] = MessageToDict(message, always_print_fields_with_no_presence=True, preserving_proto_field_name=True)
+    found: dict[str, Any] = MessageToDict(
+        message, always_print_fields_with_no_presence=True, preserving_proto_field_name=True
+    )
     _numbers(message, found)
     return found
 
@@ -43,7 +47,9 @@ def _numbers(message: Message, found: dict[str, Any]) -> None:
             if field.message_type.fields_by_name["value"].cpp_type == field.CPPTYPE_INT64:
                 found[field.name] = {key: int(number) for key, number in value.items()}
         elif field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64):
-            found[field.name] = [int(item) for item in value] if isinstance(value, list) else int(value)
+            found[field.name] = (
+                [int(item) for item in value] if isinstance(value, list) else int(value)
+            )
         elif isinstance(value, list) and field.message_type is not None:
             for item, inner in zip(getattr(message, field.name), value, strict=True):
                 _numbers(item, inner)
@@ -56,7 +62,9 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = [tuple(headers), *(tuple(row) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(headers))]
     for number, row in enumerate(table):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        line = "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         click.echo(click.style(line, bold=True) if number == 0 else line)
 
 
@@ -88,13 +96,22 @@ def moment(timestamp: Timestamp) -> str:
     if not timestamp.seconds and not timestamp.nanos:
         return ""
     moment_ns = int(timestamp.ToNanoseconds())
-    return f"{time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime(timestamp.seconds))} ({distance(moment_ns)})"
+    return (
+        f"{time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime(timestamp.seconds))}"
+        f" ({distance(moment_ns)})"
+    )
 
 
 def distance(moment_ns: int) -> str:
     """How far a moment is from now: "in 5s", "3m ago"."""
     away_ns = moment_ns - time.time_ns()
     size = abs(away_ns)
-    step = 60 * SECOND_NS if size >= 100 * SECOND_NS else SECOND_NS if size >= 10 * SECOND_NS else SECOND_NS // 10
+    step = (
+        60 * SECOND_NS
+        if size >= 100 * SECOND_NS
+        else SECOND_NS
+        if size >= 10 * SECOND_NS
+        else SECOND_NS // 10
+    )
     text = format_duration(size - size % step)
     return f"in {text}" if away_ns >= 0 else f"{text} ago"

@@ -22,12 +22,32 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--stream", "stream_id", metavar="ID", help="Of this stream.")
-@click.option("--state", type=click.Choice(["PENDING", "SETTLED", "FAILED", "WRITTEN_OFF"]), help="In this state.")
+@click.option(
+    "--state",
+    type=click.Choice(["PENDING", "SETTLED", "FAILED", "WRITTEN_OFF"]),
+    help="In this state.",
+)
 @click.option("--in-doubt", is_flag=True, help="Whose end has been unknown for too long.")
-@click.option("--filter", "filter_text", default="", help="All must hold: stream= state= node= in_doubt")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--filter", "filter_text", default="", help="All must hold: stream= state= node= in_doubt"
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @talks
-def list_(connection: Connection, *, stream_id: str | None, state: str | None, in_doubt: bool, filter_text: str, limit: int) -> int:
+def list_(
+    connection: Connection,
+    *,
+    stream_id: str | None,
+    state: str | None,
+    in_doubt: bool,
+    filter_text: str,
+    limit: int,
+) -> int:
     """List payments, newest first."""
     terms = [
         filter_text,
@@ -37,11 +57,25 @@ def list_(connection: Connection, *, stream_id: str | None, state: str | None, i
     ]
 
     async def work(client: Client) -> None:
-        found = [payment async for payment in client.list_payments(" ".join(term for term in terms if term), limit)]
+        found = [
+            payment
+            async for payment in client.list_payments(
+                " ".join(term for term in terms if term), limit
+            )
+        ]
         if connection.as_json:
             print_json({"payments": [as_dict(payment) for payment in found]})
             return
-        rows = [(paid.id, state_of(paid), amount(paid.amount_msat), amount(paid.fee_msat), moment(paid.create_time)) for paid in found]
+        rows = [
+            (
+                paid.id,
+                state_of(paid),
+                amount(paid.amount_msat),
+                amount(paid.fee_msat),
+                moment(paid.create_time),
+            )
+            for paid in found
+        ]
         print_table(("ID", "STATE", "AMOUNT", "FEE", "BEGUN"), rows)
 
     return connection.run(work)
@@ -56,7 +90,12 @@ def show(connection: Connection, payment_id: str) -> int:
     async def work(client: Client) -> None:
         from streamer._proto.streamer.v1 import payment_pb2
 
-        print_payment(connection, await client.call(client.payments.GetPayment, payment_pb2.GetPaymentRequest(id=payment_id)))
+        print_payment(
+            connection,
+            await client.call(
+                client.payments.GetPayment, payment_pb2.GetPaymentRequest(id=payment_id)
+            ),
+        )
 
     return connection.run(work)
 
@@ -83,7 +122,9 @@ def write_off(connection: Connection, payment_id: str, yes: bool) -> int:
 
 def state_of(payment: payment_pb2.Payment) -> str:
     """State with marks and reason, such as "PENDING held" or "FAILED NO_ROUTE"."""
-    marks = [mark for mark in ("in_doubt", "held", "orphan", "lost_sight") if getattr(payment, mark)]
+    marks = [
+        mark for mark in ("in_doubt", "held", "orphan", "lost_sight") if getattr(payment, mark)
+    ]
     return " ".join([type(payment).State.Name(payment.state), *marks, payment.reason]).strip()
 
 
@@ -97,7 +138,13 @@ def print_payment(connection: Connection, payment: payment_pb2.Payment) -> None:
             ("payment", payment.id),
             ("state", state_of(payment)),
             ("message", "" if payment.message == payment.reason else payment.message),
-            ("amount", f"{amount(payment.amount_msat)}, fee {amount(payment.fee_msat)} (limit {amount(payment.fee_limit_msat)})"),
+            (
+                "amount",
+                (
+                    f"{amount(payment.amount_msat)}, fee {amount(payment.fee_msat)} (limit"
+                    f" {amount(payment.fee_limit_msat)})"
+                ),
+            ),
             ("to", payment.destination),
             ("node", payment.node),
             ("hash", payment.payment_hash),

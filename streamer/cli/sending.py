@@ -11,7 +11,7 @@ from streamer.cli import NO
 from streamer.cli.connect import Connection, talks
 from streamer.cli.output import as_dict, payments, print_json
 from streamer.cli.words import WAIT
-from streamer.reasons import Halt
+from streamer.words.reasons import Halt
 
 if TYPE_CHECKING:
     from streamer._proto.streamer.v1 import admin_pb2
@@ -26,16 +26,30 @@ def command() -> None:
 
 
 @command.command("stop")
-@click.option("--drain", is_flag=True, help="Wait until nothing is pending: before lnd is stopped, for example.")
-@click.option("--wait", type=WAIT, default=DRAIN_SECONDS, show_default=True, help="Seconds to wait with --drain.")
+@click.option(
+    "--drain",
+    is_flag=True,
+    help="Wait until nothing is pending: before lnd is stopped, for example.",
+)
+@click.option(
+    "--wait",
+    type=WAIT,
+    default=DRAIN_SECONDS,
+    show_default=True,
+    help="Seconds to wait with --drain.",
+)
 @talks
 def stop(connection: Connection, drain: bool, wait: float) -> int:
-    """Stop everything new, resends too. What is in flight is not recalled. Exit 4 if something was still pending with --drain."""
+    """Stop everything new, resends too. What is in flight is not recalled. Exit 4 if something was
+    still pending with --drain.
+    """
 
     async def work(client: Client) -> int:
         from streamer._proto.streamer.v1 import admin_pb2
 
-        status = await client.call(client.admin.StopSending, admin_pb2.StopSendingRequest(drain=drain), wait)
+        status = await client.call(
+            client.admin.StopSending, admin_pb2.StopSendingRequest(drain=drain), wait
+        )
         left = status.payments_pending
         _show(connection, status, f"sending is stopped; {payments(left)} pending{_kept(status)}")
         return NO if drain and left else 0
@@ -44,15 +58,21 @@ def stop(connection: Connection, drain: bool, wait: float) -> int:
 
 
 @command.command("start")
-@click.option("--accept-node", default="", metavar="PUBKEY", help="Accept that a node has become another one.")
+@click.option(
+    "--accept-node", default="", metavar="PUBKEY", help="Accept that a node has become another one."
+)
 @talks
 def start(connection: Connection, accept_node: str) -> int:
-    """Lift OPERATOR and SPEND_LIMIT, or CLOCK if it stands alone; after STORE_FAILED, replay. Exit 4 if something still stops it."""
+    """Lift OPERATOR and SPEND_LIMIT, or CLOCK if it stands alone; after STORE_FAILED, replay. Exit
+    4 if something still stops it.
+    """
 
     async def work(client: Client) -> int:
         from streamer._proto.streamer.v1 import admin_pb2
 
-        status = await client.call(client.admin.StartSending, admin_pb2.StartSendingRequest(accept_node=accept_node))
+        status = await client.call(
+            client.admin.StartSending, admin_pb2.StartSendingRequest(accept_node=accept_node)
+        )
         _show(connection, status, _now(status.stopped_by))
         return NO if status.stopped_by else 0
 
@@ -68,7 +88,10 @@ def _now(stopped_by: Sequence[str]) -> str:
     if not stopped_by:
         return "sending is on"
     told = "the journal is being replayed, and `streamer status` tells what came of it"
-    return f"sending is still stopped: {', '.join(stopped_by)}; {told if Halt.STORE_FAILED in stopped_by else '`streamer status` says why'}"
+    return (
+        f"sending is still stopped: {', '.join(stopped_by)};"
+        f" {told if Halt.STORE_FAILED in stopped_by else '`streamer status` says why'}"
+    )
 
 
 def _show(connection: Connection, status: admin_pb2.Status, text: str) -> None:

@@ -13,10 +13,10 @@ import click
 
 from streamer import __version__
 from streamer.config import BY_KEY, OPTIONS, Config, load_config
-from streamer.errors import ConfigError
+from streamer.words.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streamer.daemon import Daemon
+    from streamer.run.daemon import Daemon
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         text = f"{option.doc}.  [default: {option.default}]"
-        command = click.option(option.flag, _name(option.key), metavar=option.kind.upper(), help=text)(command)
+        command = click.option(
+            option.flag, _name(option.key), metavar=option.kind.upper(), help=text
+        )(command)
     return command
 
 
@@ -36,7 +38,9 @@ def _name(key: str) -> str:
 @click.option("--config", "file", metavar="FILE", help="The configuration file.")
 @_options
 def command(file: str | None, **options: str | None) -> None:
-    """Run the daemon: pay what is due, until SIGTERM or Ctrl-C. Each option can also be in the file or the environment."""
+    """Run the daemon: pay what is due, until SIGTERM or Ctrl-C. Each option can also be in the file
+    or the environment.
+    """
     flags = {key: value for key in BY_KEY if (value := options[_name(key)]) is not None}
 
     def load() -> Config:
@@ -48,8 +52,10 @@ def command(file: str | None, **options: str | None) -> None:
 
 
 def run_serve(config: Config, load: Callable[[], Config]) -> None:
-    """Serve until a signal ends it. The first one drains; a second one does not wait. load reads the configuration anew."""
-    from streamer.logs import start_log
+    """Serve until a signal ends it. The first one drains; a second one does not wait. load reads
+    the configuration anew.
+    """
+    from streamer.run.logs import start_log
 
     _make_default_home(config)
     start_log(config.log, os.environ)
@@ -58,13 +64,17 @@ def run_serve(config: Config, load: Callable[[], Config]) -> None:
 
 
 def _make_default_home(config: Config) -> None:
-    """A fresh account has no ~/.local/share; a folder that was named must have its parent already."""
+    """A fresh account has no ~/.local/share; a folder that was named must have its parent
+    already.
+    """
     if "data_dir" in config.written:
         return
     try:
         config.data_dir.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{config.data_dir.parent}: cannot be made: {error.strerror}; set data_dir") from None
+        raise ConfigError(
+            f"{config.data_dir.parent}: cannot be made: {error.strerror}; set data_dir"
+        ) from None
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -78,8 +88,8 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(config: Config, load: Callable[[], Config]) -> None:
-    from streamer.daemon import serve
-    from streamer.reload import Reload
+    from streamer.run.daemon import serve
+    from streamer.run.reload import Reload
 
     stop = asyncio.Event()
     main = asyncio.current_task()
@@ -105,11 +115,15 @@ async def _serve(config: Config, load: Callable[[], Config]) -> None:
 
 
 def _ready(daemon: Daemon) -> None:
-    from streamer.logs import start_log
+    from streamer.run.logs import start_log
 
     start_log(daemon.config.log, os.environ)
     nodes = ", ".join(daemon.engines)
     log.info(
-        "streamer %s: gRPC on %s, HTTP on %s, data in %s", __version__, daemon.grpc_address, daemon.http_address, daemon.config.data_dir
+        "streamer %s: gRPC on %s, HTTP on %s, data in %s",
+        __version__,
+        daemon.grpc_address,
+        daemon.http_address,
+        daemon.config.data_dir,
     )
     log.info("paying with %s; the key is in %s", nodes, daemon.config.data_dir / "admin.key")

@@ -1,20 +1,24 @@
-"""What keeps a daemon from starting, or from paying at once, as far as can be seen without starting it."""
+"""What keeps a daemon from starting, or from paying at once, as far as can be seen without starting
+it.
+"""
 
 from __future__ import annotations
 
 from streamer.config import Config
-from streamer.errors import ConfigError, StreamerError
+from streamer.words.errors import ConfigError, StreamerError
 
 
 def require_startable(config: Config) -> list[str]:
-    """Look at the files that the configuration names; what a daemon would start without, but wait for.
+    """Look at the files that the configuration names; what a daemon would start without, but wait
+    for.
 
-    Raises ConfigError for what would end its start. Nothing is made or changed, and nobody is connected to.
+    Raises ConfigError for what would end its start. Nothing is made or changed, and nobody is
+    connected to.
     """
     from streamer.api.tls import Tls
+    from streamer.api.webhook.signature import read_secret
     from streamer.nodes.credentials import access_of
     from streamer.stores.look import look
-    from streamer.webhook.signature import read_secret
 
     config.require_node()
     if "data_dir" in config.written or config.data_dir.parent.exists():

@@ -36,11 +36,26 @@ def command(connection: Connection) -> int:
 
 
 def _print(status: admin_pb2.Status) -> None:
-    streams = ", ".join(f"{count} {state}" for state, count in sorted(status.streams_by_state.items())) or "none"
-    stalled = ", ".join(f"{count} {reason}" for reason, count in sorted(status.stalled_by_reason.items()))
-    spent = f"{amount(status.spent_msat)} of {amount(status.spend_limit_msat)} since {moment(status.spend_period_start)}"
-    paid = f"{amount(status.paid_msat)} in {payments(status.payments_settled)}, fees {amount(status.fee_msat)}"
-    doubt = f", {status.payments_in_doubt} in doubt ({amount(status.in_doubt_msat)})" if status.payments_in_doubt else ""
+    streams = (
+        ", ".join(f"{count} {state}" for state, count in sorted(status.streams_by_state.items()))
+        or "none"
+    )
+    stalled = ", ".join(
+        f"{count} {reason}" for reason, count in sorted(status.stalled_by_reason.items())
+    )
+    spent = (
+        f"{amount(status.spent_msat)} of {amount(status.spend_limit_msat)} since"
+        f" {moment(status.spend_period_start)}"
+    )
+    paid = (
+        f"{amount(status.paid_msat)} in {payments(status.payments_settled)}, fees"
+        f" {amount(status.fee_msat)}"
+    )
+    doubt = (
+        f", {status.payments_in_doubt} in doubt ({amount(status.in_doubt_msat)})"
+        if status.payments_in_doubt
+        else ""
+    )
     print_fields(
         [
             ("sending", "on" if status.sending else "stopped: " + ", ".join(status.stopped_by)),
@@ -52,7 +67,10 @@ def _print(status: admin_pb2.Status) -> None:
             ("skipped", amount(status.skipped_msat) if status.skipped_msat else ""),
             ("lateness", f"{status.p99_lateness_seconds:.3f} s (p99)"),
             ("spent", spent),
-            ("journal", f"{status.store_bytes // MIB} MiB, {status.store_free_bytes // MIB:,} MiB free"),
+            (
+                "journal",
+                f"{status.store_bytes // MIB} MiB, {status.store_free_bytes // MIB:,} MiB free",
+            ),
             ("version", status.version),
         ]
     )
@@ -68,4 +86,7 @@ def _node(node: admin_pb2.NodeStatus) -> str:
         rates += f", {node.capacity_payments_per_second:.3g} possible"
     name = f"{node.alias} " if node.alias else ""
     state = "up" if not node.problem else f"up, but: {node.problem}"
-    return f"{state}: {name}{node.pubkey} on {node.network}, {node.in_flight} of {node.window} in flight, {rates}"
+    return (
+        f"{state}: {name}{node.pubkey} on {node.network}, {node.in_flight} of {node.window} in"
+        f" flight, {rates}"
+    )

@@ -9,7 +9,17 @@ import click
 
 from streamer.cli.connect import Connection, talks
 from streamer.cli.once import new_request_id, telling
-from streamer.cli.output import NOTHING, amount, as_dict, moment, payments, print_fields, print_json, print_table, span
+from streamer.cli.output import (
+    NOTHING,
+    amount,
+    as_dict,
+    moment,
+    payments,
+    print_fields,
+    print_json,
+    print_table,
+    span,
+)
 from streamer.cli.stream_options import REMOVABLE, WIRE, build, limits, mask_of
 from streamer.cli.words import RATE, TIME
 
@@ -29,8 +39,14 @@ def command() -> None:
 @limits
 @click.option("--start", type=TIME, help="Begin at this moment.")
 @click.option("--node", default="", help="The node that pays, by its name.  [default: the first]")
-@click.option("--token", default="", metavar="HEX", help="The payee's token, carried in every payment.")
-@click.option("--request-id", default="", help="The same id opens the same stream, not another.  [default: a new one]")
+@click.option(
+    "--token", default="", metavar="HEX", help="The payee's token, carried in every payment."
+)
+@click.option(
+    "--request-id",
+    default="",
+    help="The same id opens the same stream, not another.  [default: a new one]",
+)
 @click.option("--dry-run", is_flag=True, help="Show the forecast; open nothing.")
 @talks
 def open_(connection: Connection, destination: str, rate: tuple[int, int], **options: Any) -> int:
@@ -40,7 +56,10 @@ def open_(connection: Connection, destination: str, rate: tuple[int, int], **opt
     """
 
     if options["request_id"] and options["for_"] is not None:
-        raise click.UsageError("--for counts from now, so that a retry would ask for something else: use --end with --request-id")
+        raise click.UsageError(
+            "--for counts from now, so that a retry would ask for something else: use --end with"
+            " --request-id"
+        )
 
     request_id = options["request_id"] or ("" if options["dry_run"] else new_request_id())
 
@@ -48,10 +67,23 @@ def open_(connection: Connection, destination: str, rate: tuple[int, int], **opt
         from streamer._proto.streamer.v1 import stream_pb2
 
         stream = build(rate=rate, **options)
-        stream.destination, stream.node, stream.token = destination.strip(), options["node"], options["token"]
-        request = stream_pb2.CreateStreamRequest(stream=stream, request_id=request_id, validate_only=options["dry_run"])
-        end = "" if options["for_"] is None else f" and, instead of --for, --end {stream.end_time.ToJsonString()}"
-        again = f"It may have been opened: the same command with --request-id {request_id}{end} tells, and opens no other"
+        stream.destination, stream.node, stream.token = (
+            destination.strip(),
+            options["node"],
+            options["token"],
+        )
+        request = stream_pb2.CreateStreamRequest(
+            stream=stream, request_id=request_id, validate_only=options["dry_run"]
+        )
+        end = (
+            ""
+            if options["for_"] is None
+            else f" and, instead of --for, --end {stream.end_time.ToJsonString()}"
+        )
+        again = (
+            f"It may have been opened: the same command with --request-id {request_id}{end} tells,"
+            " and opens no other"
+        )
         with nullcontext() if options["dry_run"] else telling(again):
             made = await client.call(client.streams.CreateStream, request)
         if connection.as_json:
@@ -67,8 +99,19 @@ def open_(connection: Connection, destination: str, rate: tuple[int, int], **opt
 
 
 @command.command("list")
-@click.option("--filter", "filter_text", default="", help="All must hold: id= state= reason= node= destination= group= labels.KEY=")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--filter",
+    "filter_text",
+    default="",
+    help="All must hold: id= state= reason= node= destination= group= labels.KEY=",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @talks
 def list_(connection: Connection, filter_text: str, limit: int) -> int:
     """List streams, newest first."""
@@ -78,7 +121,10 @@ def list_(connection: Connection, filter_text: str, limit: int) -> int:
         if connection.as_json:
             print_json({"streams": [as_dict(stream) for stream in streams]})
             return
-        rows = [(stream.id, _state(stream), _rate(stream), amount(stream.paid_msat), stream.explanation) for stream in streams]
+        rows = [
+            (stream.id, _state(stream), _rate(stream), amount(stream.paid_msat), stream.explanation)
+            for stream in streams
+        ]
         print_table(("ID", "STATE", "RATE", "PAID", "NOW"), rows)
 
     return connection.run(work)
@@ -98,10 +144,20 @@ def show(connection: Connection, stream_id: str) -> int:
 
 @command.command("set")
 @click.argument("stream_id", metavar="ID")
-@click.option("--rate", type=RATE, help="A new rate; it begins where the covered time ends, or now if that is later.")
+@click.option(
+    "--rate",
+    type=RATE,
+    help="A new rate; it begins where the covered time ends, or now if that is later.",
+)
 @limits
 @click.option("--start", type=TIME, hidden=True)
-@click.option("--no", "without", type=click.Choice(list(REMOVABLE)), multiple=True, help="Take it back; may be repeated.")
+@click.option(
+    "--no",
+    "without",
+    type=click.Choice(list(REMOVABLE)),
+    multiple=True,
+    help="Take it back; may be repeated.",
+)
 @talks
 def set_(connection: Connection, stream_id: str, **options: Any) -> int:
     """Change what is named, and nothing else."""
@@ -161,7 +217,9 @@ def _act(connection: Connection, verb: str, stream_id: str) -> int:
 
 
 @command.command("renew")
-@click.option("--filter", "filter_text", default="", help="Which streams; all that have a ttl if left out.")
+@click.option(
+    "--filter", "filter_text", default="", help="Which streams; all that have a ttl if left out."
+)
 @talks
 def renew(connection: Connection, filter_text: str) -> int:
     """Put the expiry of streams with a ttl ahead."""
@@ -169,7 +227,9 @@ def renew(connection: Connection, filter_text: str) -> int:
     async def work(client: Client) -> None:
         from streamer._proto.streamer.v1 import stream_pb2
 
-        reply = await client.call(client.streams.RenewStreams, stream_pb2.RenewStreamsRequest(filter=filter_text))
+        reply = await client.call(
+            client.streams.RenewStreams, stream_pb2.RenewStreamsRequest(filter=filter_text)
+        )
         if connection.as_json:
             print_json(as_dict(reply))
         else:
@@ -181,10 +241,18 @@ def renew(connection: Connection, filter_text: str) -> int:
 @command.command("watch")
 @click.argument("stream_id", metavar="[ID]", required=False)
 @click.option("--filter", "filter_text", default="", help="As in list.")
-@click.option("--cursor", type=WIRE, help="Begin after the event with this cursor (--json shows them).  [default: now]")
+@click.option(
+    "--cursor",
+    type=WIRE,
+    help="Begin after the event with this cursor (--json shows them).  [default: now]",
+)
 @talks
-def watch(connection: Connection, stream_id: str | None, filter_text: str, cursor: int | None) -> int:
-    """Print what happens to streams, until Ctrl-C; goes on by itself after the daemon was restarted."""
+def watch(
+    connection: Connection, stream_id: str | None, filter_text: str, cursor: int | None
+) -> int:
+    """Print what happens to streams, until Ctrl-C; goes on by itself after the daemon was
+    restarted.
+    """
 
     wanted = filter_text if stream_id is None else f"id={stream_id} {filter_text}"
 
@@ -202,7 +270,11 @@ def watch(connection: Connection, stream_id: str | None, filter_text: str, curso
                 if error.reason != CURSOR_GONE or after:
                     raise
                 after = 0
-                click.echo("some events were missed: `streamer stream list` shows where things stand; going on from now", err=True)
+                click.echo(
+                    "some events were missed: `streamer stream list` shows where things stand;"
+                    " going on from now",
+                    err=True,
+                )
 
     return connection.run(work)
 
@@ -212,7 +284,10 @@ def _print_event(event: stream_pb2.StreamEvent) -> None:
         paid = event.payment
         state = type(paid).State.Name(paid.state)
         why = f"  {paid.reason} {paid.message}".rstrip() if paid.reason else ""
-        click.echo(f"{moment(event.time)}  {paid.id}  {state}  {amount(paid.amount_msat)}  fee {amount(paid.fee_msat)}{why}")
+        click.echo(
+            f"{moment(event.time)}  {paid.id}  {state}  {amount(paid.amount_msat)}  fee"
+            f" {amount(paid.fee_msat)}{why}"
+        )
     else:
         click.echo(f"{moment(event.time)}  {event.stream.id}  {_state(event.stream)}")
 
@@ -236,16 +311,39 @@ def _print(connection: Connection, stream: stream_pb2.Stream) -> None:
         ("stream", stream.id),
         ("state", f"{_state(stream)}, since {moment(stream.state_time)}"),
         ("now", stream.explanation),
-        ("pays", f"{_rate(stream)}, every {span(stream.payment_interval)}, from node {stream.node}"),
+        (
+            "pays",
+            f"{_rate(stream)}, every {span(stream.payment_interval)}, from node {stream.node}",
+        ),
         ("to", stream.destination),
-        ("paid", f"{amount(stream.paid_msat)} in {payments(stream.payments_settled)}, fees {amount(stream.fee_msat)}"),
+        (
+            "paid",
+            (
+                f"{amount(stream.paid_msat)} in {payments(stream.payments_settled)}, fees"
+                f" {amount(stream.fee_msat)}"
+            ),
+        ),
         ("paid until", moment(stream.paid_until)),
         ("next", moment(stream.next_attempt_time)),
         ("reserved", amount(stream.reserved_msat) if stream.reserved_msat else ""),
         ("owed", amount(stream.owed_msat) if stream.owed_msat else ""),
-        ("skipped", f"{amount(stream.skipped_msat)}, {span(stream.skipped_time)}" if stream.skipped_msat else ""),
+        (
+            "skipped",
+            (
+                f"{amount(stream.skipped_msat)}, {span(stream.skipped_time)}"
+                if stream.skipped_msat
+                else ""
+            ),
+        ),
         ("dropped", amount(stream.dropped_msat) if stream.dropped_msat else ""),
-        ("failed", f"{stream.payments_failed}, the newest: {stream.last_failure or NOTHING}" if stream.payments_failed else ""),
+        (
+            "failed",
+            (
+                f"{stream.payments_failed}, the newest: {stream.last_failure or NOTHING}"
+                if stream.payments_failed
+                else ""
+            ),
+        ),
         ("budget", budget),
         ("ends", moment(stream.end_time)),
         ("runway ends", moment(stream.runway_end_time)),
@@ -263,8 +361,17 @@ def _print_forecast(stream: stream_pb2.Stream) -> None:
     print_fields(
         [
             ("pays", f"{_rate(stream)}, every {span(stream.payment_interval)}"),
-            ("per hour", f"{amount(forecast.msat_per_hour)}, and at most {amount(forecast.fee_msat_per_hour)} in fees"),
-            ("payments", f"{forecast.payments_per_day:,} per day, each a row in the node's database"),
+            (
+                "per hour",
+                (
+                    f"{amount(forecast.msat_per_hour)}, and at most"
+                    f" {amount(forecast.fee_msat_per_hour)} in fees"
+                ),
+            ),
+            (
+                "payments",
+                f"{forecast.payments_per_day:,} per day, each a row in the node's database",
+            ),
             ("runway ends", moment(forecast.runway_end_time)),
         ]
     )

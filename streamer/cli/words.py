@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from streamer.money import LAST_SECOND, SECOND_NS, parse_amount, parse_duration, parse_rate
+from streamer.words.money import LAST_SECOND, SECOND_NS, parse_amount, parse_duration, parse_rate
 
 LONGEST_RECORD_TYPE = 20
 """Digits of 2⁶⁴."""
@@ -60,10 +60,14 @@ def read_time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"time {text!r} is not understood: write for example 2030-01-31T12:00:00Z") from None
+        raise ValueError(
+            f"time {text!r} is not understood: write for example 2030-01-31T12:00:00Z"
+        ) from None
     if moment.tzinfo is None:
         full = moment.isoformat()
-        raise ValueError(f"time {text!r} has no zone: write {full}Z for UTC, or for example {full}+02:00")
+        raise ValueError(
+            f"time {text!r} has no zone: write {full}Z for UTC, or for example {full}+02:00"
+        )
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     if not 0 <= since.total_seconds() <= LAST_SECOND:
         raise ValueError(f"time {text!r} is out of bounds: from 1970 to 2255-03-14T16:00:00Z")
@@ -82,7 +86,9 @@ def read_record(text: str) -> tuple[int, str]:
     """Read "TYPE=HEX"."""
     kind, equals, value = text.partition("=")
     if not equals or not re.fullmatch("[0-9]+", kind):
-        raise ValueError(f"record {text!r} is not understood: write TYPE=HEX, for example 7629169=7b7d")
+        raise ValueError(
+            f"record {text!r} is not understood: write TYPE=HEX, for example 7629169=7b7d"
+        )
     if len(kind) > LONGEST_RECORD_TYPE or int(kind) >= 2**64:
         raise ValueError(f"record {text!r}: its type is more than 64 bits can say")
     return int(kind), value

@@ -1,4 +1,5 @@
-"""A small typed client of the gRPC API, for asyncio: what the command line uses, and any program may.
+"""A small typed client of the gRPC API, for asyncio: what the command line uses, and any program
+may.
 
     async with Client() as client:
         stream = await client.open_stream(pubkey, 1_000, "1s")
@@ -28,8 +29,8 @@ from streamer._proto.streamer.v1.stream_pb2 import Stream, StreamEvent
 from streamer.client.access import Trust, find_key, find_server, find_trust
 from streamer.client.connection import DEFAULT_TIMEOUT_SECONDS, CallFailed, Connection, NotReachable
 from streamer.client.watching import CURSOR_GONE, watch
-from streamer.errors import InvalidArgument
-from streamer.money import parse_duration
+from streamer.words.errors import InvalidArgument
+from streamer.words.money import parse_duration
 
 __all__ = [
     "CURSOR_GONE",
@@ -63,9 +64,15 @@ class Client(Connection):
     loopback always TLS.
     """
 
-    def __init__(self, server: str | None = None, key: str | None = None, trust: Trust | None = None) -> None:
+    def __init__(
+        self, server: str | None = None, key: str | None = None, trust: Trust | None = None
+    ) -> None:
         address = find_server() if server is None else server
-        super().__init__(address, find_key() if key is None else key, find_trust(address) if trust is None else trust)
+        super().__init__(
+            address,
+            find_key() if key is None else key,
+            find_trust(address) if trust is None else trust,
+        )
 
     # -- streams --------------------------------------------------------------------------------
 
@@ -87,29 +94,45 @@ class Client(Connection):
         request_id: str = "",
         validate_only: bool = False,
     ) -> Stream:
-        """Pay destination (hex) amount_msat per interval ("1s", "10m"). The same request_id opens the same stream, once.
+        """Pay destination (hex) amount_msat per interval ("1s", "10m"). The same request_id opens
+        the same stream, once.
 
         end must have a time zone. validate_only opens nothing, and gives the forecast.
         """
         stream = Stream(
-            destination=destination, amount_msat=amount_msat, interval=_duration(interval), group=group, labels=labels or {}, token=token,
-            node=node, payment_interval=_duration(payment_interval), ttl=_duration(ttl), end_time=_timestamp(end),
-        )  # fmt: skip
+            destination=destination,
+            amount_msat=amount_msat,
+            interval=_duration(interval),
+            group=group,
+            labels=labels or {},
+            token=token,
+            node=node,
+            payment_interval=_duration(payment_interval),
+            ttl=_duration(ttl),
+            end_time=_timestamp(end),
+        )
         if budget_msat:
             stream.budget.CopyFrom(stream_pb2.Budget(amount_msat=budget_msat, period=budget_period))
         request_id = request_id or secrets.token_hex(16)
-        request = stream_pb2.CreateStreamRequest(stream=stream, request_id=request_id, validate_only=validate_only)
+        request = stream_pb2.CreateStreamRequest(
+            stream=stream, request_id=request_id, validate_only=validate_only
+        )
         return _as(Stream, await self.call(self.streams.CreateStream, request))
 
     async def get_stream(self, stream_id: str) -> Stream:
         """One stream, with its last payment and forecast."""
-        return _as(Stream, await self.call(self.streams.GetStream, stream_pb2.GetStreamRequest(id=stream_id)))
+        return _as(
+            Stream,
+            await self.call(self.streams.GetStream, stream_pb2.GetStreamRequest(id=stream_id)),
+        )
 
     async def list_streams(self, filter_text: str = "", limit: int = 0) -> AsyncIterator[Stream]:
         """Matching streams, newest first; limit 0: all of them."""
         token, left = "", limit or 1 << 62
         while left > 0:
-            request = stream_pb2.ListStreamsRequest(filter=filter_text, page_size=min(left, PAGE), page_token=token)
+            request = stream_pb2.ListStreamsRequest(
+                filter=filter_text, page_size=min(left, PAGE), page_token=token
+            )
             page = await self.call(self.streams.ListStreams, request)
             for stream in page.streams:
                 yield stream
@@ -119,25 +142,42 @@ class Client(Connection):
 
     async def pause_stream(self, stream_id: str) -> Stream:
         """Stop buying; what is bought runs out."""
-        return _as(Stream, await self.call(self.streams.PauseStream, stream_pb2.PauseStreamRequest(id=stream_id)))
+        return _as(
+            Stream,
+            await self.call(self.streams.PauseStream, stream_pb2.PauseStreamRequest(id=stream_id)),
+        )
 
     async def resume_stream(self, stream_id: str) -> Stream:
         """Go on; a stream that waits after a failure tries now."""
-        return _as(Stream, await self.call(self.streams.ResumeStream, stream_pb2.ResumeStreamRequest(id=stream_id)))
+        return _as(
+            Stream,
+            await self.call(
+                self.streams.ResumeStream, stream_pb2.ResumeStreamRequest(id=stream_id)
+            ),
+        )
 
     async def cancel_stream(self, stream_id: str) -> Stream:
         """Stop for good; nothing comes back."""
-        return _as(Stream, await self.call(self.streams.CancelStream, stream_pb2.CancelStreamRequest(id=stream_id)))
+        return _as(
+            Stream,
+            await self.call(
+                self.streams.CancelStream, stream_pb2.CancelStreamRequest(id=stream_id)
+            ),
+        )
 
     async def renew_streams(self, filter_text: str = "") -> int:
         """Put off the expiry of matching streams that have a ttl; how many there were."""
-        reply = await self.call(self.streams.RenewStreams, stream_pb2.RenewStreamsRequest(filter=filter_text))
+        reply = await self.call(
+            self.streams.RenewStreams, stream_pb2.RenewStreamsRequest(filter=filter_text)
+        )
         return int(reply.renewed)
 
     def watch(self, filter_text: str = "", cursor: int = 0) -> AsyncIterator[StreamEvent]:
-        """What happens to matching streams after cursor (0: from now on), each event once, over reconnects and restarts.
+        """What happens to matching streams after cursor (0: from now on), each event once, over
+        reconnects and restarts.
 
-        Raises CallFailed with reason CURSOR_GONE when events were missed: list again, then watch anew.
+        Raises CallFailed with reason CURSOR_GONE when events were missed: list again, then watch
+        anew.
         """
         return watch(self, filter_text, cursor)
 
@@ -153,9 +193,15 @@ class Client(Connection):
         node: str = "",
         timeout_seconds: float = PAYMENT_TIMEOUT_SECONDS,
     ) -> Payment:
-        """One payment; the same request_id never pays twice. It may be PENDING still: ask again with the same request_id."""
+        """One payment; the same request_id never pays twice. It may be PENDING still: ask again
+        with the same request_id.
+        """
         request = payment_pb2.CreatePaymentRequest(
-            destination=destination, amount_msat=amount_msat, request_id=request_id, fee_limit_msat=fee_limit_msat, node=node
+            destination=destination,
+            amount_msat=amount_msat,
+            request_id=request_id,
+            fee_limit_msat=fee_limit_msat,
+            node=node,
         )
         return _as(Payment, await self.call(self.payments.CreatePayment, request, timeout_seconds))
 
@@ -168,31 +214,46 @@ class Client(Connection):
         node: str = "",
         timeout_seconds: float = INVOICE_TIMEOUT_SECONDS,
     ) -> Payment:
-        """Pay an invoice (BOLT 11), once: asked again, it is the same payment. amount_msat is for one that leaves it to the payer."""
+        """Pay an invoice (BOLT 11), once: asked again, it is the same payment. amount_msat is for
+        one that leaves it to the payer.
+        """
         request = payment_pb2.CreatePaymentRequest(
-            payment_request=payment_request, amount_msat=amount_msat, fee_limit_msat=fee_limit_msat, node=node
+            payment_request=payment_request,
+            amount_msat=amount_msat,
+            fee_limit_msat=fee_limit_msat,
+            node=node,
         )
         return _as(Payment, await self.call(self.payments.CreatePayment, request, timeout_seconds))
 
     async def create_invoice(self, amount_sat: int, memo: str = "") -> str:
         """Make an invoice at the daemon's first node: what the payer needs."""
-        reply = await self.call(self.lightning.GenerateInvoice, lightning_pb2.GenerateInvoiceRequest(amount=amount_sat, memo=memo))
+        reply = await self.call(
+            self.lightning.GenerateInvoice,
+            lightning_pb2.GenerateInvoiceRequest(amount=amount_sat, memo=memo),
+        )
         return str(reply.invoice)
 
     async def check_invoice(self, payment_request: str) -> bool:
         """Whether an invoice of the daemon's first node is paid."""
-        reply = await self.call(self.lightning.CheckInvoice, lightning_pb2.CheckInvoiceRequest(invoice=payment_request))
+        reply = await self.call(
+            self.lightning.CheckInvoice, lightning_pb2.CheckInvoiceRequest(invoice=payment_request)
+        )
         return bool(reply.paid)
 
     async def get_payment(self, payment_id: str) -> Payment:
         """One payment."""
-        return _as(Payment, await self.call(self.payments.GetPayment, payment_pb2.GetPaymentRequest(id=payment_id)))
+        return _as(
+            Payment,
+            await self.call(self.payments.GetPayment, payment_pb2.GetPaymentRequest(id=payment_id)),
+        )
 
     async def list_payments(self, filter_text: str = "", limit: int = 0) -> AsyncIterator[Payment]:
         """Matching payments, newest first; limit 0: all of them."""
         token, left = "", limit or 1 << 62
         while left > 0:
-            request = payment_pb2.ListPaymentsRequest(filter=filter_text, page_size=min(left, PAGE), page_token=token)
+            request = payment_pb2.ListPaymentsRequest(
+                filter=filter_text, page_size=min(left, PAGE), page_token=token
+            )
             page = await self.call(self.payments.ListPayments, request)
             for payment in page.payments:
                 yield payment
@@ -206,13 +267,22 @@ class Client(Connection):
         """The daemon at one look."""
         return _as(Status, await self.call(self.admin.GetStatus, admin_pb2.GetStatusRequest()))
 
-    async def stop_sending(self, drain: bool = False, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Status:
+    async def stop_sending(
+        self, drain: bool = False, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> Status:
         """Stop all new payments; drain: reply when none is in flight, or at the timeout."""
-        return _as(Status, await self.call(self.admin.StopSending, admin_pb2.StopSendingRequest(drain=drain), timeout_seconds))
+        return _as(
+            Status,
+            await self.call(
+                self.admin.StopSending, admin_pb2.StopSendingRequest(drain=drain), timeout_seconds
+            ),
+        )
 
     async def start_sending(self) -> Status:
         """Lift what a person may lift."""
-        return _as(Status, await self.call(self.admin.StartSending, admin_pb2.StartSendingRequest()))
+        return _as(
+            Status, await self.call(self.admin.StartSending, admin_pb2.StartSendingRequest())
+        )
 
 
 def _as(kind: type[Reply], reply: object) -> Reply:

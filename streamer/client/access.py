@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.config import default_data_dir
-from streamer.errors import ConfigError
-from streamer.net import is_loopback
+from streamer.words.errors import ConfigError
+from streamer.words.net import is_loopback
 
 ADMIN_KEY = "admin.key"
 KEY_ENV = "STREAMER_KEY_FILE"
@@ -22,7 +22,8 @@ MAX_KEY_BYTES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom to believe over TLS: who has this certificate, or one that it signed; None: the authorities that gRPC knows.
+    """Whom to believe over TLS: who has this certificate, or one that it signed; None: the
+    authorities that gRPC knows.
 
     name: what the certificate must be for, if that is not the server's name in its address.
     """
@@ -32,7 +33,8 @@ class Trust:
 
 
 def find_trust(server: str, file: str | None = None, data_dir: Path | None = None) -> Trust | None:
-    """The certificate in file, else in $STREAMER_TLS_CERT; beyond loopback also ~/.config/streamer/tls.cert, the data folder's.
+    """The certificate in file, else in $STREAMER_TLS_CERT; beyond loopback also
+    ~/.config/streamer/tls.cert, the data folder's.
 
     None: no TLS, which only a daemon on this machine is asked without.
     """
@@ -51,7 +53,8 @@ def find_server() -> str:
 
 
 def find_key(file: str | None = None, data_dir: Path | None = None) -> str:
-    """The key in file, else in $STREAMER_KEY_FILE, ~/.config/streamer/key, the data folder; empty if there is none.
+    """The key in file, else in $STREAMER_KEY_FILE, ~/.config/streamer/key, the data folder; empty
+    if there is none.
 
     Raises ConfigError if a file that is named or there cannot be read.
     """

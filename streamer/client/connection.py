@@ -1,14 +1,15 @@
 """The wire below the client: one channel, the key on every call, and errors in the daemon's words.
 
-Beyond loopback it speaks TLS only, for the key would travel in the clear. Every failure is a StreamerError:
-NotReachable if nobody answered, CallFailed if the daemon refused, with its own words and reason.
+Beyond loopback it speaks TLS only, for the key would travel in the clear. Every failure is a
+StreamerError: NotReachable if nobody answered, CallFailed if the daemon refused, with its own words
+and reason.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,10 +18,15 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from streamer._proto.imp.api.lightning import lightning_pb2_grpc
-from streamer._proto.streamer.v1 import admin_pb2_grpc, payment_pb2_grpc, stream_pb2, stream_pb2_grpc
+from streamer._proto.streamer.v1 import (
+    admin_pb2_grpc,
+    payment_pb2_grpc,
+    stream_pb2,
+    stream_pb2_grpc,
+)
 from streamer.client.access import Trust
-from streamer.errors import ConfigError, InvalidArgument, StreamerError
-from streamer.net import is_loopback
+from streamer.words.errors import ConfigError, InvalidArgument, StreamerError
+from streamer.words.net import is_loopback
 
 DEFAULT_TIMEOUT_SECONDS = 15.0
 """For calls that answer at once; a daemon that takes longer is in trouble."""
@@ -32,11 +38,15 @@ LONGEST_RECONNECT_MS = 5_000
 _ADDRESS = re.compile(r"(?:[^/:\[\]\s]+|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}")
 NO_SUCH_HOST = ("dns resolution failed", "errors resolving")
 NEVER_SENT = ("failed to connect to all addresses", *NO_SUCH_HOST)
-"""How gRPC begins what it says of a call that did not leave (core/lib, pick_first and the DNS resolver); of others we do not know."""
+"""How gRPC begins what it says of a call that did not leave (core/lib, pick_first and the DNS
+resolver); of others we do not know.
+"""
 
 
 class NotReachable(StreamerError):
-    """No answer from that address, or not in time. sent: the daemon may have had the request, and done what it asks for."""
+    """No answer from that address, or not in time. sent: the daemon may have had the request, and
+    done what it asks for.
+    """
 
     reason = "NOT_REACHABLE"
 
@@ -54,7 +64,9 @@ class CallFailed(StreamerError):
 
 
 class Connection:
-    """A channel to a daemon with the stubs of its services. Made and ended inside one event loop."""
+    """A channel to a daemon with the stubs of its services. Made and ended inside one event
+    loop.
+    """
 
     def __init__(self, server: str, key: str, trust: Trust | None = None) -> None:
         self.server = server
@@ -75,19 +87,32 @@ class Connection:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self._channel.close()
 
-    async def call(self, method: Any, request: Message, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Any:
-        """Make one call and give its reply: `await client.call(client.streams.GetStream, GetStreamRequest(id=…))`."""
+    async def call(
+        self, method: Any, request: Message, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> Any:
+        """Make one call and give its reply: `await client.call(client.streams.GetStream,
+        GetStreamRequest(id=…))`.
+        """
         pending = method(request, timeout=timeout_seconds, metadata=self._metadata)
         try:
             return await pending
         except grpc.aio.AioRpcError as error:
             raise self._failure(error) from None
 
-    async def events(self, filter_text: str, cursor: int, silence_seconds: float) -> AsyncIterator[stream_pb2.StreamEvent]:
-        """One WatchStreams call, bookmarks included. NotReachable after silence_seconds without a message."""
+    async def events(
+        self, filter_text: str, cursor: int, silence_seconds: float
+    ) -> AsyncGenerator[stream_pb2.StreamEvent, None]:
+        """One WatchStreams call, bookmarks included. NotReachable after silence_seconds without a
+        message.
+        """
         request = stream_pb2.WatchStreamsRequest(filter=filter_text, cursor=cursor)
         call = self.streams.WatchStreams(request, metadata=self._metadata)
         messages = aiter(call)
@@ -99,22 +124,45 @@ class Connection:
                     return
                 yield event
         except TimeoutError:
-            raise NotReachable(f"the daemon at {self.server} has not said anything for {silence_seconds:.0f} s") from None
+            raise NotReachable(
+                f"the daemon at {self.server} has not said anything for {silence_seconds:.0f} s"
+            ) from None
         except grpc.aio.AioRpcError as error:
             raise self._failure(error) from None
         finally:
             call.cancel()
 
     def _nobody(self, said: str) -> str:
-        if self._trust is not None and any(word in said.lower() for word in ("handshake", "certificate", "ssl")):
-            whom = f"{self._trust.tls_cert}" if self._trust.tls_cert else "the certificates of this machine's authorities"
-            return f"{self.server} is not the daemon that {whom} vouches for, or speaks no TLS: name its certificate with --tls-cert"
+        if self._trust is not None and any(
+            word in said.lower() for word in ("handshake", "certificate", "ssl")
+        ):
+            whom = (
+                f"{self._trust.tls_cert}"
+                if self._trust.tls_cert
+                else "the certificates of this machine's authorities"
+            )
+            return (
+                f"{self.server} is not the daemon that {whom} vouches for, or speaks no TLS: name"
+                " its certificate with --tls-cert"
+            )
         if said.lower().startswith(NO_SUCH_HOST):
-            return f"no host is known by the name in {self.server}: name the daemon's address with --server"
+            return (
+                f"no host is known by the name in {self.server}: name the daemon's address with"
+                " --server"
+            )
         if "http1" in said:
-            return f"{self.server} answers in HTTP/1: name the daemon's gRPC address (api.grpc_listen) with --server"
-        return f"no daemon answers at {self.server}: start it with `streamer serve`, or name its address with --server" + (
-            "" if self._trust is not None else " (and its certificate with --tls-cert, if it speaks TLS)"
+            return (
+                f"{self.server} answers in HTTP/1: name the daemon's gRPC address (api.grpc_listen)"
+                " with --server"
+            )
+        return (
+            f"no daemon answers at {self.server}: start it with `streamer serve`, or name its"
+            " address with --server"
+            + (
+                ""
+                if self._trust is not None
+                else " (and its certificate with --tls-cert, if it speaks TLS)"
+            )
         )
 
     def _failure(self, error: grpc.aio.AioRpcError) -> StreamerError:
@@ -127,7 +175,8 @@ class Connection:
             if message.lower().startswith(NEVER_SENT):
                 return NotReachable(self._nobody(message))
             return NotReachable(
-                f"the connection to {self.server} broke before the answer came: `streamer status` tells whether a daemon is there",
+                f"the connection to {self.server} broke before the answer came: `streamer status`"
+                " tells whether a daemon is there",
                 sent=True,
             )
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -149,7 +198,9 @@ def _reason(error: grpc.aio.AioRpcError) -> str:
 def _checked(server: str, trust: Trust | None) -> Trust | None:
     """How server is to be trusted; None: in the clear, on this machine only."""
     if not _ADDRESS.fullmatch(server) or not 0 < int(server.rpartition(":")[2]) < 65_536:
-        raise InvalidArgument(f"server {server!r} is not understood: write host:port, such as 127.0.0.1:8881")
+        raise InvalidArgument(
+            f"server {server!r} is not understood: write host:port, such as 127.0.0.1:8881"
+        )
     return trust if trust is not None or is_loopback(server) else Trust()
 
 
@@ -161,7 +212,9 @@ def _channel(server: str, trust: Trust | None, options: list[tuple[str, Any]]) -
         try:
             roots = trust.tls_cert.read_bytes()
         except OSError as error:
-            raise ConfigError(f"{trust.tls_cert}: the daemon's certificate cannot be read: {error.strerror}") from None
+            raise ConfigError(
+                f"{trust.tls_cert}: the daemon's certificate cannot be read: {error.strerror}"
+            ) from None
         if b"-----BEGIN CERTIFICATE-----" not in roots:
             raise ConfigError(f"{trust.tls_cert}: holds no certificate (PEM)")
     if trust.name:

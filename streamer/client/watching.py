@@ -10,7 +10,9 @@ from streamer._proto.streamer.v1 import stream_pb2
 from streamer.client.connection import CallFailed, Connection, NotReachable
 
 SILENCE_SECONDS = 30.0
-"""The daemon says something every ten seconds, if only where it is: after three times that it is gone."""
+"""The daemon says something every ten seconds, if only where it is: after three times that it is
+gone.
+"""
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
 SLOW_READER = "SLOW_READER"
@@ -18,11 +20,13 @@ CURSOR_GONE = "CURSOR_GONE"
 """The reason of a watch that cannot go on where it was: list again, then watch anew."""
 
 
-async def watch(connection: Connection, filter_text: str, cursor: int) -> AsyncIterator[stream_pb2.StreamEvent]:
+async def watch(
+    connection: Connection, filter_text: str, cursor: int
+) -> AsyncIterator[stream_pb2.StreamEvent]:
     """Events after cursor (0: from now on), each once and in order, over as many calls as it takes.
 
-    Raises CallFailed: with reason CURSOR_GONE when events were missed for good, or with whatever else
-    the daemon refuses; NotReachable only if it never answered at all.
+    Raises CallFailed: with reason CURSOR_GONE when events were missed for good, or with whatever
+    else the daemon refuses; NotReachable only if it never answered at all.
     """
     chance, wait_seconds = random.SystemRandom(), FIRST_WAIT_SECONDS
     while True:

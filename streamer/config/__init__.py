@@ -1,6 +1,6 @@
 """The configuration: TOML < environment < flags, each option documented in one table (options.py).
 
-Hands out one small frozen value per part (streamer.settings); only the daemon sees the whole.
+Hands out one small frozen value per part (streamer.words.settings); only the daemon sees the whole.
 Secrets are paths, or names in $CREDENTIALS_DIRECTORY, never values.
 """
 
@@ -13,12 +13,29 @@ from typing import Any
 
 from streamer.config.load import CONFIG_ENV, Value, default_data_dir, find_file, read_values
 from streamer.config.options import BY_KEY, NODE_PREFIX, OPTIONS, Option
-from streamer.errors import ConfigError
-from streamer.money import DAY_NS
-from streamer.net import is_loopback
-from streamer.settings import ApiSettings, InvoiceSettings, LogSettings, NodeSettings, SpendLimit, StreamSettings, WebhookSettings
+from streamer.words.errors import ConfigError
+from streamer.words.money import DAY_NS
+from streamer.words.net import is_loopback
+from streamer.words.settings import (
+    ApiSettings,
+    InvoiceSettings,
+    LogSettings,
+    NodeSettings,
+    SpendLimit,
+    StreamSettings,
+    WebhookSettings,
+)
 
-__all__ = ["BY_KEY", "CONFIG_ENV", "NO_NODE", "OPTIONS", "Config", "Option", "default_data_dir", "load_config"]
+__all__ = [
+    "BY_KEY",
+    "CONFIG_ENV",
+    "NO_NODE",
+    "OPTIONS",
+    "Config",
+    "Option",
+    "default_data_dir",
+    "load_config",
+]
 
 NO_NODE = """no node configured. Say which lnd is to pay:
   streamer serve --node.rpcserver 127.0.0.1:10009 --node.lnddir ~/.lnd
@@ -56,7 +73,11 @@ class Config:
         _check(self)
 
 
-def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = None, config_flag: str | None = None) -> Config:
+def load_config(
+    environ: Mapping[str, str],
+    flags: Mapping[str, str] | None = None,
+    config_flag: str | None = None,
+) -> Config:
     """Read and check all three sources; flags maps option keys to text.
 
     Raises ConfigError with file, line (or variable, or flag) and what to write instead.
@@ -66,7 +87,10 @@ def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = No
     simulator = bool(plain["simulator"].value) if "simulator" in plain else False
     own = {key: value for key, value in plain.items() if key.startswith(NODE_PREFIX)}
     if own and values.nodes:
-        raise ConfigError(f"{next(iter(own.values())).origin}: [node] and [nodes.NAME] exclude each other; name every node")
+        raise ConfigError(
+            f"{next(iter(own.values())).origin}: [node] and [nodes.NAME] exclude each other; name"
+            " every node"
+        )
     groups = values.nodes or ({MAIN_NODE: own} if own else {})
     config = Config(
         data_dir=_path(plain, "data_dir") or default_data_dir(environ),
@@ -80,7 +104,14 @@ def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = No
         log=LogSettings(**_part(plain, "log")),
         history_keep_ns=_whole(plain, "history.keep", 400 * DAY_NS),
         file=values.file,
-        written={**plain, **{f"nodes.{name}.{key[5:]}": value for name, group in values.nodes.items() for key, value in group.items()}},
+        written={
+            **plain,
+            **{
+                f"nodes.{name}.{key[5:]}": value
+                for name, group in values.nodes.items()
+                for key, value in group.items()
+            },
+        },
     )
     config.check()
     return config
@@ -89,10 +120,22 @@ def load_config(environ: Mapping[str, str], flags: Mapping[str, str] | None = No
 def _node(name: str, group: Mapping[str, Value]) -> NodeSettings:
     settings = NodeSettings(name=name, **_part(group, "node"))
     where = next(iter(group.values())).origin
-    given = [key for key in ("rpcserver", "lnddir", "tlscertpath", "macaroonpath") if NODE_PREFIX + key in group]
+    given = [
+        key
+        for key in ("rpcserver", "lnddir", "tlscertpath", "macaroonpath")
+        if NODE_PREFIX + key in group
+    ]
     if settings.lndconnect is not None and given:
-        raise ConfigError(f"{where}: lndconnect holds address, certificate and macaroon: leave out {', '.join(given)}")
-    return replace(settings, max_in_flight_per_destination=min(settings.max_in_flight_per_destination, settings.max_in_flight))
+        raise ConfigError(
+            f"{where}: lndconnect holds address, certificate and macaroon: leave out"
+            f" {', '.join(given)}"
+        )
+    return replace(
+        settings,
+        max_in_flight_per_destination=min(
+            settings.max_in_flight_per_destination, settings.max_in_flight
+        ),
+    )
 
 
 _IN_NS = frozenset(option.key for option in OPTIONS if option.kind == "duration")
@@ -102,7 +145,9 @@ _IN_NS = frozenset(option.key for option in OPTIONS if option.kind == "duration"
 def _part(values: Mapping[str, Value], part: str) -> dict[str, Any]:
     prefix = part + "."
     return {
-        key.removeprefix(prefix) + ("_ns" if key in _IN_NS else ""): value.value for key, value in values.items() if key.startswith(prefix)
+        key.removeprefix(prefix) + ("_ns" if key in _IN_NS else ""): value.value
+        for key, value in values.items()
+        if key.startswith(prefix)
     }
 
 
@@ -118,27 +163,41 @@ def _whole(values: Mapping[str, Value], key: str, default: int) -> int:
 
 def _check(config: Config) -> None:
     if config.simulator and config.nodes:
-        raise ConfigError(f"simulator = true and a node ({config.nodes[0].name}) exclude each other: real and simulated money never mix")
+        raise ConfigError(
+            f"simulator = true and a node ({config.nodes[0].name}) exclude each other: real and"
+            " simulated money never mix"
+        )
     streams = config.streams
     if streams.max_payment_msat is not None and streams.max_payment_msat < streams.min_payment_msat:
         raise ConfigError(
-            f"streams.max_payment_msat ({streams.max_payment_msat}) is below streams.min_payment_msat ({streams.min_payment_msat})"
+            f"streams.max_payment_msat ({streams.max_payment_msat}) is below"
+            f" streams.min_payment_msat ({streams.min_payment_msat})"
         )
     _check_api(config)
-    if config.api.grpc_listen == config.api.http_listen and not config.api.grpc_listen.endswith(":0"):
-        raise ConfigError(f"api.grpc_listen and api.http_listen are the same address ({config.api.grpc_listen})")
+    if config.api.grpc_listen == config.api.http_listen and not config.api.grpc_listen.endswith(
+        ":0"
+    ):
+        raise ConfigError(
+            f"api.grpc_listen and api.http_listen are the same address ({config.api.grpc_listen})"
+        )
     if config.webhook.url and config.webhook.secret_file is None:
-        raise ConfigError("webhook.url is set, but not webhook.secret_file: without a secret nobody can tell our events from forged ones")
+        raise ConfigError(
+            "webhook.url is set, but not webhook.secret_file: without a secret nobody can tell our"
+            " events from forged ones"
+        )
 
 
 def _check_api(config: Config) -> None:
     api = config.api
     if (api.tls_cert is None) != (api.tls_key is None):
-        raise ConfigError("api.tls_cert and api.tls_key go together: the certificate and its private key")
+        raise ConfigError(
+            "api.tls_cert and api.tls_key go together: the certificate and its private key"
+        )
     for key, listen in (("api.grpc_listen", api.grpc_listen), ("api.http_listen", api.http_listen)):
         if not api.encrypted and not is_loopback(listen):
             where = config.written[key].origin if key in config.written else key
             raise ConfigError(
-                f"{where}: is {listen!r}, which is not loopback: keys would travel in the clear. Set api.tls = true (the daemon makes a"
-                " certificate), or api.tls_cert and api.tls_key; or listen on 127.0.0.1 or [::1]"
+                f"{where}: is {listen!r}, which is not loopback: keys would travel in the clear."
+                " Set api.tls = true (the daemon makes a certificate), or api.tls_cert and"
+                " api.tls_key; or listen on 127.0.0.1 or [::1]"
             )

@@ -11,14 +11,16 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from streamer.config.options import BY_KEY, ENV_PREFIX, NODE_PREFIX, OPTIONS, Option, Place
-from streamer.errors import ConfigError
+from streamer.words.errors import ConfigError
 
 SYSTEM_FILE = Path("/etc/streamer/streamer.toml")
 CONFIG_ENV = "STREAMER_CONFIG"
 OTHER_ENV = frozenset({CONFIG_ENV, "STREAMER_KEY_FILE", "STREAMER_SERVER", "STREAMER_TLS_CERT"})
 """Names in the environment that are not options: for finding the file, and for the client."""
 
-PARTS = frozenset({"nodes", *(option.key.partition(".")[0] for option in OPTIONS if "." in option.key)})
+PARTS = frozenset(
+    {"nodes", *(option.key.partition(".")[0] for option in OPTIONS if "." in option.key)}
+)
 """The tables of the file; an empty one says nothing."""
 
 _NODE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
@@ -42,16 +44,27 @@ class Values:
 
 
 def find_file(environ: Mapping[str, str], flag: str | None = None) -> Path | None:
-    """The configuration file: --config, $STREAMER_CONFIG, then the two usual places; None if there is none."""
+    """The configuration file: --config, $STREAMER_CONFIG, then the two usual places; None if there
+    is none.
+    """
     named = flag or environ.get(CONFIG_ENV)
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
-            what = "is a folder, not a configuration file" if path.is_dir() else "no such configuration file"
-            raise ConfigError(f"{path}: {what}; it is named by {'--config' if flag else '$' + CONFIG_ENV}")
+            what = (
+                "is a folder, not a configuration file"
+                if path.is_dir()
+                else "no such configuration file"
+            )
+            raise ConfigError(
+                f"{path}: {what}; it is named by {'--config' if flag else '$' + CONFIG_ENV}"
+            )
         return path
     home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config")
-    return next((path for path in (SYSTEM_FILE, home / "streamer" / "streamer.toml") if path.is_file()), None)
+    return next(
+        (path for path in (SYSTEM_FILE, home / "streamer" / "streamer.toml") if path.is_file()),
+        None,
+    )
 
 
 def read_values(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Values:
@@ -103,20 +116,27 @@ def _locate(key: str, place: Place) -> tuple[str, Option]:
     if key.startswith("nodes."):
         node, _, rest = key.removeprefix("nodes.").partition(".")
         if not _NODE_NAME.fullmatch(node):
-            raise ConfigError(f"{place.name}: a node's name has lower case letters, digits, - and _, at most 31: not {node!r}")
+            raise ConfigError(
+                f"{place.name}: a node's name has lower case letters, digits, - and _, at most 31:"
+                f" not {node!r}"
+            )
         plain = NODE_PREFIX + rest
         if not rest:
             raise ConfigError(f"{place.name}: [{key}] is empty: give it at least an rpcserver")
     option = BY_KEY.get(plain)
     if option is None:
-        raise ConfigError(f"{place.name}: no such option{_suggest(plain)}; `streamer config show` lists all")
+        raise ConfigError(
+            f"{place.name}: no such option{_suggest(plain)}; `streamer config show` lists all"
+        )
     return node, option
 
 
 def _suggest(key: str) -> str:
     close = get_close_matches(key, BY_KEY if "." in key else [*BY_KEY, *PARTS], n=1, cutoff=0.6)
     if not close:
-        close = [option for option in BY_KEY if option.rpartition(".")[2] == key.rpartition(".")[2]][:1]
+        close = [
+            option for option in BY_KEY if option.rpartition(".")[2] == key.rpartition(".")[2]
+        ][:1]
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -127,7 +147,11 @@ def _line_of(text: str, key: str) -> int:
         header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
         if header:
             table = re.sub(r"[\"'\s]", "", header[1]) + "."
-        name = table.removesuffix(".") if header else table + re.sub(r"[\"'\s]", "", line.partition("=")[0])
+        name = (
+            table.removesuffix(".")
+            if header
+            else table + re.sub(r"[\"'\s]", "", line.partition("=")[0])
+        )
         if (key == name or key.startswith(name + ".")) and len(name) > depth:
             best, depth = number, len(name)
     return best
@@ -137,14 +161,23 @@ def _read_variable(name: str, text: str, environ: Mapping[str, str], values: Val
     place = Place(f"${name}", Path.cwd(), environ)
     for node in values.nodes:
         prefix = f"{ENV_PREFIX}NODES_{node.replace('-', '_').upper()}_"
-        option = next((option for option in OPTIONS if name == prefix + option.env.removeprefix(ENV_PREFIX + "NODE_")), None)
+        option = next(
+            (
+                option
+                for option in OPTIONS
+                if name == prefix + option.env.removeprefix(ENV_PREFIX + "NODE_")
+            ),
+            None,
+        )
         if option is not None:
             values.nodes[node][option.key] = _parse(option, text, place)
             return
     option = next((option for option in OPTIONS if option.env == name), None)
     if option is None:
         close = get_close_matches(name, [known.env for known in OPTIONS], n=1)
-        raise ConfigError(f"${name}: no such option" + (f"; did you mean {close[0]}?" if close else ""))
+        raise ConfigError(
+            f"${name}: no such option" + (f"; did you mean {close[0]}?" if close else "")
+        )
     values.plain[option.key] = _parse(option, text, place)
 
 

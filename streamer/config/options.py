@@ -14,10 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from streamer.money import DAY_NS, LONGEST_NS, MAX_MSAT, SECOND_NS, format_duration, parse_amount, parse_duration
-from streamer.net import is_loopback_host
-from streamer.settings import SHORTEST_INTERVAL_NS
-from streamer.webhook.kinds import KINDS, chosen
+from streamer.words.event_types import KINDS, chosen
+from streamer.words.money import (
+    DAY_NS,
+    LONGEST_NS,
+    MAX_MSAT,
+    SECOND_NS,
+    format_duration,
+    parse_amount,
+    parse_duration,
+)
+from streamer.words.net import is_loopback_host
+from streamer.words.settings import SHORTEST_INTERVAL_NS
 
 ENV_PREFIX = "STREAMER_"
 NODE_PREFIX = "node."
@@ -29,7 +37,9 @@ _LONGEST_PATH = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value was written: what messages call it, and the folder that its paths start from."""
+    """Where a value was written: what messages call it, and the folder that its paths start
+    from.
+    """
 
     name: str
     folder: Path
@@ -66,7 +76,9 @@ def _text(*choices: str) -> Parse:
         if not isinstance(value, str):
             raise ValueError('must be text in quotes ("…")')
         if choices and value not in choices:
-            raise ValueError(f"is {value!r}; one of: {', '.join(choice or 'empty' for choice in choices)}")
+            raise ValueError(
+                f"is {value!r}; one of: {', '.join(choice or 'empty' for choice in choices)}"
+            )
         return value
 
     return parse
@@ -132,8 +144,15 @@ def _path(value: object, place: Place) -> Path:
         raise ValueError('must be a path in quotes ("…")')
     if "\0" in value:
         raise ValueError("holds a zero byte, which no path has")
-    if value.startswith(("lndconnect://", "-----BEGIN")) or len(value) > _LONGEST_PATH or _is_long_hex(value):
-        raise ValueError("takes the path of a file, never the secret itself: write it to a file (mode 0600) and name that file here")
+    if (
+        value.startswith(("lndconnect://", "-----BEGIN"))
+        or len(value) > _LONGEST_PATH
+        or _is_long_hex(value)
+    ):
+        raise ValueError(
+            "takes the path of a file, never the secret itself: write it to a file (mode 0600) and"
+            " name that file here"
+        )
     credentials = place.environ.get("CREDENTIALS_DIRECTORY")
     if credentials and "/" not in value and (Path(credentials) / value).exists():
         return Path(credentials) / value
@@ -155,7 +174,11 @@ def _address(value: object, _: Place) -> str:
 
 def _list(value: object, what: str, example: str) -> list[str]:
     """A list in the file; elsewhere a text with commas."""
-    found = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    found = (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise ValueError(f'must be a list of {what}, such as ["{example}"]')
     return found
@@ -163,23 +186,37 @@ def _list(value: object, what: str, example: str) -> list[str]:
 
 def _hosts(value: object, _: Place) -> tuple[str, ...]:
     hosts = _list(value, "names and addresses", "pay.example.org")
-    wrong = next((host for host in hosts if not re.fullmatch(r"[0-9A-Za-z.:_-]{1,253}", host)), None)
+    wrong = next(
+        (host for host in hosts if not re.fullmatch(r"[0-9A-Za-z.:_-]{1,253}", host)), None
+    )
     if wrong is not None:
-        raise ValueError(f"holds {wrong!r}, which is no host name or address: write for example pay.example.org or 192.0.2.7")
+        raise ValueError(
+            f"holds {wrong!r}, which is no host name or address: write for example pay.example.org"
+            " or 192.0.2.7"
+        )
     return tuple(hosts)
 
 
 def _origins(value: object, _: Place) -> tuple[str, ...]:
     origins = _list(value, "origins", "https://example.org")
-    wrong = next((origin for origin in origins if not re.fullmatch(r"https?://[^/\s*]+", origin)), None)
+    wrong = next(
+        (origin for origin in origins if not re.fullmatch(r"https?://[^/\s*]+", origin)), None
+    )
     if wrong is not None:
-        raise ValueError(f"holds {wrong!r}; an origin is a scheme and a host, without a path and without *: https://example.org")
+        raise ValueError(
+            f"holds {wrong!r}; an origin is a scheme and a host, without a path and without *:"
+            " https://example.org"
+        )
     return tuple(origins)
 
 
 def _events(value: object, _: Place) -> tuple[str, ...]:
     """A list in the file; elsewhere a text with commas."""
-    names = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    names = (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise ValueError('must be a list of events, such as ["stream", "payment.failed"]')
     chosen(names)
@@ -202,32 +239,117 @@ def _webhook(value: object, _: Place) -> str:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("data_dir", "path", "$STATE_DIRECTORY, else $XDG_DATA_HOME/streamer", "journal, admin key and preimage secret", _path),
-    Option("simulator", "boolean", "false", "pay on a simulated network, started with the daemon; no real money", _yes_or_no),
+    Option(
+        "data_dir",
+        "path",
+        "$STATE_DIRECTORY, else $XDG_DATA_HOME/streamer",
+        "journal, admin key and preimage secret",
+        _path,
+    ),
+    Option(
+        "simulator",
+        "boolean",
+        "false",
+        "pay on a simulated network, started with the daemon; no real money",
+        _yes_or_no,
+    ),
     Option("node.rpcserver", "address", "127.0.0.1:10009", "lnd's gRPC address", _address),
-    Option("node.lnddir", "path", "–", "lnd's folder, to find tls.cert and the macaroon as lncli does", _path),
+    Option(
+        "node.lnddir",
+        "path",
+        "–",
+        "lnd's folder, to find tls.cert and the macaroon as lncli does",
+        _path,
+    ),
     Option("node.tlscertpath", "path", "–", "lnd's tls.cert", _path),
     Option("node.macaroonpath", "path", "–", "the macaroon to use", _path),
-    Option("node.lndconnect", "path", "–", "a file with an lndconnect:// address, in place of address and paths", _path),
-    Option("node.network", "text", "–", "refuse a node on another network: " + ", ".join(NETWORKS), _text("", *NETWORKS)),
-    Option("node.max_payments_per_second", "number", "200", "what you allow; what the node manages is measured", _whole(1, 100_000)),
+    Option(
+        "node.lndconnect",
+        "path",
+        "–",
+        "a file with an lndconnect:// address, in place of address and paths",
+        _path,
+    ),
+    Option(
+        "node.network",
+        "text",
+        "–",
+        "refuse a node on another network: " + ", ".join(NETWORKS),
+        _text("", *NETWORKS),
+    ),
+    Option(
+        "node.max_payments_per_second",
+        "number",
+        "200",
+        "what you allow; what the node manages is measured",
+        _whole(1, 100_000),
+    ),
     Option(
         "node.max_in_flight",
         "number",
         "100",
-        "payments under way at the node at once; no more than half of what its channels' peers accept",
+        "payments under way at the node at once; no more than half of what its channels' peers"
+        " accept",
         _whole(1, 10_000),
     ),
-    Option("node.max_in_flight_per_destination", "number", "10", "of these, for one receiver", _whole(1, 10_000)),
-    Option("node.timeout", "duration", "30s", "how long lnd may try new routes for a payment", _duration(SECOND_NS, whole_seconds=True)),
-    Option("node.ghost_after", "duration", "2m", "when a call whose end was lost counts as dead", _duration(SECOND_NS)),
-    Option("node.hold_after", "duration", "30s", "when an open payment leaves the window", _duration(SECOND_NS)),
-    Option("node.orphan_write_off_after", "duration", "24h", "when an orphan counts as paid", _duration(SECOND_NS)),
+    Option(
+        "node.max_in_flight_per_destination",
+        "number",
+        "10",
+        "of these, for one receiver that has settled in time before",
+        _whole(1, 10_000),
+    ),
+    Option(
+        "node.timeout",
+        "duration",
+        "30s",
+        "how long lnd may try new routes for a payment",
+        _duration(SECOND_NS, whole_seconds=True),
+    ),
+    Option(
+        "node.ghost_after",
+        "duration",
+        "2m",
+        "when a call whose end was lost counts as dead",
+        _duration(SECOND_NS),
+    ),
+    Option(
+        "node.hold_after",
+        "duration",
+        "30s",
+        "when an open payment counts as held, and its receiver as not proven",
+        _duration(SECOND_NS),
+    ),
+    Option(
+        "node.orphan_write_off_after",
+        "duration",
+        "24h",
+        "when an orphan counts as paid",
+        _duration(SECOND_NS),
+    ),
     Option("node.cltv_limit", "number", "288", "longest route, in blocks", _whole(9, 2_016)),
-    Option("spend_limit.amount_msat", "amount", "2000000000", "what the whole daemon may spend in a period, then it stops", _amount(1)),
+    Option(
+        "spend_limit.amount_msat",
+        "amount",
+        "2000000000",
+        "what the whole daemon may spend in a period, then it stops",
+        _amount(1),
+    ),
     Option("spend_limit.period", "duration", "1h", "that period", _duration(SECOND_NS)),
-    Option("streams.min_payment_interval", "duration", "1s", "payments of a stream are never closer", _duration(SHORTEST_INTERVAL_NS)),
-    Option("streams.min_payment_msat", "amount", "1000", "no payment is smaller; lnd's channels refuse less than 1000", _amount(1)),
+    Option(
+        "streams.min_payment_interval",
+        "duration",
+        "1s",
+        "payments of a stream are never closer",
+        _duration(SHORTEST_INTERVAL_NS),
+    ),
+    Option(
+        "streams.min_payment_msat",
+        "amount",
+        "1000",
+        "no payment is smaller; lnd's channels refuse less than 1000",
+        _amount(1),
+    ),
     Option(
         "streams.max_payment_msat",
         "amount",
@@ -235,17 +357,71 @@ OPTIONS: tuple[Option, ...] = (
         "no payment is larger; unset: half of the most an active channel can send",
         _amount(1, none=True),
     ),
-    Option("streams.max_open_payments", "number", "1", "open payments of one stream, by default", _whole(1, 100)),
-    Option("streams.catch_up", "duration", "5m", 'impossible time that is paid afterwards; "0s" or "forever"', _duration(0, forever=True)),
+    Option(
+        "streams.max_open_payments",
+        "number",
+        "1",
+        "open payments of one stream, by default",
+        _whole(1, 100),
+    ),
+    Option(
+        "streams.catch_up",
+        "duration",
+        "5m",
+        'impossible time that is paid afterwards; "0s" or "forever"',
+        _duration(0, forever=True),
+    ),
     Option("streams.fee_floor_msat", "amount", "5000", "fee limit of a small payment", _amount(1)),
-    Option("streams.fee_limit_ppm", "number", "10000", "fee limit of a large one, in parts per million", _whole(0, 1_000_000)),
-    Option("streams.in_doubt_after", "duration", "10m", "when an open payment frees its slot, but not its money", _duration(SECOND_NS)),
-    Option("streams.stall_after", "number", "5", "failures in a row that stall a stream", _whole(1, 1_000)),
-    Option("streams.max_streams", "number", "1000000", "streams that have not ended", _whole(1, 10_000_000)),
+    Option(
+        "streams.fee_limit_ppm",
+        "number",
+        "10000",
+        "fee limit of a large one, in parts per million",
+        _whole(0, 1_000_000),
+    ),
+    Option(
+        "streams.in_doubt_after",
+        "duration",
+        "10m",
+        "when an open payment frees its slot, but not its money",
+        _duration(SECOND_NS),
+    ),
+    Option(
+        "streams.stall_after",
+        "number",
+        "5",
+        "failures in a row that stall a stream",
+        _whole(1, 1_000),
+    ),
+    Option(
+        "streams.max_streams",
+        "number",
+        "1000000",
+        "streams that have not ended",
+        _whole(1, 10_000_000),
+    ),
     Option("invoices.fee_floor_msat", "amount", "5000", "fee limit of a small invoice", _amount(1)),
-    Option("invoices.fee_limit_ppm", "number", "10000", "fee limit of a large one, in parts per million", _whole(0, 1_000_000)),
-    Option("invoices.expiry", "duration", "1d", "how long an invoice that we make can be paid", _duration(SECOND_NS, whole_seconds=True)),
-    Option("api.grpc_listen", "address", "127.0.0.1:8881", "gRPC; beyond loopback only with TLS", _address),
+    Option(
+        "invoices.fee_limit_ppm",
+        "number",
+        "10000",
+        "fee limit of a large one, in parts per million",
+        _whole(0, 1_000_000),
+    ),
+    Option(
+        "invoices.expiry",
+        "duration",
+        "1d",
+        "how long an invoice that we make can be paid",
+        _duration(SECOND_NS, whole_seconds=True),
+    ),
+    Option(
+        "api.grpc_listen",
+        "address",
+        "127.0.0.1:8881",
+        "gRPC; beyond loopback only with TLS",
+        _address,
+    ),
     Option(
         "api.http_listen",
         "address",
@@ -257,27 +433,71 @@ OPTIONS: tuple[Option, ...] = (
         "api.tls",
         "boolean",
         "false",
-        "TLS on both, with a certificate of its own (tls.cert in data_dir) unless tls_cert names one",
+        "TLS on both, with a certificate of its own (tls.cert in data_dir) unless tls_cert"
+        " names one",
         _yes_or_no,
     ),
-    Option("api.tls_cert", "path", "–", "the operator's certificate, with its chain (PEM); read again when it changes", _path),
-    Option("api.tls_key", "path", "–", "its private key (PEM)", _path),
-    Option("api.tls_names", "list", "–", "further names and addresses that the daemon's own certificate is for", _hosts),
-    Option("api.cors_origins", "list", "–", "origins whose pages in a browser may call over HTTP, such as https://example.org", _origins),
     Option(
-        "api.requests_per_second", "number", "200", "requests of one key, in the long run; 10 times as many at once", _whole(1, 1_000_000)
+        "api.tls_cert",
+        "path",
+        "–",
+        "the operator's certificate, with its chain (PEM); read again when it changes",
+        _path,
     ),
-    Option("webhook.url", "url", "–", "where events are posted; https, or http on loopback", _webhook),
-    Option("webhook.secret_file", "path", "–", "the secret that signs them: at least 32 characters", _path),
-    Option("webhook.events", "list", "stream, payment", "which events: " + ", ".join(("stream", "payment", *KINDS)), _events),
+    Option("api.tls_key", "path", "–", "its private key (PEM)", _path),
+    Option(
+        "api.tls_names",
+        "list",
+        "–",
+        "further names and addresses that the daemon's own certificate is for",
+        _hosts,
+    ),
+    Option(
+        "api.cors_origins",
+        "list",
+        "–",
+        "origins whose pages in a browser may call over HTTP, such as https://example.org",
+        _origins,
+    ),
+    Option(
+        "api.requests_per_second",
+        "number",
+        "200",
+        "requests of one key, in the long run; 10 times as many at once",
+        _whole(1, 1_000_000),
+    ),
+    Option(
+        "webhook.url", "url", "–", "where events are posted; https, or http on loopback", _webhook
+    ),
+    Option(
+        "webhook.secret_file",
+        "path",
+        "–",
+        "the secret that signs them: at least 32 characters",
+        _path,
+    ),
+    Option(
+        "webhook.events",
+        "list",
+        "stream, payment",
+        "which events: " + ", ".join(("stream", "payment", *KINDS)),
+        _events,
+    ),
     Option(
         "history.keep",
         "duration",
         "400d",
-        "ended payments are kept for so long, then as daily totals; ended streams and request_ids as long",
+        "ended payments are kept for so long, then as daily totals; ended streams and request_ids"
+        " as long",
         _duration(DAY_NS),
     ),
-    Option("log.level", "text", "info", "debug, info, warning or error", _text("debug", "info", "warning", "error")),
+    Option(
+        "log.level",
+        "text",
+        "info",
+        "debug, info, warning or error",
+        _text("debug", "info", "warning", "error"),
+    ),
     Option("log.format", "text", "auto", "text, json or auto", _text("auto", "text", "json")),
 )
 

@@ -2,12 +2,21 @@
 
 A payment first reserves its amount and fee limit on every level (daemon, key, stream), all or none.
 Its end posts what settled or voids the reserve. A reserve belongs to the period in which it was
-made and stays there when it ends later; a period never goes backwards with the clock.
+made and stays there when it ends later; a period never goes backwards with the clock. Should our
+time itself have been wrong, and move, then the period moves with all that was spent in it
+(`Budget.move`; why: periods.py).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 PPM = 1_000_000
+PASSED_KEPT = 2
+"""Periods before the present one that a budget remembers. In less than one period there are at most
+two others between a true one and the newest of a time that was ahead: the one to which that time
+jumped, and the one after it.
+"""
 
 
 def fee_limit_msat(amount_msat: int, floor_msat: int, ppm: int) -> int:
@@ -27,38 +36,129 @@ def largest_amount_msat(room_msat: int, floor_msat: int, ppm: int) -> int:
     return amount
 
 
+@dataclass(slots=True)
+class Period:
+    """One period of a budget. inherited_msat: what of spent_msat an earlier run of the daemon had
+    spent, by the time that it had.
+    """
+
+    start_ns: int
+    spent_msat: int
+    inherited_msat: int
+
+
 class Budget:
     """limit_msat per period, amounts and fees together.
 
     aligned: periods begin at multiples of period_ns since 1970 (UTC). Otherwise the period begins
     when `begin` says so and lasts period_ns from there. period_ns None: one period without end.
+    passed: the periods before, only in memory. merged: the starts of periods that our time had, and
+    whose money counts in the present one.
     """
 
-    __slots__ = ("aligned", "limit_msat", "period_ns", "period_start_ns", "reserved_msat", "spent_msat")
+    __slots__ = (
+        "aligned",
+        "inherited_msat",
+        "limit_msat",
+        "merged",
+        "passed",
+        "period_ns",
+        "period_start_ns",
+        "reserved_msat",
+        "spent_msat",
+    )
 
     def __init__(self, limit_msat: int, period_ns: int | None, aligned: bool = True) -> None:
         self.limit_msat = limit_msat
         self.period_ns = period_ns
         self.aligned = aligned
         self.period_start_ns = 0
-        self.spent_msat = 0
-        self.reserved_msat = 0
+        self.begin(0)
 
     def begin(self, period_start_ns: int, spent_msat: int = 0) -> None:
-        """Start a period, with what was spent in it already."""
+        """Start a period, with what was spent in it already, by an earlier run; what was before is
+        forgotten.
+        """
         self.period_start_ns = period_start_ns
-        self.spent_msat = spent_msat
+        self.spent_msat = self.inherited_msat = spent_msat
         self.reserved_msat = 0
+        self.passed: list[Period] = []
+        self.merged: frozenset[int] = frozenset()
+
+    def go_on(self, period_start_ns: int) -> None:
+        """A later period begins."""
+        passed = [*self.passed, self._present()][-PASSED_KEPT:]
+        self.begin(period_start_ns)
+        self.passed = passed
 
     def roll(self, now_ns: int) -> None:
         """Go on to the period of now_ns, if that is a later one."""
         period = self.period_ns
         if period is None or now_ns < self.period_start_ns + period:
             return
-        self.begin(now_ns - now_ns % period if self.aligned else now_ns)
+        self.go_on(now_ns - now_ns % period if self.aligned else now_ns)
+
+    def move(self, by_ns: int, now_ns: int, since_ns: int) -> frozenset[int]:
+        """Our time has moved by by_ns, and it is now_ns. since_ns: when the time before began to be
+        this run's.
+
+        The period of now is the present one, with what an earlier run spent in it, as far as that
+        is remembered; with all of each later one, which that time had invented; and with what this
+        run spent in those before, if they reach into it: they were later than they seemed. Nothing
+        is left out of which a part may belong to it: a whole period too much waits for one period,
+        a part too little would be paid a second time. Returns the starts of all these periods.
+        Reserves are to be made anew.
+        """
+        period, known = self.period_ns, [*self.passed, self._present()]
+        if period is None:
+            return frozenset()
+        start_ns = (
+            now_ns - now_ns % period
+            if self.aligned
+            else self._moved_ns(period, by_ns, now_ns, since_ns)
+        )
+        of_it = [
+            one
+            for one in known
+            if one.start_ns == start_ns or one.start_ns + period > start_ns - by_ns
+        ]
+        whole = [one for one in of_it if one.start_ns >= start_ns or not one.inherited_msat]
+        spent = sum(
+            one.spent_msat if one in whole else one.spent_msat - one.inherited_msat for one in of_it
+        )
+        merged = self.merged.union(one.start_ns for one in whole) - {start_ns}
+        self.begin(start_ns, spent)
+        self.inherited_msat, self.merged = (
+            sum(one.inherited_msat for one in of_it if one.start_ns == start_ns),
+            merged,
+        )
+        return frozenset(one.start_ns for one in of_it)
+
+    def _moved_ns(self, period: int, by_ns: int, now_ns: int, since_ns: int) -> int:
+        """When the period of now_ns began, if periods keep no grid.
+
+        One of an earlier run that goes on at now_ns is true, and only a jump of our time had ended
+        it. One that this run has begun, or that would lie ahead, moves with the time, and ends as
+        much later as it would have. Else a new one begins.
+        """
+        before = [
+            one.start_ns for one in (*self.passed, self._present()) if one.start_ns < since_ns
+        ]
+        for start_ns in before:
+            if start_ns <= now_ns < start_ns + period:
+                return start_ns
+        moves = self.period_start_ns >= since_ns or self.period_start_ns > now_ns
+        # an earlier run's time may have been ahead by more than ours was: no period begins in the
+        # future
+        return min(self.period_start_ns + by_ns, now_ns) if moves else now_ns
+
+    def _present(self) -> Period:
+        return Period(self.period_start_ns, self.spent_msat, self.inherited_msat)
 
     def period_of(self, moment_ns: int) -> int:
-        """When the period of a moment up to now began, after roll(now); 0 for one before periods that keep no grid."""
+        """When the period of a moment up to now began, after roll(now); 0 for one before periods
+        that keep no grid.
+        """
         if self.period_ns is None or moment_ns >= self.period_start_ns:
             return self.period_start_ns
         return moment_ns - moment_ns % self.period_ns if self.aligned else 0
@@ -71,6 +171,15 @@ class Budget:
         """What is neither spent nor reserved; negative after a late settlement."""
         return self.limit_msat - self.spent_msat - self.reserved_msat
 
+    def room_at_msat(self, now_ns: int) -> int:
+        """The room as it is at now_ns, whether or not somebody has rolled the period since."""
+        begins = self.period_ns is not None and now_ns >= self.period_start_ns + self.period_ns
+        return self.limit_msat if begins else self.room_msat()
+
+    def present_of(self, period_start_ns: int) -> int:
+        """The period in which the money of that one counts."""
+        return self.period_start_ns if period_start_ns in self.merged else period_start_ns
+
     def reserve(self, msat: int) -> int:
         """Set msat aside and return the period to which this reserve belongs."""
         self.reserved_msat += msat
@@ -78,9 +187,13 @@ class Budget:
 
     def release(self, period_start_ns: int, reserved_msat: int, spent_msat: int) -> None:
         """End a reserve of that period: spent_msat of it (or more, or less) was spent."""
-        if period_start_ns != self.period_start_ns:
+        if self.present_of(period_start_ns) != self.period_start_ns:
+            for passed in self.passed:
+                passed.spent_msat += spent_msat if passed.start_ns == period_start_ns else 0
             return
         self.reserved_msat -= reserved_msat
         self.spent_msat += spent_msat
         if self.reserved_msat < 0:
-            raise AssertionError(f"budget released {-self.reserved_msat} msat more than was reserved")
+            raise AssertionError(
+                f"budget released {-self.reserved_msat} msat more than was reserved"
+            )

@@ -8,21 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streamer.core.book import MAX_IN_DOUBT, RUNNING, Book
+from streamer.core.book import RUNNING, Book, stall_reason
 from streamer.core.schedule import change_rate, price_msat
-from streamer.core.streamtime import check_conservation, covered_ns, origin_ns, owed_by_price_msat, stream_now_ns
-from streamer.errors import FailedPrecondition
-from streamer.model import ENDED, Facts, Segment, Stream, StreamState, Terms
-from streamer.money import SECOND_NS
-from streamer.reasons import Reason
+from streamer.core.stream import Move
+from streamer.core.streamtime import (
+    check_conservation,
+    covered_ns,
+    has_begun,
+    owed_by_price_msat,
+    stream_now_ns,
+)
+from streamer.words.errors import FailedPrecondition
+from streamer.words.model import ENDED, Facts, Segment, Stream, StreamState, Terms
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Reason
 
 TTL_AFTER_START_NS = 60 * SECOND_NS
-"""Renewers get this long after a start (DESIGN.md, ttl)."""
+"""Renewers get this long after a start: while the doors were closed nobody could renew, and every
+ttl stream would expire.
+"""
 
 
 def new_stream(stream_id: str, key: int, terms: Terms, now_ns: int, api_key: int = 0) -> Stream:
     """A stream that has not begun; nothing is durable or scheduled yet."""
-    stream = Stream(stream_id, key, terms, now_ns, StreamState.PENDING, Reason.NONE, now_ns, api_key=api_key)
+    stream = Stream(
+        id=stream_id,
+        key=key,
+        terms=terms,
+        create_time_ns=now_ns,
+        state=StreamState.PENDING,
+        reason=Reason.NONE,
+        state_time_ns=now_ns,
+        api_key=api_key,
+    )
     stream.segments = [Segment(0, 0, terms.rate)]
     stream.expire_time_ns = _expire_time_ns(terms, now_ns)
     return stream
@@ -31,71 +49,125 @@ def new_stream(stream_id: str, key: int, terms: Terms, now_ns: int, api_key: int
 def open_stream(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
     """Take a new stream in; its first payment falls due at start_time."""
     book.add(stream)
+    # a start that is ordered for later is a moment of the calendar
+    if stream.terms.start_time_ns <= now_ns:
+        book.opened.add(stream.key)
+    book.expiries.add(stream.key)
     facts.streams.append(stream)
     if stream.terms.start_time_ns <= now_ns:
-        book.enter(stream, StreamState.ACTIVE, Reason.NONE, now_ns, facts)
+        book.enter(stream, Move.START, Reason.NONE, now_ns, facts)
     book.schedule(stream)
 
 
-def pause(book: Book, stream: Stream, now_ns: int, facts: Facts, reason: Reason = Reason.USER) -> None:
-    """Stop buying; what is bought runs out. Impossible time so far is put on record first."""
+def pause(
+    book: Book, stream: Stream, now_ns: int, facts: Facts, reason: Reason = Reason.USER
+) -> None:
+    """Stop buying; what is bought runs out. A pause fixes no sum: what fails in it is owed as if
+    there had been none.
+    """
     if _goes_on(book, stream, "paused", now_ns, facts) and stream.state is not StreamState.PAUSED:
         book.stop_time(stream, now_ns, reason, facts)
     book.schedule(stream)
 
 
 def resume(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
-    """Go on at the covered moment, or now if that is later; a stream that waits after a failure tries now."""
+    """Go on at the covered moment, or now if that is later; a stream that waits after a failure
+    tries now.
+
+    It ends no row of failures: a stream that was STALLED when it was paused is STALLED again, and
+    its next payment is a probe.
+    """
     account = stream.account
     if not _goes_on(book, stream, "resumed", now_ns, facts):
         return
-    waits = stream.state is StreamState.ACTIVE and account.next_attempt_ns > now_ns
-    if waits or (stream.state is StreamState.STALLED and stream.reason is not Reason.IN_DOUBT):
+    if stream.state is StreamState.PAUSED:
+        if not has_begun(stream, now_ns):
+            stream.paused_at_ns = 0
+            book.paused.discard(stream.key)
+            book.enter(stream, Move.RESUME_EARLY, Reason.USER, now_ns, facts)
+        else:
+            _go_on(book, stream, now_ns, facts)
+        stream.expire_time_ns = _expire_time_ns(stream.terms, now_ns)
+        book.expiries.add(stream.key)
+    elif account.next_attempt_ns > now_ns and not (stream.doubt_since_ns or stream.short_of):
         account.next_attempt_ns = now_ns
         facts.accounts.append(stream)
-    elif stream.state is StreamState.PAUSED:
-        if now_ns < stream.terms.start_time_ns:
-            stream.paused_at_ns = 0
-            book.enter(stream, StreamState.PENDING, Reason.USER, now_ns, facts)
-        else:
-            stopped_from = max(stream.paused_at_ns, origin_ns(stream) + covered_ns(stream))
-            stream.paused_ns += max(0, now_ns - stopped_from)
-            stream.paused_at_ns = 0
-            account.counted_until_ns = max(account.counted_until_ns, now_ns)
-            account.streak = account.next_attempt_ns = 0
-            if account.failing_since_ns:
-                account.failing_until_ns = account.failing_until_ns or now_ns
-            book.enter(stream, StreamState.ACTIVE, Reason.USER, now_ns, facts)
-            if book.slots.doubts(stream.key) >= MAX_IN_DOUBT:
-                book.stall(stream, Reason.IN_DOUBT, 0, now_ns, facts)
-        stream.expire_time_ns = _expire_time_ns(stream.terms, now_ns)
     book.schedule(stream)
 
 
+def _go_on(book: Book, stream: Stream, now_ns: int, facts: Facts) -> None:
+    """End the pause: what stood still in it is known now, and is no time of the stream; what was
+    bought had run on.
+    """
+    book.count_pause(stream, now_ns)
+    book.paused.discard(stream.key)
+    stream.paused_at_ns = stream.account.next_attempt_ns = 0
+    # it left its line; a budget of its own is empty until it renews, pause or not
+    if stream.short_of is Reason.KEY_BUDGET_SPENT:
+        stream.short_until_ns = now_ns
+    book.note_row(stream)
+    reason = stall_reason(stream)
+    if reason is Reason.NONE:
+        book.enter(stream, Move.RESUME, Reason.USER, now_ns, facts)
+    else:
+        book.enter(stream, Move.RESUME_STALLED, reason, now_ns, facts)
+
+
 def renew(book: Book, stream: Stream, now_ns: int, facts: Facts) -> bool:
-    """Put expire_time a ttl ahead; False if the stream has none or is not running."""
+    """Put expire_time a ttl ahead; False if the stream has none or is not running. While the time
+    is not known: ahead of when it is.
+    """
     book.pass_time(stream, now_ns, facts)
     if stream.terms.ttl_ns is None or stream.state not in RUNNING:
         book.schedule(stream)
         return False
     stream.expire_time_ns = _expire_time_ns(stream.terms, now_ns)
+    book.expiries.add(stream.key)
+    if not book.shared.time_known:
+        book.renewed.add(stream.key)
     facts.streams.append(stream)
     book.schedule(stream)
     return True
 
 
 def outlast_start(streams: Iterable[Stream], last_ns: int, now_ns: int) -> list[Stream]:
-    """Give renewers time after a start; the streams whose expire_time moved: that must become durable.
+    """Give renewers time after a start; the streams whose expire_time moved: that must become
+    durable.
 
-    last_ns: when the doors were last open. A ttl that ran out before it, ran out while the doors were open.
+    last_ns: when the doors were last open. A ttl that ran out before it, ran out while the doors
+    were open.
     """
     moved = []
     for stream in streams:
-        if stream.terms.ttl_ns is not None and stream.state in RUNNING and stream.expire_time_ns > last_ns:
+        if (
+            stream.terms.ttl_ns is not None
+            and stream.state in RUNNING
+            and stream.expire_time_ns > last_ns
+        ):
             least_ns = now_ns + min(stream.terms.ttl_ns, TTL_AFTER_START_NS)
             if stream.expire_time_ns < least_ns:
                 stream.expire_time_ns = least_ns
                 moved.append(stream)
+    return moved
+
+
+def outlast_unknown(book: Book, last_ns: int | None, now_ns: int) -> list[Stream]:
+    """The time is known from now on: give renewers theirs; the streams whose expire_time moved:
+    that must become durable.
+
+    Who was renewed meanwhile has a whole ttl, for nobody could say then how much time had passed.
+    last_ns: see outlast_start; None if this is no start.
+    """
+    moved = [] if last_ns is None else outlast_start(book.streams.values(), last_ns, now_ns)
+    renewed = [book.by_key[key] for key in sorted(book.renewed) if key in book.by_key]
+    book.renewed.clear()
+    for stream in renewed:
+        if stream.terms.ttl_ns is not None and stream.state in RUNNING:
+            stream.expire_time_ns = _expire_time_ns(stream.terms, now_ns)
+            moved.append(stream)
+    for stream in moved:
+        book.expiries.add(stream.key)
+        book.schedule(stream)
     return moved
 
 
@@ -113,23 +185,27 @@ def change(book: Book, stream: Stream, terms: Terms, now_ns: int, facts: Facts) 
         return
     if terms.budget != stream.terms.budget:
         _change_budget(book, stream, terms)
-        if stream.reason is Reason.BUDGET_PERIOD:
-            stream.account.next_attempt_ns = now_ns
     if terms.rate != stream.terms.rate:
         _change_rate(stream, terms, now_ns)
     if terms.ttl_ns != stream.terms.ttl_ns and stream.state in RUNNING:
         stream.expire_time_ns = _expire_time_ns(terms, now_ns)
+        book.expiries.add(stream.key)
     stream.terms = terms
     facts.streams.append(stream)
     book.budgets.own(stream, now_ns)
+    book.note_room(stream, now_ns, facts)
     check_conservation(stream)
     book.schedule(stream)
 
 
 def _change_rate(stream: Stream, terms: Terms, now_ns: int) -> None:
     account = stream.account
+    # what is bought keeps its price, and so does time that is unpaid: who raises a rate after an
+    # outage of an hour does not raise that hour
     from_ns = max(0, covered_ns(stream), stream_now_ns(stream, now_ns))
-    stream.segments = change_rate(stream.segments, from_ns, terms.rate)
+    stream.segments = change_rate(
+        stream.segments, from_ns, terms.rate, max(covered_ns(stream), account.bought_until_ns)
+    )
     account.bought_until_ns = min(account.bought_until_ns, from_ns)
     account.owed_msat = owed_by_price_msat(stream)
 
@@ -141,11 +217,18 @@ def _change_budget(book: Book, stream: Stream, terms: Terms) -> None:
     before, after, account = stream.terms.budget, terms.budget, stream.account
     if after is None or (before is not None and before.period_ns == after.period_ns):
         return
-    if book.payments and any(payment.stream_key == stream.key for payment in book.payments.values()):
-        raise FailedPrecondition("the period of a budget can only change while no payment of the stream is open: try again shortly")
+    if book.payments and any(
+        payment.stream_key == stream.key for payment in book.payments.values()
+    ):
+        raise FailedPrecondition(
+            "the period of a budget can only change while no payment of the stream is open: try"
+            " again shortly"
+        )
     book.budgets.forget(stream)
     account.period_start_ns = 0
-    ever_msat = account.settled_msat + account.fee_msat + stream.written_off_fee_msat - stream.refunded_msat
+    ever_msat = (
+        account.settled_msat + account.fee_msat + stream.written_off_fee_msat - stream.refunded_msat
+    )
     account.period_spent_msat = ever_msat if after.period_ns is None else 0
 
 
@@ -154,9 +237,14 @@ def _expire_time_ns(terms: Terms, now_ns: int) -> int:
 
 
 def _goes_on(book: Book, stream: Stream, verb: str, now_ns: int, facts: Facts) -> bool:
-    """Raise if stream has ended; let time take effect first, and say whether it has not ended by that."""
+    """Raise if stream has ended; let time take effect first, and say whether it has not ended by
+    that.
+    """
     if stream.state in ENDED or stream.state is StreamState.CLOSING:
-        raise FailedPrecondition(f"{stream.id} has ended ({stream.state}, {stream.reason}) and cannot be {verb}; open a new stream instead")
+        raise FailedPrecondition(
+            f"{stream.id} has ended ({stream.state}, {stream.reason}) and cannot be {verb}; open a"
+            " new stream instead"
+        )
     book.pass_time(stream, now_ns, facts)
     return stream.state in RUNNING or stream.state is StreamState.PAUSED
 

@@ -14,8 +14,9 @@ only knowledge moves it, never time:
   twice. The safe side: the stream's bought time stays bought.
 
 Two moves look odd, and are legal. FAILED → SETTLED: the node executed a copy of the call after it
-had said "failed" (MONEY.md 1): posted *late*, and alarmed; the stream then has a credit. WRITTEN_OFF
-and then known as failed: the budgets get the money back (*refund*), the stream does not.
+had said "failed" (money rule 4): posted *late*, and alarmed; the stream then has a credit.
+WRITTEN_OFF and then known as failed: the budgets get the money back (*refund*), the stream does
+not.
 
 There is no move from an open state to an ended one that knowledge did not cause, and none out of
 SETTLED at all.
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from streamer.model import PaymentState as S
+from streamer.words.model import PaymentState as S
 
 
 class Event(Enum):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-from streamer.money import SECOND_NS
+from streamer.words.money import SECOND_NS
 
 
 class Bucket:
-    """At most per_second tokens a second, with a burst of a tenth of that (at least 1) unless another is given.
+    """At most per_second tokens a second, with a burst of a tenth of that (at least 1) unless
+    another is given.
 
     Pure: the caller tells the time. The small burst spreads a backlog out instead of firing it.
     """
@@ -21,11 +22,18 @@ class Bucket:
 
     def available(self, now_ns: int) -> int:
         """How many tokens can be taken now."""
-        return max(0, (self._burst * self._step_ns - max(0, self._empty_until_ns - now_ns)) // self._step_ns)
+        return max(
+            0,
+            (self._burst * self._step_ns - max(0, self._empty_until_ns - now_ns)) // self._step_ns,
+        )
 
     def take(self, count: int, now_ns: int) -> None:
         """Take count tokens; the caller has seen that they are available."""
         self._empty_until_ns = max(self._empty_until_ns, now_ns) + count * self._step_ns
+
+    def move_time(self, by_ns: int) -> None:
+        """The caller's time is by_ns later than it was, or earlier."""
+        self._empty_until_ns += by_ns
 
     def next_ns(self, now_ns: int) -> int:
         """When the next token is available."""
@@ -35,10 +43,11 @@ class Bucket:
 class Window:
     """How many payments may be in flight: between FLOOR and limit, judged round by round.
 
-    While the window is full it grows as long as latency stays below TARGET_NS, and shrinks above it:
-    beyond that, more in flight buys latency and no throughput (LND.md measures 130/s at 0.7 s with
-    100 in flight, and the same 130/s at 1.6 s with 250). Latency is the median over destinations, so
-    that one receiver, who chooses how long it takes, cannot shrink the window of all.
+    While the window is full it grows as long as latency stays below TARGET_NS, and shrinks above
+    it: beyond that, more in flight buys latency and no throughput (measured on real lnd: 130/s at
+    0.7 s with 100 in flight, and the same 130/s at 1.6 s with 250). Latency is the median over
+    destinations, so that one receiver, who chooses how long it takes, cannot shrink the window of
+    all.
     """
 
     FLOOR = 2
@@ -56,16 +65,33 @@ class Window:
         self._full = False
 
     @property
+    def most(self) -> int:
+        """How many payments the configuration and the node's channels allow, however slow the node
+        is now.
+        """
+        return min(self.limit, self._room)
+
+    @property
     def size(self) -> int:
         """How many payments may be in flight now."""
         return min(self._size, self._room)
 
     def narrow(self, room: int) -> None:
-        """The node's channels carry so many at a time: more would only be refused. One is always tried."""
+        """The node's channels carry so many at a time: more would only be refused. One is always
+        tried.
+        """
         self._room = max(1, room)
 
+    def move_time(self, by_ns: int) -> None:
+        """The caller's time is by_ns later than it was, or earlier; a round that has begun goes
+        on.
+        """
+        self._round_ns += by_ns if self._round_ns else 0
+
     def ended(self, destination: bytes, latency_ns: int, now_ns: int, in_flight: int) -> None:
-        """Tell of a payment that ended latency_ns after it was sent, when in_flight others went on."""
+        """Tell of a payment that ended latency_ns after it was sent, when in_flight others went
+        on.
+        """
         samples = self._latencies.get(destination)
         if samples is None:
             samples = self._latencies[destination] = deque(maxlen=self.SAMPLES)
@@ -82,7 +108,9 @@ class Window:
                 self.capacity_per_second = self._ended * SECOND_NS / (now_ns - self._round_ns)
             step = max(1, self.size // 10)
             self._size = (
-                max(min(self.FLOOR, self.limit), self.size - step) if latency_ns > self.TARGET_NS else min(self.limit, self._size + step)
+                max(min(self.FLOOR, self.limit), self.size - step)
+                if latency_ns > self.TARGET_NS
+                else min(self.limit, self._size + step)
             )
         self._latencies.clear()
         self._ended, self._full, self._round_ns = 0, False, now_ns

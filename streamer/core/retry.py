@@ -1,17 +1,18 @@
 """What a stream does after a failure: when to try again, and when it counts as stalled.
 
 Back-offs double with each failure in a row, up to an hour, with jitter so that streams that failed
-together do not return together. lnd's mission control avoids a channel further away that just failed
-for three minutes (measured on lnd 0.21.2 with its default settings: 182 to 185 s), and a retry before finds only that penalty:
-the first two back-offs after a missing route are longer together, long before the stream is stalled.
+together do not return together. lnd's mission control avoids a channel further away that just
+failed for three minutes (measured on lnd 0.21.2 with its default settings: 182 to 185 s), and a
+retry before finds only that penalty: the first two back-offs after a missing route are longer
+together, long before the stream is stalled.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamer.money import SECOND_NS
-from streamer.reasons import Reason
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Reason
 
 MAX_BACKOFF_NS = 3600 * SECOND_NS
 JITTER_PERCENT = 20
@@ -43,7 +44,14 @@ def after_failure(reason: Reason, streak: int, stall_after: int, jitter: int) ->
     first = FIRST_BACKOFF_NS.get(reason, DEFAULT_BACKOFF_NS)
     wait = min(MAX_BACKOFF_NS, first << min(streak - 1, 16))
     wait += wait * JITTER_PERCENT * jitter // 10_000
+    return Retry(wait, stalls(reason, streak, stall_after))
+
+
+def stalls(reason: Reason, streak: int, stall_after: int) -> bool:
+    """Whether a row of streak failures, the last for this reason, stalls its stream."""
     if reason is Reason.RECEIVER_REJECTED:
-        return Retry(wait, stalled=True)
-    limit = min(stall_after, REFUSALS_UNTIL_STALLED) if reason is Reason.NODE_REFUSED else stall_after
-    return Retry(wait, stalled=streak >= limit)
+        return streak > 0
+    limit = (
+        min(stall_after, REFUSALS_UNTIL_STALLED) if reason is Reason.NODE_REFUSED else stall_after
+    )
+    return streak >= limit

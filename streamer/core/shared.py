@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from streamer.core.budgets import Budgets
 from streamer.core.outages import Outages
+from streamer.core.rounds import Rounds
 from streamer.core.switch import Switch
-from streamer.model import Facts, Payment, Stream
-from streamer.money import format_amount
-from streamer.reasons import Halt
+from streamer.words.model import Facts, Payment, Stream, StreamState
+from streamer.words.money import SECOND_NS, format_amount
+from streamer.words.reasons import Halt, Reason
 
 MARK = "mark"
-"""The setting that keeps the journal's last moment: what comes after it is the outage of a daemon that died."""
-
-DOORS = "doors"
-"""The setting that keeps when the doors were last open, while nobody has checked the clock: a ttl may have run out then."""
+"""The setting that keeps the journal's last moment: what comes after it is the outage of a daemon
+that died.
+"""
+MARK_EVERY_NS = 10 * SECOND_NS
+"""How often it is written while nothing else is."""
 
 Stamp = Callable[[Stream | None, str, int, int], tuple[bytes, bytes, bytes]]
 """(stream, owner, seq, amount_msat) → (payment hash, records, preimage): the keysend's identity."""
-
-
-def open_until_ns(settings: dict[str, str], now_ns: int) -> int:
-    """When the doors were last open, as far as the journal knows; a clock that was ahead of now knows nothing."""
-    marked_ns, doors_ns = int(settings.get(MARK) or 0), int(settings.get(DOORS) or 0)
-    return max(marked_ns, doors_ns) if doors_ns <= now_ns else marked_ns
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,17 +33,32 @@ class Limits:
     stall_after: int = 5
     cltv_limit: int = 288
     timeout_seconds: int = 30
+    hold_after_ns: int = 30 * SECOND_NS
 
 
 @dataclass(slots=True)
 class Shared:
-    """What all nodes of a daemon share. jitter gives random numbers of 0..99."""
+    """What all nodes of a daemon share. jitter gives random numbers of 0..99.
+
+    time_known: False while the clock is unchecked or wrong. Now is then the least that it can be,
+    or worse, and nothing is decided by it: no payment begins, nothing starts, ends, expires or
+    renews by itself.
+    """
 
     budgets: Budgets
     switch: Switch
     outages: Outages
     rows: Iterator[int]
     jitter: Callable[[], int]
+    time_known: bool = True
+    rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rounds = Rounds(self.budgets)
+
+    def know_time(self, known: bool) -> None:
+        """Whether time decides from now on, for the periods of budgets too."""
+        self.time_known = self.budgets.time_known = known
 
     def within_spend_limit(self, msat: int, now_ns: int, facts: Facts) -> bool:
         """True if the daemon's spend limit still holds msat; if not, all sending stops."""
@@ -54,23 +66,39 @@ class Shared:
         limit.roll(now_ns)
         if msat <= limit.room_msat():
             return True
-        text = f"the spend limit of {format_amount(limit.limit_msat)} is reached: find what spends, then `streamer sending start`"
+        text = (
+            f"the spend limit of {format_amount(limit.limit_msat)} is reached: find what spends,"
+            " then `streamer sending start`"
+        )
         self.switch.stop(Halt.SPEND_LIMIT, text, facts)
         self.count_stopped(now_ns, facts)
         return False
 
     def count_stopped(self, now_ns: int, facts: Facts) -> None:
-        """While anything stops sending there is an outage. A wrong clock does not say since when: that time is the next start's."""
+        """While anything stops sending there is an outage; while the time is not known, one of its
+        own, and nobody says since when.
+        """
+        if not self.time_known:
+            return
         if self.switch.sending:
             self.outages.end(now_ns, facts)
-        elif Halt.CLOCK not in self.switch.halts:
-            self.outages.begin(next(iter(self.switch.halts)), now_ns, facts)
+        else:
+            self.outages.begin(self.switch.in_order()[0][0], now_ns, facts)
 
     def mark(self, now_ns: int, facts: Facts) -> None:
-        """Keep now as the journal's last moment: what a wrong clock says would stop the next start, or start it too soon."""
-        if Halt.CLOCK not in self.switch.halts:
+        """Keep now as the journal's last moment: what a wrong clock says would stop the next start,
+        or start it too soon.
+        """
+        if self.time_known:
             facts.settings.append((MARK, str(now_ns)))
-            self.outages.publish(facts)
+
+
+class Moment(NamedTuple):
+    """A stream's state, its reason, and since when."""
+
+    state: StreamState
+    reason: Reason
+    state_time_ns: int
 
 
 @dataclass(slots=True)
@@ -81,6 +109,16 @@ class Tally:
     ended: list[Payment] = field(default_factory=list)
     late: list[Payment] = field(default_factory=list)
     skipped: list[tuple[Stream, int]] = field(default_factory=list)
+    moments: dict[int, Moment] = field(default_factory=dict)
+    """By stream key, how those it tells of were when it was taken: a later change of them may not
+    be durable when this is.
+    """
+
+    def fix(self, by_key: Mapping[int, Stream]) -> None:
+        """Take the moments, now that what happened goes into the journal."""
+        paid = (by_key.get(payment.stream_key) for payment in (*self.ended, *self.late))
+        for stream in (*self.changed, *(stream for stream in paid if stream is not None)):
+            self.moments[stream.key] = Moment(stream.state, stream.reason, stream.state_time_ns)
 
     def __bool__(self) -> bool:
         return bool(self.ended or self.changed or self.late or self.skipped)

@@ -1,4 +1,5 @@
-"""Single payments that wait for their turn: for a token of the pace, a place in the window, their destination's share of it.
+"""Single payments that wait for their turn: for a token of the pace, a place in the window, their
+destination's share of it.
 
 They go with the streams that are due, the earliest of both first. So nobody who orders many at once
 holds up the streams for longer than what waits here takes, and streams that are late hold up nobody
@@ -9,12 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from streamer.model import Request, Single
+from streamer.words.model import Request, Single
 
 LEAST_WAITING = 10
-"""So many may wait even at a slow pace; else as many as a second's pace, and half of those for one API key."""
+"""So many may wait even at a slow pace; else as many as a second's pace, and half of those for one
+API key.
+"""
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,7 +43,9 @@ class Singles:
         return owner in self._waiting
 
     def add(self, order: Single, requests: Sequence[Request], now_ns: int, per_second: int) -> bool:
-        """Let order wait; False if as many wait at this node, or of its key, as may at a pace of per_second."""
+        """Let order wait; False if as many wait at this node, or of its key, as may at a pace of
+        per_second.
+        """
         most = max(LEAST_WAITING, per_second)
         if len(self._waiting) >= most or self._of_key[order.api_key] >= most // 2:
             return False
@@ -56,6 +61,15 @@ class Singles:
             if not self._of_key[waiting.order.api_key]:
                 del self._of_key[waiting.order.api_key]
 
-    def first(self, full: Callable[[bytes], bool]) -> Waiting | None:
-        """The earliest whose destination is not full."""
-        return next((waiting for waiting in self._waiting.values() if not full(waiting.order.destination)), None)
+    def move_time(self, by_ns: int) -> None:
+        """Our time has moved."""
+        self._waiting = {
+            owner: replace(waiting, due_ns=waiting.due_ns + by_ns)
+            for owner, waiting in self._waiting.items()
+        }
+
+    def first(self, may_go: Callable[[Single], bool]) -> Waiting | None:
+        """The earliest that may go: its destination is not full, nor what it may take of the
+        slots.
+        """
+        return next((waiting for waiting in self._waiting.values() if may_go(waiting.order)), None)

@@ -1,8 +1,9 @@
 """A timer wheel: which items are due, for a million of them, without a task or a heap entry each.
 
 Moments are put into buckets of one tick, each a small heap; the distinct ticks are a heap too.
-Scheduling anew or cancelling leaves the old entry behind: it is recognised as stale at the head. When most
-entries are stale (a stream's expiry is far away, and scheduled again with each payment) all are put in anew.
+Scheduling anew or cancelling leaves the old entry behind: it is recognised as stale at the head.
+When most entries are stale (a stream's expiry is far away, and scheduled again with each payment)
+all are put in anew.
 """
 
 from __future__ import annotations
@@ -60,11 +61,15 @@ class Wheel:
         """Forget item."""
         self._due.pop(item, None)
 
-    def pop_due(self, now_ns: int) -> list[tuple[int, int]]:
-        """Take out and return every (due_ns, item) with due_ns ≤ now_ns, earliest first."""
+    def pop_due(self, now_ns: int, most: int | None = None) -> list[tuple[int, int]]:
+        """Take out and return every (due_ns, item) with due_ns ≤ now_ns, or the first so many,
+        earliest first.
+        """
         found: list[tuple[int, int]] = []
         due = self._due
-        while (bucket := self._first()) is not None and bucket[0][0] <= now_ns:
+        while (
+            len(found) != most and (bucket := self._first()) is not None and bucket[0][0] <= now_ns
+        ):
             entry = heapq.heappop(bucket)
             self._entries -= 1
             del due[entry[1]]
@@ -77,7 +82,9 @@ class Wheel:
         return None if bucket is None else bucket[0][0]
 
     def _first(self) -> list[tuple[int, int]] | None:
-        """The earliest bucket, with a live entry at its head; stale heads and empty buckets are dropped."""
+        """The earliest bucket, with a live entry at its head; stale heads and empty buckets are
+        dropped.
+        """
         ticks, due = self._ticks, self._due
         while ticks:
             bucket = self._buckets[ticks[0]]

@@ -7,10 +7,10 @@ IN_FLIGHT may succeed. Preimages of attempts are read from nowhere but a payment
 from __future__ import annotations
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
-from streamer.money import MSAT_PER_SAT, SECOND_NS
-from streamer.nodes.keysend import without_preimage
+from streamer.core.keysend import without_preimage
 from streamer.ports import MAX_HTLCS, Answer, Channel, Channels, Kind, NodeIdentity, NodePayment
-from streamer.reasons import Reason
+from streamer.words.money import MSAT_PER_SAT, SECOND_NS
+from streamer.words.reasons import Reason
 
 SUCCEEDED = ln.Payment.SUCCEEDED
 FAILED = ln.Payment.FAILED
@@ -24,7 +24,9 @@ REASONS = {
     ln.FAILURE_REASON_INCORRECT_PAYMENT_DETAILS: Reason.RECEIVER_REJECTED,
     ln.FAILURE_REASON_INSUFFICIENT_BALANCE: Reason.NO_LIQUIDITY,
 }
-"""What a failure means to a stream (LND.md). A reason newer than this table counts as TIMEOUT."""
+"""What a failure means to a stream: each has its back-off (core/retry.py). A reason newer than this
+table counts as TIMEOUT.
+"""
 
 
 def payment_answer(payment: ln.Payment) -> Answer:
@@ -50,6 +52,8 @@ def payment_answer(payment: ln.Payment) -> Answer:
             index=payment.payment_index,
             payment_request=payment.payment_request,
         )
+    # whatever failure_reason says: while lnd calls it in flight an HTLC of it may be out, and may
+    # still settle
     return Answer(
         Kind.IN_FLIGHT,
         accepted=True,
@@ -79,27 +83,40 @@ def identity(info: ln.GetInfoResponse) -> NodeIdentity:
     )
 
 
-def all_channels(listed: ln.ListChannelsResponse, pending: ln.PendingChannelsResponse, block_height: int) -> Channels:
+def all_channels(
+    listed: ln.ListChannelsResponse, pending: ln.PendingChannelsResponse, block_height: int
+) -> Channels:
     """ListChannels and PendingChannels together; closing holds both ways of closing.
 
-    lnd watches all its channels from its start on, and tells for how long: the longest is how long it runs, but
-    for the seconds of the start, or that its first channel is younger.
+    lnd watches all its channels from its start on, and tells for how long: the longest is how long
+    it runs, but for the seconds of the start, or that its first channel is younger.
     """
     forced = {one.channel.channel_point for one in pending.pending_force_closing_channels}
     waiting = {one.channel.channel_point for one in pending.waiting_close_channels}
     closing = frozenset(forced | waiting)
     running_seconds = max((channel.lifetime for channel in listed.channels), default=0)
-    return Channels(tuple(_channel(channel) for channel in listed.channels), closing, block_height, running_seconds)
+    return Channels(
+        tuple(_channel(channel) for channel in listed.channels),
+        closing,
+        block_height,
+        running_seconds,
+    )
 
 
 def _channel(channel: ln.Channel) -> Channel:
     return Channel(
         channel_id=channel.chan_id,
         active=channel.active,
-        spendable_msat=max(0, channel.local_balance - channel.local_chan_reserve_sat) * MSAT_PER_SAT,
-        receivable_msat=max(0, channel.remote_balance - channel.remote_chan_reserve_sat) * MSAT_PER_SAT,
+        spendable_msat=max(0, channel.local_balance - channel.local_chan_reserve_sat)
+        * MSAT_PER_SAT,
+        receivable_msat=max(0, channel.remote_balance - channel.remote_chan_reserve_sat)
+        * MSAT_PER_SAT,
         slots=sum(not htlc.incoming for htlc in channel.pending_htlcs),
-        pending={htlc.hash_lock: htlc.expiration_height for htlc in channel.pending_htlcs if not htlc.incoming},
+        pending={
+            htlc.hash_lock: htlc.expiration_height
+            for htlc in channel.pending_htlcs
+            if not htlc.incoming
+        },
         local_msat=channel.local_balance * MSAT_PER_SAT,
         point=channel.channel_point,
         max_htlcs=channel.local_constraints.max_accepted_htlcs or MAX_HTLCS,

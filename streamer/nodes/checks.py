@@ -16,11 +16,11 @@ from grpc.aio import AioRpcError
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer._proto.routerrpc import router_pb2 as router
-from streamer.errors import NodeRejected, NodeUnavailable
-from streamer.model import HASH_BYTES
 from streamer.nodes import faults, permissions
 from streamer.nodes.connection import Connection
 from streamer.nodes.wire import Status
+from streamer.words.errors import NodeRejected, NodeUnavailable
+from streamer.words.model import HASH_BYTES
 
 CONNECT_SECONDS = 10.0
 """How long a node may take to answer the first call on a new connection."""
@@ -39,9 +39,13 @@ async def ask(connection: Connection, method: Any, request: Any, name: str) -> A
         raise faults.explain(error, name, connection.rpcserver) from None
     except asyncio.CancelledError:
         pass_on_cancellation()
-        raise NodeUnavailable(f"the connection to lnd at {connection.rpcserver} was closed") from None
+        raise NodeUnavailable(
+            f"the connection to lnd at {connection.rpcserver} was closed"
+        ) from None
     if reply is None:  # what gRPC makes of a message that it cannot parse
-        raise NodeUnavailable(f"lnd at {connection.rpcserver} answered {name} with something that cannot be read")
+        raise NodeUnavailable(
+            f"lnd at {connection.rpcserver} answered {name} with something that cannot be read"
+        )
     return reply
 
 
@@ -65,11 +69,18 @@ async def require_active(connection: Connection) -> None:
 async def require_permissions(connection: Connection, pubkey: bytes) -> None:
     """Try each method; raises NodeRejected with all that the macaroon does not allow."""
     results = await _probe(connection, pubkey)
-    refused = [name for name, result in results.items() if isinstance(result, FAILURES) and faults.denied(result)]
+    refused = [
+        name
+        for name, result in results.items()
+        if isinstance(result, FAILURES) and faults.denied(result)
+    ]
     if refused:
         missing = ", ".join(refused)
         enough = permissions.bake_command()
-        raise NodeRejected(f"the macaroon for lnd at {connection.rpcserver} does not allow {missing}. One that is enough: {enough}")
+        raise NodeRejected(
+            f"the macaroon for lnd at {connection.rpcserver} does not allow {missing}. One that is"
+            f" enough: {enough}"
+        )
     for name, result in results.items():
         if isinstance(result, FAILURES) and result.code() in faults.LOST_CODES:
             raise faults.explain(result, name, connection.rpcserver)
@@ -78,18 +89,28 @@ async def require_permissions(connection: Connection, pubkey: bytes) -> None:
 
 
 async def _probe(connection: Connection, pubkey: bytes) -> dict[str, Any]:
-    """The result or error of each method, called so that it does nothing (a payment of nothing to nobody)."""
+    """The result or error of each method, called so that it does nothing (a payment of nothing to
+    nobody).
+    """
     terms: Any = {"timeout": CALL_SECONDS, "metadata": connection.metadata}
     unknown = router.TrackPaymentRequest(payment_hash=secrets.token_bytes(HASH_BYTES))
     calls = {
         permissions.SEND: connection.wire.start(b"", _Ignore(), CALL_SECONDS),
         permissions.TRACK: connection.track(unknown, **terms).read(),
         permissions.LIST_CHANNELS: connection.list_channels(ln.ListChannelsRequest(), **terms),
-        permissions.PENDING_CHANNELS: connection.pending_channels(ln.PendingChannelsRequest(), **terms),
-        permissions.GET_NODE_INFO: connection.get_node_info(ln.NodeInfoRequest(pub_key=pubkey.hex()), **terms),
-        permissions.LIST_PAYMENTS: connection.list_payments(ln.ListPaymentsRequest(max_payments=1), **terms),
+        permissions.PENDING_CHANNELS: connection.pending_channels(
+            ln.PendingChannelsRequest(), **terms
+        ),
+        permissions.GET_NODE_INFO: connection.get_node_info(
+            ln.NodeInfoRequest(pub_key=pubkey.hex()), **terms
+        ),
+        permissions.LIST_PAYMENTS: connection.list_payments(
+            ln.ListPaymentsRequest(max_payments=1), **terms
+        ),
     }
-    results = await asyncio.gather(*(_wait(call) for call in calls.values()), return_exceptions=True)
+    results = await asyncio.gather(
+        *(_wait(call) for call in calls.values()), return_exceptions=True
+    )
     return dict(zip(calls, results, strict=True))
 
 

@@ -1,7 +1,7 @@
 """One gRPC connection to lnd, verified once and never trusted after it was lost.
 
 gRPC reconnects by itself, silently, and lets calls wait for that inside the client, from where they
-are executed later: a payment that nobody waits for (MONEY.md 1). So each connection has a channel
+are executed later: a payment that nobody waits for (money rule 4). So each connection has a channel
 of its own, calls start only while it is READY, and the first time it is not, it is closed for good.
 Keysends go over a connection of their own (wire.py), made and lost together with it.
 """
@@ -20,10 +20,10 @@ import grpc.aio
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer._proto.routerrpc import router_pb2 as router
-from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.nodes import permissions
 from streamer.nodes.credentials import DEFAULT_PORT, Credentials
 from streamer.nodes.wire import HANDSHAKE_SECONDS, Wire
+from streamer.words.errors import NodeRejected, NodeUnavailable
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """A page of payments or all channels of a large node; gRPC's own limit is 4 MiB."""
@@ -50,7 +50,9 @@ READY = grpc.ChannelConnectivity.READY
 
 
 class Connection:
-    """A channel with lnd's methods on it; `gone` is done, with the reason, when it must not be used."""
+    """A channel with lnd's methods on it; `gone` is done, with the reason, when it must not be
+    used.
+    """
 
     def __init__(self, credentials: Credentials) -> None:
         secure = grpc.ssl_channel_credentials(credentials.certificate)
@@ -64,13 +66,21 @@ class Connection:
         self.track = self._streaming(permissions.TRACK, router.TrackPaymentRequest, ln.Payment)
         self.get_state = self._unary(GET_STATE, state.GetStateRequest, state.GetStateResponse)
         self.get_info = self._unary(permissions.GET_INFO, ln.GetInfoRequest, ln.GetInfoResponse)
-        self.list_channels = self._unary(permissions.LIST_CHANNELS, ln.ListChannelsRequest, ln.ListChannelsResponse)
-        self.pending_channels = self._unary(permissions.PENDING_CHANNELS, ln.PendingChannelsRequest, ln.PendingChannelsResponse)
+        self.list_channels = self._unary(
+            permissions.LIST_CHANNELS, ln.ListChannelsRequest, ln.ListChannelsResponse
+        )
+        self.pending_channels = self._unary(
+            permissions.PENDING_CHANNELS, ln.PendingChannelsRequest, ln.PendingChannelsResponse
+        )
         self.get_node_info = self._unary(permissions.GET_NODE_INFO, ln.NodeInfoRequest, ln.NodeInfo)
-        self.list_payments = self._unary(permissions.LIST_PAYMENTS, ln.ListPaymentsRequest, ln.ListPaymentsResponse)
+        self.list_payments = self._unary(
+            permissions.LIST_PAYMENTS, ln.ListPaymentsRequest, ln.ListPaymentsResponse
+        )
         self.add_invoice = self._unary(permissions.ADD_INVOICE, ln.Invoice, ln.AddInvoiceResponse)
         self.lookup_invoice = self._unary(permissions.LOOKUP_INVOICE, ln.PaymentHash, ln.Invoice)
-        self.list_invoices = self._unary(permissions.LIST_INVOICES, ln.ListInvoiceRequest, ln.ListInvoiceResponse)
+        self.list_invoices = self._unary(
+            permissions.LIST_INVOICES, ln.ListInvoiceRequest, ln.ListInvoiceResponse
+        )
         self.decode_pay_req = self._unary(permissions.DECODE_PAY_REQ, ln.PayReqString, ln.PayReq)
 
     def ready(self) -> bool:
@@ -78,23 +88,38 @@ class Connection:
         return not self.gone.done() and not self.wire.lost and self._channel.get_state() is READY
 
     async def dial(self) -> None:
-        """Make the connection for keysends. Call once, after a first call succeeded. Raises NodeUnavailable, NodeRejected."""
+        """Make the connection for keysends. Call once, after a first call succeeded. Raises
+        NodeUnavailable, NodeRejected.
+        """
         address = urlsplit(f"//{self.rpcserver}")
         host, port = address.hostname or "", address.port or DEFAULT_PORT
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 transport, _ = await asyncio.get_running_loop().create_connection(
-                    lambda: self.wire, host, port, ssl=_trust(self._certificate), server_hostname=host
+                    lambda: self.wire,
+                    host,
+                    port,
+                    ssl=_trust(self._certificate),
+                    server_hostname=host,
                 )
                 if transport.get_extra_info("ssl_object").selected_alpn_protocol() != ALPN:
                     self.wire.close("it does not speak HTTP/2")
                 await self.wire.greeted
         except (OSError, TimeoutError) as error:
-            raise NodeUnavailable(f"a second connection to lnd at {self.rpcserver} could not be made: {error or 'no answer'}") from None
+            raise NodeUnavailable(
+                f"a second connection to lnd at {self.rpcserver} could not be made:"
+                f" {error or 'no answer'}"
+            ) from None
         except ValueError as error:
-            raise NodeRejected(f"the certificate for lnd at {self.rpcserver} cannot be used: copy lnd's tls.cert again ({error})") from None
+            raise NodeRejected(
+                f"the certificate for lnd at {self.rpcserver} cannot be used: copy lnd's tls.cert"
+                f" again ({error})"
+            ) from None
         if self.wire.lost:
-            raise NodeUnavailable(f"the connection to lnd at {self.rpcserver} was lost again at once: {self.wire.lost}")
+            raise NodeUnavailable(
+                f"the connection to lnd at {self.rpcserver} was lost again at once:"
+                f" {self.wire.lost}"
+            )
 
     def watch(self) -> None:
         """Begin to notice the loss of the connection. Call once, after the first call succeeded."""
@@ -119,26 +144,40 @@ class Connection:
             self.gone.set_result(f"the connection to lnd at {self.rpcserver} was lost")
 
     def _streaming(self, method: str, request: type[Any], reply: type[Any]) -> Callable[..., Any]:
-        return self._starting(self._channel.unary_stream(method, request.SerializeToString, reply.FromString))
+        return self._starting(
+            self._channel.unary_stream(method, request.SerializeToString, reply.FromString)
+        )
 
     def _unary(self, method: str, request: type[Any], reply: type[Any]) -> Callable[..., Any]:
-        return self._starting(self._channel.unary_unary(method, request.SerializeToString, reply.FromString))
+        return self._starting(
+            self._channel.unary_unary(method, request.SerializeToString, reply.FromString)
+        )
 
     def _starting(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """A call that would start after the channel was closed, between two questions, finds the node away."""
+        """A call that would start after the channel was closed, between two questions, finds the
+        node away.
+        """
 
         def start(*arguments: Any, **terms: Any) -> Any:
             try:
                 return method(*arguments, **terms)
             except grpc.aio.UsageError:
-                raise NodeUnavailable(f"the connection to lnd at {self.rpcserver} was closed") from None
+                raise NodeUnavailable(
+                    f"the connection to lnd at {self.rpcserver} was closed"
+                ) from None
 
         return start
 
 
 def _trust(certificate: bytes | None) -> ssl.SSLContext:
-    """Verify against this certificate and no other, or against the system's roots, by the name that was dialled."""
-    context = ssl.create_default_context(cadata=None if certificate is None else certificate.decode("ascii"))
-    context.verify_flags = (context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT
+    """Verify against this certificate and no other, or against the system's roots, by the name that
+    was dialled.
+    """
+    context = ssl.create_default_context(
+        cadata=None if certificate is None else certificate.decode("ascii")
+    )
+    context.verify_flags = (
+        context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN
+    ) & ~ssl.VERIFY_X509_STRICT
     context.set_alpn_protocols([ALPN])
     return context

@@ -1,7 +1,8 @@
 """Where lnd is and how it lets us in: address, TLS certificate, macaroon, by lncli's conventions.
 
 Access says where these are, and is kept; Credentials are what was read, and are used for one
-connection only: lnd renews its certificate, and operators bake new macaroons. Nothing here connects.
+connection only: lnd renews its certificate, and operators bake new macaroons. Nothing here
+connects.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from streamer.errors import ConfigError
 from streamer.nodes.permissions import bake_command
-from streamer.settings import NodeSettings
+from streamer.words.errors import ConfigError
+from streamer.words.settings import NodeSettings
 
 DEFAULT_PORT = 10009
 """lnd's gRPC port, if the address names none (lncli's default)."""
@@ -32,7 +33,9 @@ MAX_FILE_BYTES = 1 << 20
 
 @dataclass(slots=True, frozen=True)
 class Credentials:
-    """What one connection needs. certificate is PEM, or None for the system's roots; macaroon hex."""
+    """What one connection needs. certificate is PEM, or None for the system's roots; macaroon
+    hex.
+    """
 
     rpcserver: str
     certificate: bytes | None
@@ -41,7 +44,9 @@ class Credentials:
 
 @dataclass(slots=True, frozen=True)
 class Access:
-    """Where to find the credentials of one node: three paths, or an lndconnect URI or a file of it."""
+    """Where to find the credentials of one node: three paths, or an lndconnect URI or a file of
+    it.
+    """
 
     rpcserver: str = ""
     tlscertpath: Path | None = None
@@ -54,13 +59,21 @@ class Access:
             return _read_lndconnect(self.lndconnect)
         if self.tlscertpath is None or self.macaroonpath is None:
             raise ConfigError("a node needs tlscertpath and macaroonpath, or lndconnect")
-        certificate = check_certificate(_read(self.tlscertpath, "TLS certificate (tls.cert of lnd)"), str(self.tlscertpath))
+        certificate = check_certificate(
+            _read(self.tlscertpath, "TLS certificate (tls.cert of lnd)"), str(self.tlscertpath)
+        )
         macaroon = macaroon_hex(_read(self.macaroonpath, "macaroon"), str(self.macaroonpath))
         return Credentials(with_port(self.rpcserver), certificate, macaroon)
 
 
 def access(
-    rpcserver: str = "", tlscertpath: str = "", macaroonpath: str = "", lndconnect: str = "", *, lnddir: str = "", network: str = "mainnet"
+    rpcserver: str = "",
+    tlscertpath: str = "",
+    macaroonpath: str = "",
+    lndconnect: str = "",
+    *,
+    lnddir: str = "",
+    network: str = "mainnet",
 ) -> Access:
     """Fill in what lncli would: localhost:10009, and the paths below lnddir for the network.
 
@@ -68,7 +81,10 @@ def access(
     """
     if lndconnect:
         if rpcserver or tlscertpath or macaroonpath:
-            raise ConfigError("lndconnect holds address, certificate and macaroon: give it alone, or give the three without it")
+            raise ConfigError(
+                "lndconnect holds address, certificate and macaroon: give it alone, or give the"
+                " three without it"
+            )
         return Access(lndconnect=lndconnect)
     if network not in NETWORKS:
         raise ConfigError(f"network {network!r} is none of lnd's: {', '.join(NETWORKS)}")
@@ -83,30 +99,49 @@ def access_of(node: NodeSettings) -> Access:
     """Where the credentials of a configured node are. Raises ConfigError."""
     if node.lndconnect:
         return access(lndconnect=str(node.lndconnect))
-    tlscert, macaroon, lnddir = (str(path) if path else "" for path in (node.tlscertpath, node.macaroonpath, node.lnddir))
-    return access(node.rpcserver, tlscert, macaroon, lnddir=lnddir, network=node.network or "mainnet")
+    tlscert, macaroon, lnddir = (
+        str(path) if path else "" for path in (node.tlscertpath, node.macaroonpath, node.lnddir)
+    )
+    return access(
+        node.rpcserver, tlscert, macaroon, lnddir=lnddir, network=node.network or "mainnet"
+    )
 
 
 def with_port(rpcserver: str) -> str:
-    """host:port as gRPC takes it, with lnd's port if there is none. ConfigError if it is no address."""
+    """host:port as gRPC takes it, with lnd's port if there is none. ConfigError if it is no
+    address.
+    """
     try:
         parts = urlsplit(f"//{rpcserver}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
     if not host or parts.path or parts.query or "@" in rpcserver:
-        raise ConfigError(f"rpcserver {rpcserver!r} is no address: write host:port, for example localhost:{DEFAULT_PORT}")
+        raise ConfigError(
+            f"rpcserver {rpcserver!r} is no address: write host:port, for example"
+            f" localhost:{DEFAULT_PORT}"
+        )
     return f"[{host}]:{port or DEFAULT_PORT}" if ":" in host else f"{host}:{port or DEFAULT_PORT}"
 
 
 def check_certificate(text: bytes, where: str) -> bytes:
-    """The certificates as plain PEM, without what else the text holds: a comment need not be ASCII. ConfigError says what it is instead."""
+    """The certificates as plain PEM, without what else the text holds: a comment need not be ASCII.
+    ConfigError says what it is instead.
+    """
     if b"PRIVATE KEY" in text:
-        raise ConfigError(f"{where} is a private key, which must never leave lnd's machine: give tls.cert, not tls.key")
+        raise ConfigError(
+            f"{where} is a private key, which must never leave lnd's machine: give tls.cert, not"
+            " tls.key"
+        )
     if b"-----BEGIN CERTIFICATE-----" not in text:
-        raise ConfigError(f"{where} is no PEM certificate: give lnd's tls.cert, which begins with -----BEGIN CERTIFICATE-----")
+        raise ConfigError(
+            f"{where} is no PEM certificate: give lnd's tls.cert, which begins with -----BEGIN"
+            " CERTIFICATE-----"
+        )
     try:
-        return b"".join(found.public_bytes(Encoding.PEM) for found in x509.load_pem_x509_certificates(text))
+        return b"".join(
+            found.public_bytes(Encoding.PEM) for found in x509.load_pem_x509_certificates(text)
+        )
     except ValueError as error:
         raise ConfigError(f"{where} is damaged: copy lnd's tls.cert again ({error})") from None
 
@@ -115,7 +150,9 @@ def macaroon_hex(content: bytes, where: str) -> str:
     """The macaroon as hex, from lnd's binary file or from hex text. ConfigError if it is empty."""
     compact = b"".join(content.split())
     if not compact:
-        raise ConfigError(f"{where} is empty: copy the macaroon again, or bake one with: {bake_command()}")
+        raise ConfigError(
+            f"{where} is empty: copy the macaroon again, or bake one with: {bake_command()}"
+        )
     try:
         return bytes.fromhex(compact.decode("ascii")).hex()
     except ValueError:
@@ -127,11 +164,16 @@ def _read(path: Path, what: str) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError(f"no {what} at {path}: is the path right, and has lnd been started once?") from None
+        raise ConfigError(
+            f"no {what} at {path}: is the path right, and has lnd been started once?"
+        ) from None
     except IsADirectoryError:
         raise ConfigError(f"{path} is a folder: name the file of the {what}") from None
     except PermissionError:
-        raise ConfigError(f"{path} may not be read by this user: let the group that runs streamer read it, or copy it") from None
+        raise ConfigError(
+            f"{path} may not be read by this user: let the group that runs streamer read it, or"
+            " copy it"
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > MAX_FILE_BYTES:
@@ -145,13 +187,19 @@ def _read_lndconnect(given: str) -> Credentials:
         path = Path(uri).expanduser()
         uri, where = _read(path, "lndconnect URI").decode("utf-8", "replace").strip(), str(path)
     if not uri.startswith(SCHEME):
-        raise ConfigError(f"{where} holds no lndconnect URI: it begins with {SCHEME}host:port?cert=…&macaroon=…")
+        raise ConfigError(
+            f"{where} holds no lndconnect URI: it begins with {SCHEME}host:port?cert=…&macaroon=…"
+        )
     address, _, query = uri[len(SCHEME) :].partition("?")
     fields = {name: values[-1] for name, values in parse_qs(query).items()}
     if "macaroon" not in fields:
         raise ConfigError(f"{where} has no macaroon: make the URI again, with macaroon=…")
     der = _base64url(fields["cert"], "cert", where) if "cert" in fields else None
-    certificate = check_certificate(ssl.DER_cert_to_PEM_cert(der).encode(), f"cert of {where}") if der else None
+    certificate = (
+        check_certificate(ssl.DER_cert_to_PEM_cert(der).encode(), f"cert of {where}")
+        if der
+        else None
+    )
     macaroon = _base64url(fields["macaroon"], "macaroon", where).hex()
     return Credentials(with_port(address.rstrip("/")), certificate, macaroon)
 

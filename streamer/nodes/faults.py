@@ -13,9 +13,9 @@ import grpc
 from grpc.aio import AioRpcError
 
 from streamer._proto.lnrpc import stateservice_pb2 as state
-from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.nodes.permissions import GET_INFO, PENDING_CHANNELS, bake_command
 from streamer.ports import Answer, Kind
+from streamer.words.errors import NodeRejected, NodeUnavailable
 
 Code = grpc.StatusCode
 
@@ -37,13 +37,34 @@ STATES: dict[int, str] = {
 }
 
 _NOT_READY = (
-    *("in the process of starting up", "wallet locked", "wallet not created", "waiting to start", "chain backend is still syncing"),
-    "macaroon store is locked",  # said of any macaroon while lnd stops, which takes long if its chain hangs (tried)
+    *(
+        "in the process of starting up",
+        "wallet locked",
+        "wallet not created",
+        "waiting to start",
+        "chain backend is still syncing",
+    ),
+    # said of any macaroon while lnd stops, which takes long if its chain hangs (tried)
+    "macaroon store is locked",
 )
 _ASKS_THE_CHAIN = frozenset({GET_INFO, PENDING_CHANNELS})
 """What lnd answers only when its bitcoind or btcd has answered (tried)."""
-_STRANGE_TLS = ("WRONG_VERSION_NUMBER", "missing selected ALPN", "HTTP_REQUEST", "UNEXPECTED_MESSAGE", "INVALID_")
-_CUT_OFF = ("Handshake read failed", "Handshake write failed", "Socket closed", "Connection reset", "TSI_", "EOF", "recvmsg")
+_STRANGE_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "missing selected ALPN",
+    "HTTP_REQUEST",
+    "UNEXPECTED_MESSAGE",
+    "INVALID_",
+)
+_CUT_OFF = (
+    "Handshake read failed",
+    "Handshake write failed",
+    "Socket closed",
+    "Connection reset",
+    "TSI_",
+    "EOF",
+    "recvmsg",
+)
 
 
 class Failure(Protocol):
@@ -61,6 +82,8 @@ def send_failure(error: Failure, accepted: bool) -> Answer:
     code = error.code()
     text = error.details() or code.name
     if accepted or code in NO_REFUSAL_CODES or any(part in text for part in _NOT_FROM_LND):
+        # after an update its bytes have arrived, and lnd knows the payment: what is unknown is its
+        # end, not whether it begins
         return Answer(Kind.LOST, accepted=accepted, closed=accepted, message=text)
     if code is Code.ALREADY_EXISTS:
         return Answer(Kind.DUPLICATE, message=text)
@@ -79,13 +102,18 @@ def explain(error: Failure, method: str, rpcserver: str) -> NodeUnavailable | No
     if code is Code.UNAVAILABLE:
         return explain_connect(error, rpcserver)
     if code in LOST_CODES and method in _ASKS_THE_CHAIN:
-        return NodeUnavailable(f"lnd at {rpcserver} did not answer {method} in time: does its bitcoind or btcd answer?")
+        return NodeUnavailable(
+            f"lnd at {rpcserver} did not answer {method} in time: does its bitcoind or btcd answer?"
+        )
     if code in LOST_CODES:
         return NodeUnavailable(f"{rpcserver} did not answer {method} in time")
     if not_ready(error):
         return NodeUnavailable(f"lnd at {rpcserver} is not ready: {text}")
     if denied(error):
-        return NodeRejected(f"lnd at {rpcserver} refuses the macaroon for {method} ({text}). One that is enough: {bake_command()}")
+        return NodeRejected(
+            f"lnd at {rpcserver} refuses the macaroon for {method} ({text}). One that is enough:"
+            f" {bake_command()}"
+        )
     return NodeUnavailable(f"lnd at {rpcserver} answered {method} with {code.name}: {text}")
 
 
@@ -102,7 +130,8 @@ def denied(error: Failure) -> bool:
     if error.code() in (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED):
         return True
     return error.code() is Code.UNKNOWN and any(
-        word in text for word in ("macaroon", "permission denied", "verification failed", "root key", "caveat")
+        word in text
+        for word in ("macaroon", "permission denied", "verification failed", "root key", "caveat")
     )
 
 
@@ -111,27 +140,37 @@ def explain_connect(error: Failure, rpcserver: str) -> NodeUnavailable | NodeRej
     text = error.details() or ""
     debug = f"{text} {error.debug_error_string() or '' if isinstance(error, AioRpcError) else ''}"
     if error.code() is Code.UNIMPLEMENTED:
-        return NodeUnavailable(f"{rpcserver} speaks gRPC, but is no lnd ({text}): is the port right? lnd's is 10009")
+        return NodeUnavailable(
+            f"{rpcserver} speaks gRPC, but is no lnd ({text}): is the port right? lnd's is 10009"
+        )
     if error.code() is Code.DEADLINE_EXCEEDED:
-        return NodeUnavailable(f"{rpcserver} does not answer: is the address right, and does a firewall let it through?")
+        return NodeUnavailable(
+            f"{rpcserver} does not answer: is the address right, and does a firewall let it"
+            " through?"
+        )
     if "CERTIFICATE_VERIFY_FAILED" in debug:
         return _bad_certificate(debug, rpcserver)
     if "Hostname Verification" in debug or "Peer name" in debug:
         return NodeRejected(
-            f"the certificate of {rpcserver} is for other names: connect by a name that is in it, or add this one with "
-            "tlsextradomain or tlsextraip in lnd.conf, delete lnd's tls.cert and tls.key, restart lnd, and copy tls.cert again"
+            f"the certificate of {rpcserver} is for other names: connect by a name that is in it,"
+            " or add this one with tlsextradomain or tlsextraip in lnd.conf, delete lnd's tls.cert"
+            " and tls.key, restart lnd, and copy tls.cert again"
         )
     if "Connection refused" in debug:
-        return NodeUnavailable(f"nothing listens at {rpcserver}: is lnd running, and is this its rpclisten address?")
+        return NodeUnavailable(
+            f"nothing listens at {rpcserver}: is lnd running, and is this its rpclisten address?"
+        )
     if "DNS" in debug or "Domain name not found" in debug or "Name or service not known" in debug:
         return NodeUnavailable(f"the host of {rpcserver} is not known: is the name right?")
     if any(part in debug for part in _STRANGE_TLS):
         return NodeUnavailable(
-            f"{rpcserver} does not speak gRPC over TLS: is the port right? lnd's gRPC is 10009, 8080 is REST, 9735 its peers"
+            f"{rpcserver} does not speak gRPC over TLS: is the port right? lnd's gRPC is 10009,"
+            " 8080 is REST, 9735 its peers"
         )
     if any(part in debug for part in _CUT_OFF):
         return NodeUnavailable(
-            f"{rpcserver} closed the connection: lnd is just stopping or starting, or the port is not its gRPC port (10009)"
+            f"{rpcserver} closed the connection: lnd is just stopping or starting, or the port is"
+            " not its gRPC port (10009)"
         )
     return NodeUnavailable(f"{rpcserver} cannot be reached: {text}")
 
@@ -139,14 +178,17 @@ def explain_connect(error: Failure, rpcserver: str) -> NodeUnavailable | NodeRej
 def _bad_certificate(debug: str, rpcserver: str) -> NodeRejected:
     if "expired" in debug:
         return NodeRejected(
-            f"the certificate of {rpcserver} has expired: delete lnd's tls.cert and tls.key, restart lnd (tlsautorefresh=true does it "
-            "by itself), and copy tls.cert again"
+            f"the certificate of {rpcserver} has expired: delete lnd's tls.cert and tls.key,"
+            " restart lnd (tlsautorefresh=true does it by itself), and copy tls.cert again"
         )
     return NodeRejected(
-        f"{rpcserver} shows another certificate than the one configured: copy lnd's tls.cert again (it changes when lnd renews it)"
+        f"{rpcserver} shows another certificate than the one configured: copy lnd's tls.cert again"
+        " (it changes when lnd renews it)"
     )
 
 
 def not_active(number: int, rpcserver: str) -> NodeUnavailable:
     """The wallet state is not SERVER_ACTIVE."""
-    return NodeUnavailable(f"lnd at {rpcserver} {STATES.get(number, f'is in the unknown state {number}')}")
+    return NodeUnavailable(
+        f"lnd at {rpcserver} {STATES.get(number, f'is in the unknown state {number}')}"
+    )

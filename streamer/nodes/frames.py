@@ -1,9 +1,10 @@
-"""The bytes of HTTP/2 that a gRPC client needs: frames, settings, and one header block said again and again.
+"""The bytes of HTTP/2 that a gRPC client needs: frames, settings, and one header block said again
+and again.
 
 RFC 9113 (HTTP/2), RFC 7541 (HPACK) and gRPC's "HTTP2 protocol mapping" are the sources of all
 numbers here. Pure: bytes in, bytes out. The request's headers are the same for every call, so that
-they are sent in full once and after that as indexes into the peer's table; of the peer we ask for no
-table at all, so that a block of its headers can be read, or left unread, by itself.
+they are sent in full once and after that as indexes into the peer's table; of the peer we ask for
+no table at all, so that a block of its headers can be read, or left unread, by itself.
 """
 
 from __future__ import annotations
@@ -17,13 +18,26 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD = Struct(">HBBBL")
 """Of a frame: length in two parts (16 and 8 bits), kind, flags, stream id (31 bits)."""
 
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+(
+    DATA,
+    HEADERS,
+    PRIORITY,
+    RST_STREAM,
+    SETTINGS,
+    PUSH_PROMISE,
+    PING,
+    GOAWAY,
+    WINDOW_UPDATE,
+    CONTINUATION,
+) = range(10)
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
 WITH_PRIORITY = 0x20
 
-HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = range(1, 6)
+HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = range(
+    1, 6
+)
 CANCEL = 0x8
 
 DEFAULT_WINDOW_BYTES = 65_535
@@ -40,12 +54,19 @@ _ENTRY_OVERHEAD = 32
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     """One frame. OverflowError if payload is longer than a frame can say."""
-    return (len(payload) << 48 | kind << 40 | flags << 32 | stream).to_bytes(HEAD.size, "big") + payload
+    return (len(payload) << 48 | kind << 40 | flags << 32 | stream).to_bytes(
+        HEAD.size, "big"
+    ) + payload
 
 
 def settings(values: Sequence[tuple[int, int]]) -> bytes:
     """A SETTINGS frame."""
-    return frame(SETTINGS, 0, 0, b"".join(kind.to_bytes(2, "big") + value.to_bytes(4, "big") for kind, value in values))
+    return frame(
+        SETTINGS,
+        0,
+        0,
+        b"".join(kind.to_bytes(2, "big") + value.to_bytes(4, "big") for kind, value in values),
+    )
 
 
 def read_settings(payload: bytes) -> dict[int, int]:
@@ -53,7 +74,8 @@ def read_settings(payload: bytes) -> dict[int, int]:
     if len(payload) % 6:
         raise ValueError("a SETTINGS frame of the wrong length")
     return {
-        int.from_bytes(payload[at : at + 2], "big"): int.from_bytes(payload[at + 2 : at + 6], "big") for at in range(0, len(payload), 6)
+        int.from_bytes(payload[at : at + 2], "big"): int.from_bytes(payload[at + 2 : at + 6], "big")
+        for at in range(0, len(payload), 6)
     }
 
 
@@ -88,7 +110,9 @@ def literal(headers: Sequence[tuple[str, str]], remember: bool) -> bytes:
 
 
 def indexed(count: int) -> bytes:
-    """The count headers that `literal` made the peer remember, in the same order: the newest has the lowest index."""
+    """The count headers that `literal` made the peer remember, in the same order: the newest has
+    the lowest index.
+    """
     return b"".join(_integer(_STATIC_HEADERS + number, 7, 0x80) for number in range(count, 0, -1))
 
 

@@ -14,16 +14,18 @@ from grpc.aio import AioRpcError
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.routerrpc import router_pb2 as router
-from streamer.errors import InvalidArgument, NodeUnavailable, StreamerError
-from streamer.model import Payment
-from streamer.money import SECOND_NS
 from streamer.nodes import faults, permissions
 from streamer.nodes.checks import CALL_SECONDS, ask, pass_on_cancellation
 from streamer.nodes.connection import Connection
 from streamer.ports import DecodedInvoice, InvoiceState, NodeInvoice
+from streamer.words.errors import InvalidArgument, NodeUnavailable, StreamerError
+from streamer.words.model import Payment
+from streamer.words.money import SECOND_NS
 
 MAX_PARTS = 16
-"""Parts that lnd may split the payment of an invoice into: its own default, said so that it stays."""
+"""Parts that lnd may split the payment of an invoice into: its own default, said so that it
+stays.
+"""
 
 STATES = {
     ln.Invoice.OPEN: InvoiceState.OPEN,
@@ -34,16 +36,32 @@ STATES = {
 
 
 async def add(connection: Connection, amount_msat: int, memo: str, expiry_seconds: int) -> str:
-    """AddInvoice; the payment_request. Raises InvalidArgument with lnd's words where it will not make it."""
+    """AddInvoice; the payment_request. Raises InvalidArgument with lnd's words where it will not
+    make it.
+    """
     request = ln.Invoice(value_msat=amount_msat, memo=memo, expiry=expiry_seconds)
-    made = await _judged(connection, connection.add_invoice, request, permissions.ADD_INVOICE, "the invoice cannot be made")
+    made = await _judged(
+        connection,
+        connection.add_invoice,
+        request,
+        permissions.ADD_INVOICE,
+        "the invoice cannot be made",
+    )
     return str(made.payment_request)
 
 
 async def decode(connection: Connection, payment_request: str) -> DecodedInvoice:
-    """DecodePayReq. Raises InvalidArgument with lnd's words for what is no invoice of this network."""
+    """DecodePayReq. Raises InvalidArgument with lnd's words for what is no invoice of this
+    network.
+    """
     request = ln.PayReqString(pay_req=payment_request)
-    found = await _judged(connection, connection.decode_pay_req, request, permissions.DECODE_PAY_REQ, "the invoice cannot be read")
+    found = await _judged(
+        connection,
+        connection.decode_pay_req,
+        request,
+        permissions.DECODE_PAY_REQ,
+        "the invoice cannot be read",
+    )
     return DecodedInvoice(
         destination=bytes.fromhex(found.destination),
         payment_hash=bytes.fromhex(found.payment_hash),
@@ -58,18 +76,24 @@ async def find(connection: Connection, payment_hash: bytes) -> NodeInvoice | Non
     """LookupInvoice."""
     request = ln.PaymentHash(r_hash=payment_hash)
     try:
-        found = await connection.lookup_invoice(request, timeout=CALL_SECONDS, metadata=connection.metadata)
+        found = await connection.lookup_invoice(
+            request, timeout=CALL_SECONDS, metadata=connection.metadata
+        )
     except AioRpcError as error:
         if error.code() is grpc.StatusCode.NOT_FOUND:
             return None
         raise faults.explain(error, permissions.LOOKUP_INVOICE, connection.rpcserver) from None
     except asyncio.CancelledError:
         pass_on_cancellation()
-        raise NodeUnavailable(f"the connection to lnd at {connection.rpcserver} was closed") from None
+        raise NodeUnavailable(
+            f"the connection to lnd at {connection.rpcserver} was closed"
+        ) from None
     return _invoice(found)
 
 
-async def page_before(connection: Connection, index: int, limit: int) -> tuple[list[NodeInvoice], int]:
+async def page_before(
+    connection: Connection, index: int, limit: int
+) -> tuple[list[NodeInvoice], int]:
     """One page of ListInvoices, newest first, and the index to go on from; 0: there are no more."""
     request = ln.ListInvoiceRequest(index_offset=index, num_max_invoices=limit, reversed=True)
     listed = await ask(connection, connection.list_invoices, request, permissions.LIST_INVOICES)
@@ -83,8 +107,15 @@ def send_request(payment: Payment) -> router.SendPaymentRequest:
     lnd takes an amount only for an invoice that has none. ValueError if a number is one that lnd
     reads as its own default.
     """
-    if payment.amount_msat <= 0 or payment.fee_limit_msat < 0 or payment.timeout_seconds <= 0 or payment.cltv_limit <= 0:
-        raise ValueError("amount, timeout and CLTV limit must be above 0, and the fee limit not below it")
+    if (
+        payment.amount_msat <= 0
+        or payment.fee_limit_msat < 0
+        or payment.timeout_seconds <= 0
+        or payment.cltv_limit <= 0
+    ):
+        raise ValueError(
+            "amount, timeout and CLTV limit must be above 0, and the fee limit not below it"
+        )
     return router.SendPaymentRequest(
         payment_request=payment.payment_request,
         amt_msat=0 if names_amount(payment.payment_request) else payment.amount_msat,
@@ -96,19 +127,25 @@ def send_request(payment: Payment) -> router.SendPaymentRequest:
 
 
 def names_amount(payment_request: str) -> bool:
-    """Whether the invoice says its amount: the part before the last "1" then has digits (BOLT 11)."""
+    """Whether the invoice says its amount: the part before the last "1" then has digits (BOLT
+    11).
+    """
     return any(letter.isdigit() for letter in payment_request.rpartition("1")[0])
 
 
 async def _judged(connection: Connection, method: Any, request: Any, name: str, what: str) -> Any:
-    """One unary call whose refusal is the fault of what was asked, unless lnd or the macaroon is in the way."""
+    """One unary call whose refusal is the fault of what was asked, unless lnd or the macaroon is in
+    the way.
+    """
     try:
         return await method(request, timeout=CALL_SECONDS, metadata=connection.metadata)
     except AioRpcError as error:
         raise _fault(error, name, connection, what) from None
     except asyncio.CancelledError:
         pass_on_cancellation()
-        raise NodeUnavailable(f"the connection to lnd at {connection.rpcserver} was closed") from None
+        raise NodeUnavailable(
+            f"the connection to lnd at {connection.rpcserver} was closed"
+        ) from None
 
 
 def _fault(error: AioRpcError, name: str, connection: Connection, what: str) -> StreamerError:

@@ -1,8 +1,8 @@
 """Drives lnd: the Node port over lnd's own gRPC.
 
 It sends one payment per call, says what came back and how sure that is, and checks everything that
-must be true of a connection before anything is sent on it. It is not the judge of a payment: ghosts,
-resends and refusals are decided above (engine, recovery), from the facts given here.
+must be true of a connection before anything is sent on it. It is not the judge of a payment:
+ghosts, resends and refusals are decided above (engine, recovery), from the facts given here.
 """
 
 from __future__ import annotations
@@ -15,14 +15,28 @@ from grpc.aio import EOF, AioRpcError
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.routerrpc import router_pb2 as router
-from streamer.errors import ConfigError, NodeRejected, NodeUnavailable
-from streamer.model import Payment
+from streamer.core.keysend import PREIMAGE_TYPE, decode_records
 from streamer.nodes import answers, faults, invoices, permissions
-from streamer.nodes.checks import CALL_SECONDS, ask, pass_on_cancellation, require_active, require_permissions
+from streamer.nodes.checks import (
+    CALL_SECONDS,
+    ask,
+    pass_on_cancellation,
+    require_active,
+    require_permissions,
+)
 from streamer.nodes.connection import Connection
 from streamer.nodes.credentials import Access
-from streamer.nodes.keysend import PREIMAGE_TYPE, decode_records
-from streamer.ports import Answer, Channels, DecodedInvoice, Kind, NodeIdentity, NodeInvoice, NodePayment
+from streamer.ports import (
+    Answer,
+    Channels,
+    DecodedInvoice,
+    Kind,
+    NodeIdentity,
+    NodeInvoice,
+    NodePayment,
+)
+from streamer.words.errors import ConfigError, NodeRejected, NodeUnavailable
+from streamer.words.model import Payment
 
 KEYSEND_FEATURE = 55
 """The feature bit by which a node says that it takes keysends (bLIP-3)."""
@@ -51,10 +65,16 @@ class LndNode:
             await require_active(connection)
             await connection.dial()
             connection.watch()
-            identity = answers.identity(await ask(connection, connection.get_info, ln.GetInfoRequest(), permissions.GET_INFO))
+            identity = answers.identity(
+                await ask(
+                    connection, connection.get_info, ln.GetInfoRequest(), permissions.GET_INFO
+                )
+            )
             await require_permissions(connection, identity.pubkey)
             if not connection.ready():
-                raise NodeUnavailable(f"the connection to lnd at {connection.rpcserver} was lost again at once")
+                raise NodeUnavailable(
+                    f"the connection to lnd at {connection.rpcserver} was lost again at once"
+                )
         except BaseException:
             await connection.close()
             raise
@@ -71,9 +91,15 @@ class LndNode:
         """One SendPaymentV2, read until its end."""
         connection = self._connection
         try:
-            request = invoices.send_request(payment) if payment.payment_request else payment_request(payment, preimage)
+            request = (
+                invoices.send_request(payment)
+                if payment.payment_request
+                else payment_request(payment, preimage)
+            )
         except ValueError as error:
             return Answer(Kind.REFUSED, message=f"not sent: {error}")
+        # closed, so no ghost: nothing has left, and nothing will, because no call waits inside for
+        # a connection
         if connection is None or not connection.ready():
             return Answer(Kind.LOST, message=NOT_CONNECTED)
         reader = _Updates(payment.payment_hash, self.accepted)
@@ -81,7 +107,12 @@ class LndNode:
         if isinstance(ended, Answer):
             return ended
         if ended.code() is grpc.StatusCode.OK:
-            return Answer(Kind.LOST, accepted=reader.accepted, closed=reader.accepted, message="lnd ended the call without a result")
+            return Answer(
+                Kind.LOST,
+                accepted=reader.accepted,
+                closed=reader.accepted,
+                message="lnd ended the call without a result",
+            )
         return faults.send_failure(ended, reader.accepted)
 
     async def track(self, payment_hash: bytes, patience_seconds: float) -> Answer:
@@ -93,23 +124,38 @@ class LndNode:
         call = connection.track(request, timeout=patience_seconds, metadata=connection.metadata)
         try:
             update = await call.read()
-            return answers.payment_answer(update) if update is not EOF else Answer(Kind.LOST, message="lnd said nothing of this payment")
+            return (
+                answers.payment_answer(update)
+                if update is not EOF
+                else Answer(Kind.LOST, message="lnd said nothing of this payment")
+            )
         except AioRpcError as error:
             return faults.track_failure(error)
         except asyncio.CancelledError:
             pass_on_cancellation()
             return Answer(Kind.LOST, message="the connection was closed")
         except Exception as error:  # an answer that cannot be read is no answer
-            return Answer(Kind.LOST, message=f"lnd's answer could not be read ({type(error).__name__})")
+            return Answer(
+                Kind.LOST, message=f"lnd's answer could not be read ({type(error).__name__})"
+            )
         finally:
             call.cancel()
 
     async def channels(self) -> Channels:
-        """ListChannels, then PendingChannels and GetInfo: a channel that begins to close meanwhile is in one of them."""
+        """ListChannels, then PendingChannels and GetInfo: a channel that begins to close meanwhile
+        is in one of them.
+        """
         here = self._required()
-        listed = await ask(here, here.list_channels, ln.ListChannelsRequest(), permissions.LIST_CHANNELS)
+        listed = await ask(
+            here, here.list_channels, ln.ListChannelsRequest(), permissions.LIST_CHANNELS
+        )
         pending, info = await asyncio.gather(
-            ask(here, here.pending_channels, ln.PendingChannelsRequest(), permissions.PENDING_CHANNELS),
+            ask(
+                here,
+                here.pending_channels,
+                ln.PendingChannelsRequest(),
+                permissions.PENDING_CHANNELS,
+            ),
             ask(here, here.get_info, ln.GetInfoRequest(), permissions.GET_INFO),
         )
         return answers.all_channels(listed, pending, info.block_height)
@@ -117,12 +163,16 @@ class LndNode:
     async def identity(self) -> NodeIdentity:
         """GetInfo."""
         here = self._required()
-        return answers.identity(await ask(here, here.get_info, ln.GetInfoRequest(), permissions.GET_INFO))
+        return answers.identity(
+            await ask(here, here.get_info, ln.GetInfoRequest(), permissions.GET_INFO)
+        )
 
     async def payments_after(self, index: int, limit: int) -> Sequence[NodePayment]:
         """One page of ListPayments; the last hop of an attempt tells destination and records."""
         here = self._required()
-        request = ln.ListPaymentsRequest(include_incomplete=True, index_offset=index, max_payments=limit)
+        request = ln.ListPaymentsRequest(
+            include_incomplete=True, index_offset=index, max_payments=limit
+        )
         listed = await ask(here, here.list_payments, request, permissions.LIST_PAYMENTS)
         return [answers.node_payment(payment) for payment in listed.payments]
 
@@ -167,7 +217,9 @@ class LndNode:
 
 
 class _Updates:
-    """Reads the updates of one SendPaymentV2: the first one means that lnd has recorded the payment."""
+    """Reads the updates of one SendPaymentV2: the first one means that lnd has recorded the
+    payment.
+    """
 
     __slots__ = ("_hash", "_tell", "accepted")
 
@@ -183,9 +235,13 @@ class _Updates:
             if first:
                 self._tell(self._hash, update.payment_index)
             return answers.payment_answer(update) if update.status in TERMINAL else None
-        except Exception as error:  # whatever it was, the payment may be on its way: doubt, not a crash
+        # whatever it was, the payment may be on its way: doubt, not a crash
+        except Exception as error:
             return Answer(
-                Kind.LOST, accepted=self.accepted, closed=self.accepted, message=f"lnd's answer could not be read ({type(error).__name__})"
+                Kind.LOST,
+                accepted=self.accepted,
+                closed=self.accepted,
+                message=f"lnd's answer could not be read ({type(error).__name__})",
             )
 
 
@@ -197,11 +253,18 @@ def payment_request(payment: Payment, preimage: bytes) -> router.SendPaymentRequ
     """The keysend of an intent, exactly as it was recorded.
 
     ValueError if the intent cannot be a payment of lnd's: a record or a number that does not fit,
-    or a timeout or CLTV limit of 0, which lnd reads as its own default. A fee limit of 0 is sent as it
-    is: lnd reads it as "only free routes".
+    or a timeout or CLTV limit of 0, which lnd reads as its own default. A fee limit of 0 is sent as
+    it is: lnd reads it as "only free routes".
     """
-    if payment.amount_msat <= 0 or payment.fee_limit_msat < 0 or payment.timeout_seconds <= 0 or payment.cltv_limit <= 0:
-        raise ValueError("amount, timeout and CLTV limit must be above 0, and the fee limit not below it")
+    if (
+        payment.amount_msat <= 0
+        or payment.fee_limit_msat < 0
+        or payment.timeout_seconds <= 0
+        or payment.cltv_limit <= 0
+    ):
+        raise ValueError(
+            "amount, timeout and CLTV limit must be above 0, and the fee limit not below it"
+        )
     records = decode_records(payment.records)
     records[PREIMAGE_TYPE] = preimage
     return router.SendPaymentRequest(

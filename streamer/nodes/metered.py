@@ -6,8 +6,17 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from streamer.errors import StreamerError
-from streamer.ports import Answer, Channels, DecodedInvoice, Kind, Node, NodeIdentity, NodeInvoice, NodePayment
+from streamer.ports import (
+    Answer,
+    Channels,
+    DecodedInvoice,
+    Kind,
+    Node,
+    NodeIdentity,
+    NodeInvoice,
+    NodePayment,
+)
+from streamer.words.errors import StreamerError
 
 Called = Callable[[str, str, float, str], None]
 """(node, method, seconds, error code; empty: well)."""
@@ -42,7 +51,12 @@ class MeteredNode:
         """Ask about a payment, timed; no answer counts as an error."""
         began = time.perf_counter()
         answer = await self._node.track(payment_hash, patience_seconds)
-        self._called(self.name, "TrackPaymentV2", time.perf_counter() - began, "LOST" if answer.kind is Kind.LOST else "")
+        self._called(
+            self.name,
+            "TrackPaymentV2",
+            time.perf_counter() - began,
+            "LOST" if answer.kind is Kind.LOST else "",
+        )
         return answer
 
     async def channels(self) -> Channels:
@@ -63,7 +77,9 @@ class MeteredNode:
 
     async def add_invoice(self, amount_msat: int, memo: str, expiry_seconds: int) -> str:
         """Make an invoice, timed."""
-        return await self._timed("AddInvoice", self._node.add_invoice(amount_msat, memo, expiry_seconds))
+        return await self._timed(
+            "AddInvoice", self._node.add_invoice(amount_msat, memo, expiry_seconds)
+        )
 
     async def decode_invoice(self, payment_request: str) -> DecodedInvoice:
         """Read an invoice, timed."""

@@ -22,7 +22,9 @@ NEEDED = (SEND, TRACK, GET_INFO, LIST_CHANNELS, PENDING_CHANNELS, GET_NODE_INFO,
 """Checked at each connection; without one of these nothing is sent."""
 
 FOR_INVOICES = (ADD_INVOICE, LOOKUP_INVOICE, LIST_INVOICES, DECODE_PAY_REQ)
-"""Asked for when an invoice is made, paid or checked; a macaroon without them streams all the same."""
+"""Asked for when an invoice is made, paid or checked; a macaroon without them streams all the
+same.
+"""
 
 ROOT_KEY_ID = 1937011309
 """An example of a root key id that nothing else uses: the number of our record type."""

@@ -23,7 +23,9 @@ from streamer.nodes import frames
 from streamer.nodes.frames import HEAD
 
 MAX_REQUEST_BYTES = frames.DEFAULT_FRAME_BYTES - 5
-"""A request is one DATA frame; records must fit into an onion of 1,300 bytes (BOLT 4), and invoices are shorter."""
+"""A request is one DATA frame; records must fit into an onion of 1,300 bytes (BOLT 4), and invoices
+are shorter.
+"""
 MAX_MESSAGE_BYTES = 64 << 20
 """An update repeats every attempt with its route; gRPC's own limit is 4 MiB."""
 WINDOW_BYTES = 16 << 20
@@ -34,7 +36,9 @@ HANDSHAKE_SECONDS = 10.0
 TICK_SECONDS = 10.0
 PING_AFTER_TICKS = 3
 LOST_AFTER_TICKS = 4
-"""A connection with calls on it that is silent for 30 s is asked, and lost 10 s later; lnd forbids pings more often than each 5 s."""
+"""A connection with calls on it that is silent for 30 s is asked, and lost 10 s later; lnd forbids
+pings more often than each 5 s.
+"""
 
 NOT_SENT = "not sent: the request is larger than a payment can be"
 
@@ -76,17 +80,31 @@ class _Call:
 
 
 class Wire(asyncio.Protocol):
-    """The connection. on_lost is called once, with the reason, when it must not be used any more."""
+    """The connection. on_lost is called once, with the reason, when it must not be used any
+    more.
+    """
 
-    def __init__(self, method: str, authority: str, metadata: Sequence[tuple[str, str]], on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        method: str,
+        authority: str,
+        metadata: Sequence[tuple[str, str]],
+        on_lost: Callable[[str], None],
+    ) -> None:
         self.lost = ""
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
         self._on_lost = on_lost
         self._headers = (
-            (":method", "POST"), (":scheme", "https"), (":path", method), (":authority", authority), ("te", "trailers"),
-            ("content-type", "application/grpc"), ("user-agent", "streamer"), *metadata,
-        )  # fmt: skip
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":path", method),
+            (":authority", authority),
+            ("te", "trailers"),
+            ("content-type", "application/grpc"),
+            ("user-agent", "streamer"),
+            *metadata,
+        )
         self._transport: asyncio.Transport | None = None
         self._block = b""
         self._remember = False
@@ -107,7 +125,8 @@ class Wire(asyncio.Protocol):
     # -- for the caller -----------------------------------------------------------------------
 
     def start(self, request: bytes, reader: Reader, patience_seconds: float) -> asyncio.Future[Any]:
-        """Call the method now. The future's result is the reader's answer, or a Status; it never raises.
+        """Call the method now. The future's result is the reader's answer, or a Status; it never
+        raises.
 
         Cancelling the future cancels the call at the peer (RST_STREAM) when it is noticed; what was
         sent may be executed all the same.
@@ -130,7 +149,9 @@ class Wire(asyncio.Protocol):
         return answer
 
     def close(self, why: str = "closed") -> None:
-        """End the connection at once: calls end with UNAVAILABLE, and what is not yet written never leaves."""
+        """End the connection at once: calls end with UNAVAILABLE, and what is not yet written never
+        leaves.
+        """
         self._lose(why)
 
     # -- asyncio.Protocol ---------------------------------------------------------------------
@@ -138,7 +159,11 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet: our settings, and a wide window."""
         self._transport = cast(asyncio.Transport, transport)
-        own = ((frames.HEADER_TABLE_SIZE, 0), (frames.ENABLE_PUSH, 0), (frames.INITIAL_WINDOW_SIZE, WINDOW_BYTES))
+        own = (
+            (frames.HEADER_TABLE_SIZE, 0),
+            (frames.ENABLE_PUSH, 0),
+            (frames.INITIAL_WINDOW_SIZE, WINDOW_BYTES),
+        )
         credit = frames.window_update(0, WINDOW_BYTES - frames.DEFAULT_WINDOW_BYTES)
         self._write(frames.PREFACE + frames.settings(own) + credit)
         self._tick = self._loop.call_later(TICK_SECONDS, self._listen)
@@ -159,7 +184,9 @@ class Wire(asyncio.Protocol):
             start = at + HEAD.size
             at = start + length
             if length > frames.DEFAULT_FRAME_BYTES:
-                self._lose(f"a frame of {length} bytes came, and {frames.DEFAULT_FRAME_BYTES} are allowed")
+                self._lose(
+                    f"a frame of {length} bytes came, and {frames.DEFAULT_FRAME_BYTES} are allowed"
+                )
                 return
             if at > size:
                 at = start - HEAD.size
@@ -178,7 +205,13 @@ class Wire(asyncio.Protocol):
         if kind == frames.DATA:
             self._data(flags, stream, payload)
         elif kind == frames.HEADERS:
-            self._headers_in(flags, stream, frames.unpadded(flags, payload) if flags & (frames.PADDED | frames.WITH_PRIORITY) else payload)
+            self._headers_in(
+                flags,
+                stream,
+                frames.unpadded(flags, payload)
+                if flags & (frames.PADDED | frames.WITH_PRIORITY)
+                else payload,
+            )
         elif kind == frames.CONTINUATION:
             self._continued(flags, stream, payload)
         elif kind == frames.WINDOW_UPDATE and stream == 0:
@@ -189,7 +222,15 @@ class Wire(asyncio.Protocol):
         elif kind == frames.PING and not flags & frames.ACK:
             self._write(frames.frame(frames.PING, frames.ACK, 0, payload))
         elif kind == frames.RST_STREAM:
-            self._end(stream, Status(grpc.StatusCode.UNAVAILABLE, f"RST_STREAM with error code {int.from_bytes(payload, 'big')}"))
+            # no answer of lnd's, whatever the error code: it may be paying, so this is a lost
+            # reply, and never a refusal
+            self._end(
+                stream,
+                Status(
+                    grpc.StatusCode.UNAVAILABLE,
+                    f"RST_STREAM with error code {int.from_bytes(payload, 'big')}",
+                ),
+            )
         elif kind == frames.GOAWAY:
             self._lose("lnd is closing the connection (GOAWAY)")
         elif kind == frames.PUSH_PROMISE:
@@ -198,6 +239,8 @@ class Wire(asyncio.Protocol):
     def _data(self, flags: int, stream: int, payload: bytes) -> None:
         size = len(payload)
         self._received += size
+        # counted for calls that have ended, too: their updates use up the connection's window, and
+        # when that is empty no call hears anything more
         if self._received >= WINDOW_BYTES // 2:
             self._write(frames.window_update(0, self._received))
             self._received = 0
@@ -212,14 +255,23 @@ class Wire(asyncio.Protocol):
             payload = frames.unpadded(frames.PADDED, payload)
         self._messages(stream, call, call.rest + payload if call.rest else payload)
         if flags & frames.END_STREAM:
-            self._end(stream, Status(grpc.StatusCode.UNAVAILABLE, "Stream removed: it ended without a status"))
+            self._end(
+                stream,
+                Status(grpc.StatusCode.UNAVAILABLE, "Stream removed: it ended without a status"),
+            )
 
     def _messages(self, stream: int, call: _Call, data: bytes) -> None:
         at, size = 0, len(data)
         while size - at >= 5:
             length = int.from_bytes(data[at + 1 : at + 5], "big")
             if data[at] or length > MAX_MESSAGE_BYTES:
-                self._reset(stream, Status(grpc.StatusCode.INTERNAL, f"RST_STREAM: a message of {length} bytes or compressed came"))
+                self._reset(
+                    stream,
+                    Status(
+                        grpc.StatusCode.INTERNAL,
+                        f"RST_STREAM: a message of {length} bytes or compressed came",
+                    ),
+                )
                 return
             if size - at - 5 < length:
                 break
@@ -235,11 +287,17 @@ class Wire(asyncio.Protocol):
             self._partial = (flags, stream, block)
         elif flags & frames.END_STREAM:
             self._trailers(stream, block)
+        # a block can stay unread because we gave the peer no table: none changes what a later one
+        # means
         elif block[:1] != frames.OK_BLOCK:
             self._status_line(stream, block)
 
     def _continued(self, flags: int, stream: int, payload: bytes) -> None:
-        if self._partial is None or self._partial[1] != stream or len(self._partial[2]) + len(payload) > MAX_BLOCK_BYTES:
+        if (
+            self._partial is None
+            or self._partial[1] != stream
+            or len(self._partial[2]) + len(payload) > MAX_BLOCK_BYTES
+        ):
             raise ValueError("a CONTINUATION came out of place, or too many of them")
         first, _, block = self._partial
         self._partial = (first, stream, block + payload)
@@ -250,7 +308,10 @@ class Wire(asyncio.Protocol):
     def _status_line(self, stream: int, block: bytes) -> None:
         status = frames.read_headers(block).get(":status", "200")
         if status != "200":
-            self._reset(stream, Status(grpc.StatusCode.UNAVAILABLE, f"Received http2 header with status: {status}"))
+            self._reset(
+                stream,
+                Status(grpc.StatusCode.UNAVAILABLE, f"Received http2 header with status: {status}"),
+            )
 
     def _trailers(self, stream: int, block: bytes) -> None:
         call = self._calls.get(stream)
@@ -266,10 +327,17 @@ class Wire(asyncio.Protocol):
         self._end(stream, Status(code, unquote(headers.get("grpc-message", ""))))
 
     def _settings(self, peer: dict[int, int]) -> None:
-        if peer.get(frames.INITIAL_WINDOW_SIZE, frames.DEFAULT_WINDOW_BYTES) < frames.DEFAULT_FRAME_BYTES:
+        # only the connection's window is counted here: a call's own must hold its one frame,
+        # whatever its size
+        if (
+            peer.get(frames.INITIAL_WINDOW_SIZE, frames.DEFAULT_WINDOW_BYTES)
+            < frames.DEFAULT_FRAME_BYTES
+        ):
             raise ValueError("its window is smaller than a request")
         self._max_calls = peer.get(frames.MAX_CONCURRENT_STREAMS, self._max_calls)
-        remember = peer.get(frames.HEADER_TABLE_SIZE, frames.DEFAULT_TABLE_BYTES) >= frames.table_bytes(self._headers)
+        remember = peer.get(
+            frames.HEADER_TABLE_SIZE, frames.DEFAULT_TABLE_BYTES
+        ) >= frames.table_bytes(self._headers)
         self._write(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
         if not self.greeted.done():
             self._block = frames.literal(self._headers, remember)
@@ -300,7 +368,9 @@ class Wire(asyncio.Protocol):
         self._write(
             b"%b%b%b\0%b%b"
             % (
-                HEAD.pack(len(block) >> 8, len(block) & 0xFF, frames.HEADERS, frames.END_HEADERS, stream),
+                HEAD.pack(
+                    len(block) >> 8, len(block) & 0xFF, frames.HEADERS, frames.END_HEADERS, stream
+                ),
                 block,
                 HEAD.pack(size >> 8, size & 0xFF, frames.DATA, frames.END_STREAM, stream),
                 (size - 5).to_bytes(4, "big"),
@@ -309,8 +379,13 @@ class Wire(asyncio.Protocol):
         )
 
     def _send_waiting(self) -> None:
-        while self._waiting and len(self._calls) < self._max_calls and self._window >= len(self._waiting[0][1]) + 5:
+        while (
+            self._waiting
+            and len(self._calls) < self._max_calls
+            and self._window >= len(self._waiting[0][1]) + 5
+        ):
             call, request = self._waiting.popleft()
+            # given up while it waited: sent now it would be paid, and nobody would hear of it
             if not call.answer.done():
                 self._send(call, request)
 
@@ -346,12 +421,18 @@ class Wire(asyncio.Protocol):
     def _sweep_now(self) -> None:
         now = self._loop.time()
         late = Status(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-        for stream in [stream for stream, call in self._calls.items() if call.deadline <= now or call.answer.cancelled()]:
+        for stream in [
+            stream
+            for stream, call in self._calls.items()
+            if call.deadline <= now or call.answer.cancelled()
+        ]:
             self._reset(stream, late)
         for call, _ in self._waiting:
             if call.deadline <= now and not call.answer.done():
                 call.answer.set_result(late)
-        left = [call.deadline for call in self._calls.values()] + [call.deadline for call, _ in self._waiting if not call.answer.done()]
+        left = [call.deadline for call in self._calls.values()] + [
+            call.deadline for call, _ in self._waiting if not call.answer.done()
+        ]
         self._sweep_at = float("inf")
         if left and not self.lost:
             self._sweep_from(min(left))
@@ -373,6 +454,8 @@ class Wire(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
         if self._transport is not None:
+            # close would still write what lies in the buffer: calls whose callers are told in this
+            # moment that they are lost
             self._transport.abort()
         ended = Status(grpc.StatusCode.UNAVAILABLE, self.lost)
         for call in [*self._calls.values(), *(call for call, _ in self._waiting)]:

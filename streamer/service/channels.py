@@ -12,6 +12,8 @@ class Channels:
         self._around = around
 
     async def local_msat(self) -> int:
-        """Our balance in the active channels of the first node. Raises NodeUnavailable, NodeRejected."""
+        """Our balance in the active channels of the first node. Raises NodeUnavailable,
+        NodeRejected.
+        """
         channels = await self._around.engine_for("").node.channels()
         return sum(channel.local_msat for channel in channels.channels if channel.active)

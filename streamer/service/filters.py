@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from streamer.errors import InvalidArgument
-from streamer.model import OPEN, UNPAID, Payment, PaymentState, Stream, StreamState
-from streamer.reasons import Reason
+from streamer.words.errors import InvalidArgument
+from streamer.words.model import OPEN, UNPAID, Payment, PaymentState, Stream, StreamState
+from streamer.words.reasons import Reason
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
@@ -35,11 +35,15 @@ class StreamFilter:
 
     @property
     def rarest(self) -> str:
-        """The term that fewest events hold, as terms_that_hold writes it; empty if there is none."""
+        """The term that fewest events hold, as terms_that_hold writes it; empty if there is
+        none.
+        """
         return min((f"{name}={value}" for name, value in self.terms), key=_rank, default="")
 
     def matches(self, stream: Stream, state: str = "", reason: str | None = None) -> bool:
-        """True if every term holds. state and reason: those it had at an event, instead of the present ones."""
+        """True if every term holds. state and reason: those it had at an event, instead of the
+        present ones.
+        """
         state, reason = state or stream.state, stream.reason if reason is None else reason
         return all(_holds(stream, state, reason, name, value) for name, value in self.terms)
 
@@ -50,7 +54,9 @@ def _rank(term: str) -> int:
 
 
 def terms_that_hold(stream: Stream) -> tuple[str, ...]:
-    """Every term of a filter that holds for stream now, and whose it is, as term_of_key writes it."""
+    """Every term of a filter that holds for stream now, and whose it is, as term_of_key writes
+    it.
+    """
     terms = stream.terms
     return (
         f"id={stream.id}",
@@ -117,18 +123,29 @@ def parse_stream_filter(text: str) -> StreamFilter:
         if name == "state" and value not in StreamState.__members__:
             raise InvalidArgument(f"filter: no state {value!r}; states are {' '.join(StreamState)}")
         if name == "reason" and value not in _REASONS:
-            raise InvalidArgument(f"filter: no reason {value!r}; reasons are {' '.join(_REASONS).strip()}")
+            raise InvalidArgument(
+                f"filter: no reason {value!r}; reasons are {' '.join(_REASONS).strip()}"
+            )
         _require_possible(name, value)
         found.append((name, value.lower() if name == "destination" else value))
     return StreamFilter(tuple(found))
 
 
 def _require_possible(name: str, value: str) -> None:
-    """Raise InvalidArgument for what no stream, receiver or node is called, such as nothing at all."""
-    if name in ("id", "stream") and not value.startswith(("st_", "pay_") if name == "stream" else "st_"):
-        raise InvalidArgument(f"filter: {value!r} is no stream's id: they look like st_0123456789abcdef0123456789abcdef")
+    """Raise InvalidArgument for what no stream, receiver or node is called, such as nothing at
+    all.
+    """
+    if name in ("id", "stream") and not value.startswith(
+        ("st_", "pay_") if name == "stream" else "st_"
+    ):
+        raise InvalidArgument(
+            f"filter: {value!r} is no stream's id: they look like"
+            " st_0123456789abcdef0123456789abcdef"
+        )
     if name == "destination" and not _PUBKEY.fullmatch(value):
-        raise InvalidArgument(f"filter: {value!r} is no public key: 66 hex digits, starting with 02 or 03")
+        raise InvalidArgument(
+            f"filter: {value!r} is no public key: 66 hex digits, starting with 02 or 03"
+        )
     if name == "node" and not value:
         raise InvalidArgument("filter: node= names none: leave it out for all nodes")
 
@@ -148,7 +165,9 @@ def parse_payment_filter(text: str) -> PaymentFilter:
             node = value
         elif equals and name == "state":
             if value not in _PAYMENT_STATES:
-                raise InvalidArgument(f"filter: no state {value!r}; states are {' '.join(_PAYMENT_STATES)}")
+                raise InvalidArgument(
+                    f"filter: no state {value!r}; states are {' '.join(_PAYMENT_STATES)}"
+                )
             states = _PAYMENT_STATES[value]
         else:
             raise InvalidArgument(f"filter: {term!r} is not understood; terms are {_PAYMENT_TERMS}")
@@ -158,7 +177,9 @@ def parse_payment_filter(text: str) -> PaymentFilter:
 def page_size(asked: int) -> int:
     """How many rows a page has: the default for 0, and never more than MAX_PAGE."""
     if asked < 0:
-        raise InvalidArgument(f"page_size is {asked}: 0 for the default of {DEFAULT_PAGE}, at most {MAX_PAGE}")
+        raise InvalidArgument(
+            f"page_size is {asked}: 0 for the default of {DEFAULT_PAGE}, at most {MAX_PAGE}"
+        )
     return min(asked, MAX_PAGE) if asked else DEFAULT_PAGE
 
 
@@ -167,5 +188,7 @@ def page_start(token: str) -> int:
     if not token:
         return 0
     if not token.isdecimal() or len(token) > 18:
-        raise InvalidArgument("page_token is not one that was given: take next_page_token of the page before")
+        raise InvalidArgument(
+            "page_token is not one that was given: take next_page_token of the page before"
+        )
     return int(token)

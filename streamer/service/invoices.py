@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from streamer.errors import InvalidArgument, NotFound
-from streamer.money import SECOND_NS
 from streamer.ports import InvoiceState, NodeInvoice
 from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import check_amount
+from streamer.words.errors import InvalidArgument, NotFound
+from streamer.words.money import SECOND_NS
 
 MAX_INVOICE_CHARS = 7_089
 """Longest invoice that lnd reads (zpay32): the capacity of a QR code."""
@@ -15,7 +15,9 @@ MAX_MEMO_BYTES = 639
 MAX_LISTED = 1_000
 LIST_PAGE = 1_000
 LIST_PAGES = 50
-"""Pages that are looked through for invoices: a node that is paid by keysends keeps an entry for each of those."""
+"""Pages that are looked through for invoices: a node that is paid by keysends keeps an entry for
+each of those.
+"""
 URI = "lightning:"
 
 
@@ -26,24 +28,33 @@ class Invoices:
         self._around = around
 
     async def create(self, amount_msat: int, memo: str) -> str:
-        """Make an invoice at the first node. Raises InvalidArgument, NodeUnavailable, NodeRejected."""
+        """Make an invoice at the first node. Raises InvalidArgument, NodeUnavailable,
+        NodeRejected.
+        """
         check_amount("amount", amount_msat)
         if len(memo.encode(errors="surrogatepass")) > MAX_MEMO_BYTES:
             raise InvalidArgument(
-                f"memo has {len(memo.encode(errors='surrogatepass'))} bytes: at most {MAX_MEMO_BYTES} fit into an invoice"
+                f"memo has {len(memo.encode(errors='surrogatepass'))} bytes: at most"
+                f" {MAX_MEMO_BYTES} fit into an invoice"
             )
         expiry_seconds = self._around.invoices.expiry_ns // SECOND_NS
         return await self._around.engine_for("").node.add_invoice(amount_msat, memo, expiry_seconds)
 
     async def paid(self, invoice: str) -> bool:
-        """Whether an invoice that one of our nodes made is paid. Raises InvalidArgument, NotFound, NodeUnavailable, NodeRejected."""
+        """Whether an invoice that one of our nodes made is paid. Raises InvalidArgument, NotFound,
+        NodeUnavailable, NodeRejected.
+        """
         text, engines = read_invoice(invoice), tuple(self._around.engines.values())
         reader = next((engine for engine in engines if engine.up), self._around.engine_for(""))
         asked = await reader.node.decode_invoice(text)
-        maker = next((engine for engine in engines if own_pubkey(engine) == asked.destination), reader)
+        maker = next(
+            (engine for engine in engines if own_pubkey(engine) == asked.destination), reader
+        )
         found = await maker.node.find_invoice(asked.payment_hash)
         if found is None or found.payment_request != text:
-            raise NotFound("this node did not make that invoice: only who made one can say whether it is paid")
+            raise NotFound(
+                "this node did not make that invoice: only who made one can say whether it is paid"
+            )
         return found.state is InvoiceState.SETTLED
 
     async def newest(self) -> list[NodeInvoice]:
@@ -58,7 +69,9 @@ class Invoices:
 
 
 def read_invoice(text: str) -> str:
-    """An invoice as people copy it, in the one way that it is kept: without "lightning:", in small letters."""
+    """An invoice as people copy it, in the one way that it is kept: without "lightning:", in small
+    letters.
+    """
     text = text.strip()
     if text[: len(URI)].lower() == URI:
         text = text[len(URI) :]

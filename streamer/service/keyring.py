@@ -1,7 +1,7 @@
 """All API keys in memory: found by what a caller sends, by id, or by number.
 
-Of a key only a digest is kept: HMAC-SHA256 with the folder's preimage secret, so that a copy of the journal alone does not
-even let somebody try short keys that were imported.
+Of a key only a digest is kept: HMAC-SHA256 with the folder's preimage secret, so that a copy of the
+journal alone does not even let somebody try short keys that were imported.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
-from streamer.model import ADMIN, ApiKey
+from streamer.words.model import ADMIN, ApiKey
 
 _LABEL = b"streamer/api-key/v1"
 
 
 class Keyring:
-    """The admin's key, and those that the journal has, revoked ones too: their numbers are not given again."""
+    """The admin's key, and those that the journal has, revoked ones too: their numbers are not
+    given again.
+    """
 
     def __init__(self, secret: bytes, admin_key: str, keys: Iterable[ApiKey] = ()) -> None:
         self._pepper = hashlib.sha256(_LABEL + secret).digest()
@@ -38,7 +40,8 @@ class Keyring:
     def find(self, text: str) -> ApiKey | None:
         """The key that is meant by this text, revoked or not.
 
-        Nothing is learnt from the time it takes: what is compared are digests that only the secret gives.
+        Nothing is learnt from the time it takes: what is compared are digests that only the secret
+        gives.
         """
         digest = self.digest(text)
         if hmac.compare_digest(digest, self._admin):

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from streamer.apikey import Scope
 from streamer.core import lifecycle
 from streamer.core.book import RUNNING
-from streamer.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted
-from streamer.model import ENDED, ApiKey, BudgetTerms, Facts
-from streamer.money import SECOND_NS, format_duration
-from streamer.reasons import Reason
 from streamer.service.seams import Surroundings, own_pubkey
 from streamer.service.terms import LONGEST_INTERVAL_NS, check_amount, check_destination
+from streamer.words.apikey import Scope
+from streamer.words.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted
+from streamer.words.model import ENDED, ApiKey, BudgetTerms, Facts, Stream
+from streamer.words.money import SECOND_NS, format_duration
+from streamer.words.reasons import Reason
 
 _KEY = "key_"
 ID_BYTES = 8
@@ -37,7 +37,9 @@ LONGEST_IMPORT_CHARS = 512
 
 @dataclass(frozen=True, slots=True)
 class KeyOrder:
-    """A key as somebody orders it, unchecked; destinations empty: anybody, expire_time_ns None: never."""
+    """A key as somebody orders it, unchecked; destinations empty: anybody, expire_time_ns None:
+    never.
+    """
 
     name: str
     scopes: tuple[str, ...]
@@ -49,7 +51,9 @@ class KeyOrder:
 
 @dataclass(frozen=True, slots=True)
 class KeyReport:
-    """A key and what it has spent in the present period of its budget; streams: those that have not ended."""
+    """A key and what it has spent in the present period of its budget; streams: those that have not
+    ended.
+    """
 
     key: ApiKey
     spent_msat: int = 0
@@ -63,6 +67,7 @@ class Keys:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self._swept = False
 
     async def create(self, order: KeyOrder) -> tuple[KeyReport, str]:
         """Make a key; the text is shown this once and kept nowhere."""
@@ -73,10 +78,14 @@ class Keys:
         """Take over a key that clients use already. Raises AlreadyExists if it is known here."""
         if not SHORTEST_IMPORT_CHARS <= len(text) <= LONGEST_IMPORT_CHARS:
             raise InvalidArgument(
-                f"key has {len(text)} characters: {SHORTEST_IMPORT_CHARS} to {LONGEST_IMPORT_CHARS}; shorter ones can be found by trying"
+                f"key has {len(text)} characters: {SHORTEST_IMPORT_CHARS} to"
+                f" {LONGEST_IMPORT_CHARS}; shorter ones can be found by trying"
             )
         if not (text.isascii() and text.isprintable() and " " not in text):
-            raise InvalidArgument("key has characters that no header can carry: printable ASCII without spaces is needed")
+            raise InvalidArgument(
+                "key has characters that no header can carry: printable ASCII without spaces is"
+                " needed"
+            )
         known = self._around.keys.find(text)
         if known is not None:
             raise AlreadyExists(f"this key is here already, as {known.id}", "KEY_KNOWN")
@@ -86,28 +95,39 @@ class Keys:
         around = self._around
         now_ns, ring = around.clock.now_ns(), around.keys
         if sum(not key.ended(now_ns) for key in ring.all()) >= MAX_KEYS:
-            raise ResourceExhausted(f"{MAX_KEYS:,} keys are good at once, and so many there are: revoke some")
+            raise ResourceExhausted(
+                f"{MAX_KEYS:,} keys are good at once, and so many there are: revoke some"
+            )
         key = self._checked(order, now_ns)
         key.digest = ring.digest(text)
         ring.add(key)
         around.shared.budgets.add_key(key)
-        await around.store.append(Facts(keys=[key]))
+        await around.desk.durable(Facts(keys=[key]))
         return self._report(key, 0)
 
     def _checked(self, order: KeyOrder, now_ns: int) -> ApiKey:
         scopes = _scopes(order.scopes)
-        if Scope.ADMIN in scopes and (order.budget or order.destinations or order.max_streams is not None):
-            raise InvalidArgument("an admin key cannot be bound by a budget, destinations or max_streams: it could make itself another key")
+        if Scope.ADMIN in scopes and (
+            order.budget or order.destinations or order.max_streams is not None
+        ):
+            raise InvalidArgument(
+                "an admin key cannot be bound by a budget, destinations or max_streams: it could"
+                " make itself another key"
+            )
         if len(order.name) > MAX_NAME_CHARS or not order.name.isprintable():
             raise InvalidArgument(f"name: at most {MAX_NAME_CHARS} printable characters")
         if order.budget is not None:
             _check_budget(order.budget)
         if len(order.destinations) > MAX_DESTINATIONS:
-            raise InvalidArgument(f"destinations: {len(order.destinations)} are too many: at most {MAX_DESTINATIONS}")
+            raise InvalidArgument(
+                f"destinations: {len(order.destinations)} are too many: at most {MAX_DESTINATIONS}"
+            )
         for destination in order.destinations:
             check_destination(destination, own_pubkey(self._around.engine_for("")))
         if order.max_streams is not None and order.max_streams < 1:
             raise InvalidArgument("max_streams is below 1: leave out streams:write to allow none")
+        if order.expire_time_ns is not None:
+            self._around.timekeeping.require_known()
         if order.expire_time_ns is not None and order.expire_time_ns <= now_ns:
             raise InvalidArgument("expire_time is in the past")
         return ApiKey(
@@ -130,50 +150,87 @@ class Keys:
     async def revoke(self, key_id: str) -> KeyReport:
         """End a key for good, and pause its streams; revoking a revoked key changes nothing."""
         if key_id == "admin":
-            raise InvalidArgument("the admin key is the file admin.key: delete the file, and the next start makes a new one")
+            raise InvalidArgument(
+                "the admin key is the file admin.key: delete the file, and the next start makes a"
+                " new one"
+            )
         key = self._around.keys.get(key_id)
         if key is None and not key_id.startswith(_KEY):
             raise InvalidArgument(f"{key_id!r} is no key's id: they look like key_0123456789abcdef")
         if key is None:
             raise NotFound(f"no key {key_id}: `streamer key list` shows those there are")
         if key.revoke_time_ns:
-            await self._around.store.append(Facts())  # commits keep their order: another call's end is durable then, too
+            await self._around.desk.settled()  # another call's end is durable then, too
         else:
             await self._end([key], self._around.clock.now_ns())
         return self._report(key, self._streams()[key.number])
 
     async def end_expired(self) -> None:
-        """Revoke the keys that have expired; called once a second."""
-        now_ns = self._around.clock.now_ns()
-        expired = [key for key in self._around.keys.all() if not key.revoke_time_ns and key.ended(now_ns)]
+        """Revoke the keys that have expired; called once a second. That is for good, so the time
+        must be known.
+        """
+        now_ns = self._around.known_ns()
+        if not self._swept:  # a run before may have died between two steps of a revocation
+            self._swept = True
+            await self._pause_all(
+                {key.number for key in self._around.keys.all() if key.revoke_time_ns}
+            )
+        expired = [
+            key for key in self._around.keys.all() if not key.revoke_time_ns and key.ended(now_ns)
+        ]
         if expired:
             await self._end(expired, now_ns)
 
     async def _end(self, keys: list[ApiKey], now_ns: int) -> None:
-        facts, ended = Facts(keys=keys), {key.number for key in keys}
-        for key in keys:
-            key.revoke_time_ns = now_ns
-        for engine in self._around.engines.values():
-            for stream in engine.book.streams.values():
-                if stream.api_key in ended and stream.state in RUNNING:
-                    lifecycle.pause(engine.book, stream, now_ns, facts, Reason.KEY_REVOKED)
+        """From the first step on nothing of them pays: whatever of theirs comes due stops by itself
+        (Book.pass_time).
+        """
+
+        def revoke(_: int, facts: Facts) -> None:
+            facts.keys += keys
+            for key in keys:
+                key.revoke_time_ns = now_ns
+
+        await self._around.desk.make(revoke)
+        await self._pause_all({key.number for key in keys})
+
+    async def _pause_all(self, ended: Container[int]) -> None:
+        engines = self._around.engines
+
+        def pause(stream: Stream, now_ns: int, facts: Facts) -> None:
+            if stream.api_key in ended and stream.state in RUNNING:
+                lifecycle.pause(
+                    engines[stream.terms.node].book, stream, now_ns, facts, Reason.KEY_REVOKED
+                )
+
+        streams = [stream for engine in engines.values() for stream in engine.book.streams.values()]
+        await self._around.desk.make_in_steps(streams, pause)
+        for engine in engines.values():
             engine.wake()
-        await self._around.store.append(facts)
 
     def _streams(self) -> Counter[int]:
         """How many streams that have not ended each key has."""
         books = (engine.book for engine in self._around.engines.values())
-        return Counter(stream.api_key for book in books for stream in book.streams.values() if stream.state not in ENDED)
+        return Counter(
+            stream.api_key
+            for book in books
+            for stream in book.streams.values()
+            if stream.state not in ENDED
+        )
 
     def _report(self, key: ApiKey, streams: int) -> KeyReport:
         budget = self._around.shared.budgets.of_key(key.number, self._around.clock.now_ns())
         if budget is None:
             return KeyReport(key, streams=streams)
-        return KeyReport(key, budget.spent_msat, budget.reserved_msat, budget.period_start_ns, streams)
+        return KeyReport(
+            key, budget.spent_msat, budget.reserved_msat, budget.period_start_ns, streams
+        )
 
 
 def budgets_left(around: Surroundings, now_ns: int) -> dict[str, float]:
-    """What share is left of the daemon's spend limit ("daemon") and of those keys' budgets that have least left, by id."""
+    """What share is left of the daemon's spend limit ("daemon") and of those keys' budgets that
+    have least left, by id.
+    """
     budgets = around.shared.budgets
     found = []
     for key in around.keys.all():
@@ -181,7 +238,9 @@ def budgets_left(around: Surroundings, now_ns: int) -> dict[str, float]:
         if budget is not None:
             found.append((max(0.0, budget.room_msat() / budget.limit_msat), key.id))
     limit = budgets.spend_limit
-    return {"daemon": max(0.0, limit.room_msat() / limit.limit_msat)} | {key_id: left for left, key_id in sorted(found)[:MAX_SHOWN]}
+    return {"daemon": max(0.0, limit.room_msat() / limit.limit_msat)} | {
+        key_id: left for left, key_id in sorted(found)[:MAX_SHOWN]
+    }
 
 
 def _scopes(names: Iterable[str]) -> frozenset[Scope]:
@@ -191,7 +250,9 @@ def _scopes(names: Iterable[str]) -> frozenset[Scope]:
             raise InvalidArgument(f"scopes: no scope {name!r}; there are: {' '.join(Scope)}")
         found.add(Scope(name))
     if not found:
-        raise InvalidArgument(f"scopes is empty: a key without any may do nothing; there are: {' '.join(Scope)}")
+        raise InvalidArgument(
+            f"scopes is empty: a key without any may do nothing; there are: {' '.join(Scope)}"
+        )
     return frozenset(found)
 
 
@@ -199,5 +260,6 @@ def _check_budget(budget: BudgetTerms) -> None:
     check_amount("budget.amount_msat", budget.amount_msat)
     if budget.period_ns is not None and not SECOND_NS <= budget.period_ns <= LONGEST_INTERVAL_NS:
         raise InvalidArgument(
-            f"budget.period is {format_duration(budget.period_ns)}: 1s to {format_duration(LONGEST_INTERVAL_NS)}, or total"
+            f"budget.period is {format_duration(budget.period_ns)}: 1s to"
+            f" {format_duration(LONGEST_INTERVAL_NS)}, or total"
         )

@@ -1,4 +1,6 @@
-"""One at a time for each request_id, so that a retry that overtakes its first try does not act twice."""
+"""One at a time for each request_id, so that a retry that overtakes its first try does not act
+twice.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ T = TypeVar("T")
 class Once:
     """Locks by name, each held by the work itself and not by its caller.
 
-    A caller's deadline may pass while what he asked for is on its way to the disk: nobody else sees it there, and the
-    name must not be free before it is. A name takes room only while somebody holds it or waits for it.
+    A caller's deadline may pass while what he asked for is on its way to the disk: nobody else sees
+    it there, and the name must not be free before it is. A name takes room only while somebody
+    holds it or waits for it.
     """
 
     def __init__(self) -> None:
@@ -22,7 +25,9 @@ class Once:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def only(self, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do work as the only one with this name; once begun it goes on to its end, with or without its caller."""
+        """Do work as the only one with this name; once begun it goes on to its end, with or without
+        its caller.
+        """
         lock = self._locks.setdefault(name, asyncio.Lock())
         self._users[name] = self._users.get(name, 0) + 1
         try:

@@ -10,10 +10,10 @@ import hashlib
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from streamer.model import BudgetTerms, Record
+from streamer.words.model import BudgetTerms, Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOrder:
     """A stream as somebody orders it; amounts and intervals are unchecked."""
 
@@ -51,7 +51,9 @@ class PaymentOrder:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceOrder:
-    """One invoice to pay. amount_msat 0: what it asks for. fee_limit_msat None: by the configuration's rule."""
+    """One invoice to pay. amount_msat 0: what it asks for. fee_limit_msat None: by the
+    configuration's rule.
+    """
 
     payment_request: str
     amount_msat: int = 0
@@ -102,7 +104,9 @@ def fields_of(path: str) -> tuple[str, ...]:
     """The fields of a StreamOrder that a path of an update mask replaces."""
     if path in _FIELDS:
         return _FIELDS[path]
-    return (path + "_ns",) if path in ("interval", "payment_interval", "end_time", "ttl") else (path,)
+    return (
+        (path + "_ns",) if path in ("interval", "payment_interval", "end_time", "ttl") else (path,)
+    )
 
 
 def digest(order: Any) -> bytes:

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from streamer.model import Payment, Stream
 from streamer.service.orders import Forecast
+from streamer.words.model import Payment, Stream
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentReport:
-    """A payment, whether it is in doubt, up to when (wall time; 0: not known) it buys, and its preimage.
+    """A payment, whether it is in doubt, up to when (wall time; 0: not known) it buys, and its
+    preimage.
 
     preimage is given only for a settled single payment, to its creator.
     """
@@ -69,7 +70,7 @@ class Totals:
     p99_lateness_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonReport:
     """One look at everything; problems say what is wrong and what to do, each in a sentence."""
 
@@ -88,14 +89,19 @@ class DaemonReport:
     store_bytes: int = 0
     store_free_bytes: int = 0
     start_time_ns: int = 0
+    clock_difference_ns: int = 0
+    """How far the wall clock is ahead of the daemon's time."""
     totals: Totals = field(default_factory=Totals)
     budgets_left: dict[str, float] = field(default_factory=dict)
-    """What is left of the budgets of "daemon" and of keys, by id: 1 untouched, 0 spent or reserved."""
+    """What is left of the budgets of "daemon" and of keys, by id: 1 untouched, 0 spent or
+    reserved.
+    """
 
 
 @dataclass(slots=True, eq=False)
 class Event:
-    """A stream changed, or one of its payments ended; a bookmark if it has no stream: only a cursor.
+    """A stream changed, or one of its payments ended; a bookmark if it has no stream: only a
+    cursor.
 
     The objects are live, not copies; state, reason and state_time_ns are the stream's at the event.
     shown is what the doors made of it, once for all watchers.
@@ -121,5 +127,9 @@ Wanted = Callable[[Event], bool]
 class Events(Protocol):
     """Where watchers get events from; feed.py is the one there is."""
 
-    def watch(self, wanted: Wanted, cursor: int, cut: Callable[[], object], term: str) -> AsyncIterator[Event]:
-        """Events after cursor (0: from now on) that are wanted, of those that hold term (filters.terms_that_hold); see Feed.watch."""
+    def watch(
+        self, wanted: Wanted, cursor: int, cut: Callable[[], object], term: str
+    ) -> AsyncIterator[Event]:
+        """Events after cursor (0: from now on) that are wanted, of those that hold term
+        (filters.terms_that_hold); see Feed.watch.
+        """

@@ -1,4 +1,5 @@
-"""Clocks, and an event loop whose time stands still while there is work and jumps when there is none.
+"""Clocks, and an event loop whose time stands still while there is work and jumps when there is
+none.
 
 On the virtual loop an hour of simulated time takes as long as its events need, and a run depends on
 nothing but its inputs: no wall clock, no threads (what would go to a thread runs in place).
@@ -12,7 +13,7 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from streamer.money import SECOND_NS
+from streamer.words.money import SECOND_NS
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -39,7 +40,9 @@ class _LeapSelector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise VirtualDeadlockError("virtual time stands still: no timer is set, and every task waits for another")
+            raise VirtualDeadlockError(
+                "virtual time stands still: no timer is set, and every task waits for another"
+            )
         if timeout > 0:
             # at least 1 ns, or a timer that is off by a rounding would spin
             self.elapsed_ns += max(1, round(timeout * SECOND_NS))
@@ -67,7 +70,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Time passes at once, without anything running meanwhile, as in a suspended machine."""
         self._leap.elapsed_ns += duration_ns
 
-    def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
+    def run_in_executor(
+        self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Run func here and now: on virtual time there are no threads."""
         future: asyncio.Future[T] = self.create_future()
         try:
@@ -84,15 +89,19 @@ class VirtualClock:
         self.random = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self._loop = loop
         self._start_ns = start_ns
-        self._step_ns = 0
+        self._step_ns = self._moved_ns = 0
 
     def now_ns(self) -> int:
         """Virtual time since 1970, which steps of the wall clock do not show."""
-        return self._start_ns + self._loop.elapsed_ns
+        return self._start_ns + self._loop.elapsed_ns + self._moved_ns
 
     def wall_ns(self) -> int:
-        """The same, with the steps that step_wall made."""
-        return self.now_ns() + self._step_ns
+        """The same, with the steps that step_wall made and not with what move did."""
+        return self._start_ns + self._loop.elapsed_ns + self._step_ns
+
+    def move(self, by_ns: int) -> None:
+        """Now is by_ns later than it was, or earlier."""
+        self._moved_ns += by_ns
 
     def step_wall(self, duration_ns: int) -> None:
         """Move the wall clock only, forwards or backwards."""
@@ -103,7 +112,12 @@ class VirtualClock:
         self._loop.leap(duration_ns)
 
 
-def run_virtual(main: Callable[[VirtualClock], Coroutine[Any, Any, T]], *, start_ns: int = VIRTUAL_START_NS, seed: int = 0) -> T:
+def run_virtual(
+    main: Callable[[VirtualClock], Coroutine[Any, Any, T]],
+    *,
+    start_ns: int = VIRTUAL_START_NS,
+    seed: int = 0,
+) -> T:
     """Run main(clock) on a new virtual loop and give its result; tasks left over are cancelled.
 
     Raises VirtualDeadlockError when main waits and nothing is scheduled any more.

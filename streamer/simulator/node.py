@@ -10,18 +10,36 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
-from streamer.errors import InvalidArgument, NodeRejected, NodeUnavailable
-from streamer.model import Payment
-from streamer.money import SECOND_NS
-from streamer.ports import Answer, Channel, Channels, DecodedInvoice, InvoiceState, Kind, NodeIdentity, NodeInvoice, NodePayment
-from streamer.reasons import Reason
-from streamer.simulator.books import KEYSEND_RECORD, Failure, InvoiceRecord, Order, PaymentRecord, Refused, Status
-from streamer.simulator.drive import Simulation
-from streamer.simulator.invoice_service import InvoiceService
-from streamer.simulator.invoices import fill_from_invoice, read_invoice
-from streamer.simulator.lightning_node import LightningNode
-from streamer.simulator.pages import page
-from streamer.simulator.tlv import decode_records
+from streamer.ports import (
+    Answer,
+    Channel,
+    Channels,
+    DecodedInvoice,
+    InvoiceState,
+    Kind,
+    NodeIdentity,
+    NodeInvoice,
+    NodePayment,
+)
+from streamer.simulator.encoding.tlv import decode_records
+from streamer.simulator.lnrpc.invoice_service import InvoiceService
+from streamer.simulator.lnrpc.pages import page
+from streamer.simulator.network.books import (
+    KEYSEND_RECORD,
+    Failure,
+    InvoiceRecord,
+    Order,
+    PaymentRecord,
+    Refused,
+    Status,
+)
+from streamer.simulator.network.drive import Simulation
+from streamer.simulator.network.invoices import fill_from_invoice, read_invoice
+from streamer.simulator.network.lightning_node import LightningNode
+from streamer.words.errors import InvalidArgument, NodeRejected, NodeUnavailable
+from streamer.words.model import Payment
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Reason
 
 VERSION = "0.21.2-beta.simulated"
 
@@ -66,7 +84,15 @@ class _Send:
         if record is None:
             self._give(Answer(Kind.LOST, closed=False, message=message))
         else:
-            self._give(Answer(Kind.LOST, accepted=True, amount_msat=record.order.amount_msat, message=message, index=record.index))
+            self._give(
+                Answer(
+                    Kind.LOST,
+                    accepted=True,
+                    amount_msat=record.order.amount_msat,
+                    message=message,
+                    index=record.index,
+                )
+            )
 
     def _give(self, answer: Answer) -> None:
         if not self.future.done():
@@ -97,10 +123,28 @@ def _tell_nobody(payment_hash: bytes, index: int) -> None:
 def _answer(record: PaymentRecord) -> Answer:
     amount, index, invoice = record.order.amount_msat, record.index, record.order.payment_request
     if record.status is Status.SUCCEEDED:
-        return Answer(Kind.SETTLED, True, True, amount, record.fee_msat, index=index, preimage=record.preimage, payment_request=invoice)
+        return Answer(
+            Kind.SETTLED,
+            True,
+            True,
+            amount,
+            record.fee_msat,
+            index=index,
+            preimage=record.preimage,
+            payment_request=invoice,
+        )
     if record.status is Status.FAILED:
         name = f"FAILURE_REASON_{record.failure.name}"
-        return Answer(Kind.FAILED, True, True, amount, reason=REASONS[record.failure], message=name, index=index, payment_request=invoice)
+        return Answer(
+            Kind.FAILED,
+            True,
+            True,
+            amount,
+            reason=REASONS[record.failure],
+            message=name,
+            index=index,
+            payment_request=invoice,
+        )
     return Answer(Kind.IN_FLIGHT, True, True, amount, index=index, payment_request=invoice)
 
 
@@ -153,7 +197,9 @@ class SimulatedNode:
     # -- payments ----------------------------------------------------------------------------
 
     async def send(self, payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
-        """Send one keysend, or pay one invoice, and give its end, or LOST when patience runs out first."""
+        """Send one keysend, or pay one invoice, and give its end, or LOST when patience runs out
+        first.
+        """
         if not self._connected:
             return Answer(Kind.LOST, message="not connected")
         simulation = self._simulation
@@ -174,7 +220,13 @@ class SimulatedNode:
             self._calls.discard(call)
 
     def _order(self, payment: Payment, preimage: bytes) -> Order:
-        order = Order(payment.destination, payment.payment_hash, payment.amount_msat, payment.fee_limit_msat, payment.cltv_limit)
+        order = Order(
+            payment.destination,
+            payment.payment_hash,
+            payment.amount_msat,
+            payment.fee_limit_msat,
+            payment.cltv_limit,
+        )
         if not payment.payment_request:
             order.records = {**decode_records(payment.records), KEYSEND_RECORD: preimage}
             return order
@@ -182,7 +234,11 @@ class SimulatedNode:
         # the request names only the invoice, and so does the call
         order.destination = order.payment_hash = b""
         network, order.payment_request = self._simulation.network, payment.payment_request
-        order.amount_msat = 0 if read_invoice(order.payment_request, network.chain).amount_msat else payment.amount_msat
+        order.amount_msat = (
+            0
+            if read_invoice(order.payment_request, network.chain).amount_msat
+            else payment.amount_msat
+        )
         return fill_from_invoice(order, network.chain, network.now_ns // SECOND_NS)
 
     async def track(self, payment_hash: bytes, patience_seconds: float) -> Answer:
@@ -198,7 +254,14 @@ class SimulatedNode:
     async def payments_after(self, index: int, limit: int) -> Sequence[NodePayment]:
         """The node's payments with a higher index, oldest first, at most limit."""
         await self._ready()
-        found = page(self._node.payments.values(), lambda record: record.index, index, limit, reverse=False, keep=lambda _: True)
+        found = page(
+            self._node.payments.values(),
+            lambda record: record.index,
+            index,
+            limit,
+            reverse=False,
+            keep=lambda _: True,
+        )
         return [_listed(record) for record in found]
 
     # -- the node ----------------------------------------------------------------------------
@@ -209,7 +272,9 @@ class SimulatedNode:
         network = self._simulation.network
         active = sum(side.active for side in self._node.sides)
         header_ns = network.now_ns // SECOND_NS * SECOND_NS
-        return NodeIdentity(self._node.pubkey, self._node.name, network.chain, VERSION, header_ns, active)
+        return NodeIdentity(
+            self._node.pubkey, self._node.name, network.chain, VERSION, header_ns, active
+        )
 
     async def channels(self) -> Channels:
         """All channels, inactive ones too. Raises NodeUnavailable or NodeRejected."""
@@ -250,7 +315,9 @@ class SimulatedNode:
         """Make an invoice; its payment_request."""
         await self._ready()
         try:
-            made = self._invoices.add_invoice(ln.Invoice(value_msat=amount_msat, memo=memo, expiry=expiry_seconds))
+            made = self._invoices.add_invoice(
+                ln.Invoice(value_msat=amount_msat, memo=memo, expiry=expiry_seconds)
+            )
         except Refused as refusal:
             raise InvalidArgument(f"the invoice cannot be made: {refusal.text}") from refusal
         return made.payment_request
@@ -278,10 +345,21 @@ class SimulatedNode:
         return None if found is None else _shown(found)
 
     async def invoices_before(self, index: int, limit: int) -> tuple[Sequence[NodeInvoice], int]:
-        """A page of this node's invoices, newest first, without keysends, and the index to go on from."""
+        """A page of this node's invoices, newest first, without keysends, and the index to go on
+        from.
+        """
         await self._ready()
-        found = page(self._node.invoices.values(), lambda invoice: invoice.add_index, index, limit, reverse=True, keep=lambda _: True)
-        return [_shown(invoice) for invoice in reversed(found) if invoice.payment_request], found[0].add_index if found else 0
+        found = page(
+            self._node.invoices.values(),
+            lambda invoice: invoice.add_index,
+            index,
+            limit,
+            reverse=True,
+            keep=lambda _: True,
+        )
+        return [_shown(invoice) for invoice in reversed(found) if invoice.payment_request], found[
+            0
+        ].add_index if found else 0
 
     async def _thawed(self, patience_seconds: float) -> bool:
         """Wait while the node is frozen, or until patience or the connection ends."""
@@ -327,7 +405,14 @@ def _listed(record: PaymentRecord) -> NodePayment:
     hops = record.route
     destination = record.order.destination if hops else b""
     records = dict(record.order.records) if hops else {}
-    return NodePayment(record.index, record.order.payment_hash, _answer(record), destination, records, record.created_ns)
+    return NodePayment(
+        record.index,
+        record.order.payment_hash,
+        _answer(record),
+        destination,
+        records,
+        record.created_ns,
+    )
 
 
 def _shown(invoice: InvoiceRecord) -> NodeInvoice:

@@ -1,4 +1,5 @@
-"""A simulated network for tests in Python: it runs in a thread of its own, beside the code under test.
+"""A simulated network for tests in Python: it runs in a thread of its own, beside the code under
+test.
 
 with running(Plan(nodes=2)) as network:
     payer, receiver = network.nodes
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from streamer.simulator.books import ReceivedHtlc
+from streamer.simulator.network.books import ReceivedHtlc
 from streamer.simulator.serve import Plan, ServedNetwork, ServedNode, start_network
 
 T = TypeVar("T")
@@ -47,7 +48,9 @@ class RunningNetwork:
         return self.do(lambda served: list(served.node(node).received))
 
     def do(self, action: Callable[[ServedNetwork], T]) -> T:
-        """Call action with the network, in its thread; for everything that the methods above leave out."""
+        """Call action with the network, in its thread; for everything that the methods above leave
+        out.
+        """
 
         async def call() -> T:
             self._served.simulation.sync()
@@ -58,7 +61,8 @@ class RunningNetwork:
 
 @contextmanager
 def running(plan: Plan | None = None, folder: Path | None = None) -> Iterator[RunningNetwork]:
-    """Run a network until the block ends; its certificates and macaroons go to folder, or to a temporary one.
+    """Run a network until the block ends; its certificates and macaroons go to folder, or to a
+    temporary one.
 
     Raises what start_network raises: Unavailable, OSError, ValueError.
     """

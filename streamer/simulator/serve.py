@@ -11,20 +11,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from streamer.clock import BootClock
-from streamer.money import SECOND_NS
 from streamer.ports import Clock
-from streamer.simulator.channels import Policy
-from streamer.simulator.control import Control
-from streamer.simulator.credentials import Credentials, make_credentials
-from streamer.simulator.drive import Simulation
-from streamer.simulator.lightning_node import LightningNode
-from streamer.simulator.network import Network
-from streamer.simulator.pace import LND_CURVE, Pace
-from streamer.simulator.seeded_faults import SeededFaults
-from streamer.simulator.server import NodeServer
-from streamer.simulator.state import load, require_writable, save
-from streamer.simulator.troubles import Troubles, begin
+from streamer.simulator.control.control import Control
+from streamer.simulator.control.seeded_faults import SeededFaults
+from streamer.simulator.control.state import load, require_writable, save
+from streamer.simulator.control.troubles import Troubles, begin
+from streamer.simulator.lnrpc.credentials import Credentials, make_credentials
+from streamer.simulator.lnrpc.server import NodeServer
+from streamer.simulator.network.channels import Policy
+from streamer.simulator.network.drive import Simulation
+from streamer.simulator.network.lightning_node import LightningNode
+from streamer.simulator.network.network import Network
+from streamer.simulator.network.pace import LND_CURVE, Pace
+from streamer.words.clock import BootClock
+from streamer.words.money import SECOND_NS
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
 """What the first nodes are called; the others are node9, node10, …"""
@@ -41,9 +41,9 @@ MAX_CHANNELS = 100
 class Plan:
     """What to build: the first node gets `channels` channels of capacity_sat to each of the others.
 
-    like_lnd, payments_per_second (0: any number) and latency_ns (least, most) pace the first node. With
-    hub the others are reached through a node of that name, which asks policy's fees. port 0 takes
-    free ports, else the nodes take port, port + 1, … fast: without grpc's server (http2.py).
+    like_lnd, payments_per_second (0: any number) and latency_ns (least, most) pace the first node.
+    With hub the others are reached through a node of that name, which asks policy's fees. port 0
+    takes free ports, else the nodes take port, port + 1, … fast: without grpc's server (http2.py).
     """
 
     nodes: int = 2
@@ -99,7 +99,9 @@ class ServedNetwork:
 
 def node_names(count: int) -> list[str]:
     """The names of the first count nodes."""
-    return [NAMES[number] if number < len(NAMES) else f"node{number + 1}" for number in range(count)]
+    return [
+        NAMES[number] if number < len(NAMES) else f"node{number + 1}" for number in range(count)
+    ]
 
 
 def build(plan: Plan, now_ns: int) -> Network:
@@ -124,12 +126,15 @@ def _pace(plan: Plan) -> Pace:
 
 
 @asynccontextmanager
-async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | None = None) -> AsyncIterator[ServedNetwork]:
+async def start_network(
+    folder: Path, plan: Plan | None = None, clock: Clock | None = None
+) -> AsyncIterator[ServedNetwork]:
     """Serve a network until the block ends; certificates and macaroons go to folder/NAME.
 
     With plan.state the network goes on where the file left it, and is written there at the end.
-    Raises Unavailable (a port is taken), OSError (a folder cannot be written), ValueError (the state
-    file is not one, or does not fit the plan; a certificate that is none; faults too close together).
+    Raises Unavailable (a port is taken), OSError (a folder cannot be written), ValueError (the
+    state file is not one, or does not fit the plan; a certificate that is none; faults too close
+    together).
     """
     plan = plan or Plan()
     clock = clock or BootClock()
@@ -141,26 +146,48 @@ async def start_network(folder: Path, plan: Plan | None = None, clock: Clock | N
     async with AsyncExitStack() as stack:
         if plan.state is not None:
             stack.callback(save, network, plan.state)
-        served = await stack.enter_async_context(serve(folder, network, clock, plan.host, plan.port, fast=plan.fast))
+        served = await stack.enter_async_context(
+            serve(folder, network, clock, plan.host, plan.port, fast=plan.fast)
+        )
         begin(served.simulation, plan.troubles)
         if plan.troubles.faults_every_ns:
-            SeededFaults(served.control, plan.seed, plan.troubles.faults_every_ns, node_names(plan.nodes)[1:]).begin()
+            SeededFaults(
+                served.control, plan.seed, plan.troubles.faults_every_ns, node_names(plan.nodes)[1:]
+            ).begin()
         yield served
 
 
 @asynccontextmanager
 async def serve(
-    folder: Path, network: Network, clock: Clock | None = None, host: str = "127.0.0.1", port: int = 0, *, fast: bool = False
+    folder: Path,
+    network: Network,
+    clock: Clock | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    fast: bool = False,
 ) -> AsyncIterator[ServedNetwork]:
-    """Serve a network of your own making; else as start_network. Raises Unavailable, OSError and ValueError."""
+    """Serve a network of your own making; else as start_network. Raises Unavailable, OSError and
+    ValueError.
+    """
     async with AsyncExitStack() as stack:
         simulation = stack.enter_context(Simulation(network, clock or BootClock()))
         served, credentials = [], {}
         for number, (name, node) in enumerate(network.named.items()):
             files = make_credentials(folder / name, str(network.seed), name)
-            server = NodeServer(simulation, node, files, host, port + number if port else 0, fast=fast)
+            server = NodeServer(
+                simulation, node, files, host, port + number if port else 0, fast=fast
+            )
             await server.start()
             stack.push_async_callback(server.stop)
             credentials[name] = files
-            served.append(ServedNode(name, node.pubkey.hex(), server.rpcserver, str(files.tlscertpath), str(files.macaroonpath)))
+            served.append(
+                ServedNode(
+                    name,
+                    node.pubkey.hex(),
+                    server.rpcserver,
+                    str(files.tlscertpath),
+                    str(files.macaroonpath),
+                )
+            )
         yield ServedNetwork(served, simulation, credentials, Control(simulation))

@@ -1,8 +1,9 @@
-"""Ended streams that memory does not hold any more: one row each, with their account, read only when somebody asks.
+"""Ended streams that memory does not hold any more: one row each, with their account, read only
+when somebody asks.
 
-A stream is moved here whole, by the commit that lets it leave memory, and moved back by the commit that
-recalls it (streamer/archive.py says when). So `streams` and `accounts` are what a start reads, and
-nothing of what is here is looked at then.
+A stream is moved here whole, by the commit that lets it leave memory, and moved back by the commit
+that recalls it (streamer/books/archive.py says when). So `streams` and `accounts` are what a start
+reads, and nothing of what is here is looked at then.
 """
 
 from __future__ import annotations
@@ -12,21 +13,38 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from streamer.model import Stream
 from streamer.ports import ArchiveQuery
 from streamer.stores.document import stream_crc, stream_from, stream_text
-from streamer.stores.rows import Row, account_from, account_row, plain
+from streamer.stores.rows import Row, account_row, plain
 from streamer.stores.schema import ACCOUNT_COLUMNS, ACCOUNT_PROOF
+from streamer.words.model import Stream
 
 PAGE_STREAMS = 1_000
 """Most streams of one page."""
 
-COLUMNS = ("key", "id", "state", "end_ns", "api_key", "token", "document", "crc", *ACCOUNT_COLUMNS[1:])
+COLUMNS = (
+    "key",
+    "id",
+    "state",
+    "end_ns",
+    "api_key",
+    "token",
+    "document",
+    "crc",
+    *ACCOUNT_COLUMNS[1:],
+)
 _ID, _STATE, ENDED_NS, _KEY, _TOKEN, _DOCUMENT, _CRC = range(1, 8)
 _ACCOUNT = 8
 
-_INSERT = f"INSERT OR REPLACE INTO archive ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"
-_PATHS = {"reason": "$.reason", "node": "$.terms.node", "destination": "$.terms.destination", "group": "$.terms.group"}
+_INSERT = (
+    f"INSERT OR REPLACE INTO archive ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))})"
+)
+_PATHS = {
+    "reason": "$.reason",
+    "node": "$.terms.node",
+    "destination": "$.terms.destination",
+    "group": "$.terms.group",
+}
 _LABEL = (
     "EXISTS (SELECT 1 FROM json_each(document,'$.terms.labels')"
     " WHERE json_extract(value,'$[0]')=? AND json_extract(value,'$[1]')=?)"
@@ -43,13 +61,19 @@ def archive_row(stream: Stream, token: bytes) -> Row:
 def stream_of(row: Sequence[Any]) -> Stream:
     """The stream of COLUMNS. Raises ValueError, KeyError or TypeError if the row is not whole."""
     text, account = row[_DOCUMENT], row[_ACCOUNT:]
-    if stream_crc(row[_ID], text) != row[_CRC] or any(type(figure) is not int for figure in account):
+    if stream_crc(row[_ID], text) != row[_CRC] or any(
+        type(figure) is not int for figure in account
+    ):
         raise ValueError(f"the archived stream {row[_ID]!r} is not what was written")
-    return stream_from(row[0], row[_ID], text, account_from(account))
+    return stream_from(row[0], row[_ID], text, account)
 
 
-def write_archive(connection: sqlite3.Connection, archived: Iterable[Row], recalled: Iterable[int]) -> None:
-    """Move rows here, and take those that came back away; what came back is written with the streams."""
+def write_archive(
+    connection: sqlite3.Connection, archived: Iterable[Row], recalled: Iterable[int]
+) -> None:
+    """Move rows here, and take those that came back away; what came back is written with the
+    streams.
+    """
     archived = list(archived)
     connection.executemany(_INSERT, archived)
     keys = [(row[0],) for row in archived]
@@ -59,9 +83,16 @@ def write_archive(connection: sqlite3.Connection, archived: Iterable[Row], recal
 
 
 def some_archived(connection: sqlite3.Connection, query: ArchiveQuery) -> list[Stream]:
-    """A page of archived streams, newest first. Raises ValueError for a row that is not what was written."""
+    """A page of archived streams, newest first. Raises ValueError for a row that is not what was
+    written.
+    """
     where, values = ["1"], list[object]()
-    for column, value in (("id=?", plain(query.id)), ("token=?", query.token), ("key>?", query.after_key), ("key<?", query.before_key)):
+    for column, value in (
+        ("id=?", plain(query.id)),
+        ("token=?", query.token),
+        ("key>?", query.after_key),
+        ("key<?", query.before_key),
+    ):
         if value:
             where.append(column)
             values.append(value)
@@ -73,11 +104,16 @@ def some_archived(connection: sqlite3.Connection, query: ArchiveQuery) -> list[S
         values.append(query.api_key)
     for name, text in query.terms:
         _add_term(where, values, name, plain(text))
-    sql = f"SELECT proof=({ACCOUNT_PROOF}),{','.join(COLUMNS)} FROM archive WHERE {' AND '.join(where)} ORDER BY key DESC LIMIT ?"
+    sql = (
+        f"SELECT proof=({ACCOUNT_PROOF}),{','.join(COLUMNS)} FROM archive WHERE"
+        f" {' AND '.join(where)} ORDER BY key DESC LIMIT ?"
+    )
     found = []
     for proven, *row in connection.execute(sql, (*values, max(0, min(query.limit, PAGE_STREAMS)))):
         if not proven:
-            raise ValueError(f"the account of the archived stream {row[_ID]!r} is not what was written")
+            raise ValueError(
+                f"the account of the archived stream {row[_ID]!r} is not what was written"
+            )
         found.append(stream_of(row))
     return found
 

@@ -6,11 +6,20 @@ a spend) are written once. That is allowed because the whole batch becomes durab
 
 from __future__ import annotations
 
-from streamer.model import Facts, Outage, Payment, Stream
 from streamer.stores.archive import archive_row
 from streamer.stores.document import stream_crc, stream_text
 from streamer.stores.keyrows import key_row
-from streamer.stores.rows import FRESH, Row, account_row, end_row, intent_row, invoice_row, plain
+from streamer.stores.rows import (
+    FRESH,
+    Row,
+    account_row,
+    end_row,
+    intent_row,
+    invoice_row,
+    plain,
+    stamp_row,
+)
+from streamer.words.model import Facts, Outage, Payment, Stream
 
 SPEND = "spend."
 """Figures that start with this are Spends by scope."""
@@ -20,6 +29,13 @@ PURGED_ROW = "purged_row"
 """The figure that keeps the highest row that retention deleted, so that it is never given again."""
 PURGED_STREAM = "purged_stream"
 """The same of the keys of streams."""
+
+
+def goes_when_empty(setting: Row) -> bool:
+    """Whether an emptied setting leaves no row: those named by what comes and goes, such as each
+    receiver that ever held a payment.
+    """
+    return not setting[1] and "/" in setting[0]
 
 
 class Batch:
@@ -40,11 +56,13 @@ class Batch:
         "requests",
         "rows",
         "settings",
+        "stamps",
         "streams",
     )
 
     def __init__(self) -> None:
         self.intents: list[Row] = []
+        self.stamps: dict[int, Row] = {}
         self.ends: dict[int, Row] = {}
         self.invoices: dict[int, Row] = {}
         self.accounts: dict[int, Row] = {}
@@ -61,7 +79,9 @@ class Batch:
         self.rows = 0
 
     def add(self, facts: Facts, last_index: dict[str, int]) -> None:
-        """Read facts now. last_index (node → highest payment_index) is raised where they are higher."""
+        """Read facts now. last_index (node → highest payment_index) is raised where they are
+        higher.
+        """
         intents, ends, accounts = facts.intents, facts.ends, facts.accounts
         self.rows += len(intents) + len(ends) + len(accounts) + 1
         for stream in facts.recalled:
@@ -81,8 +101,13 @@ class Batch:
             self.figures[name] = (name, spend.period_start_ns, spend.spent_msat)
         if facts.outgoing or facts.delivered:
             self.rows += len(facts.outgoing) + len(facts.delivered)
-            self.outgoing += [(event.number, event.time_ns, event.document) for event in facts.outgoing]
+            self.outgoing += [
+                (event.number, event.time_ns, event.document) for event in facts.outgoing
+            ]
             self.delivered += [(number,) for number in facts.delivered]
+        if facts.restamped:
+            self.rows += len(facts.restamped)
+            self.stamps |= {payment.row: stamp_row(payment) for payment in facts.restamped}
         if facts.streams or facts.outages or facts.requests or facts.settings or facts.keys:
             self._seldom(facts)
         if self.archived and not self.archived.keys().isdisjoint((*self.streams, *self.accounts)):
@@ -121,11 +146,23 @@ class Batch:
 
     def _stream(self, stream: Stream) -> None:
         text = stream_text(stream)
-        self.streams[stream.key] = (stream.key, stream.id, stream.state.value, text, stream_crc(stream.id, text))
+        self.streams[stream.key] = (
+            stream.key,
+            stream.id,
+            stream.state.value,
+            text,
+            stream_crc(stream.id, text),
+        )
         self.accounts[stream.key] = account_row(stream)
 
     def _seldom(self, facts: Facts) -> None:
-        self.rows += len(facts.streams) + len(facts.outages) + len(facts.requests) + len(facts.settings) + len(facts.keys)
+        self.rows += (
+            len(facts.streams)
+            + len(facts.outages)
+            + len(facts.requests)
+            + len(facts.settings)
+            + len(facts.keys)
+        )
         for stream in facts.streams:
             self._stream(stream)
         for outage in facts.outages:

@@ -8,11 +8,14 @@ TypeError or ValueError, and replay.py says which stream it was.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
-from streamer.model import Account, BudgetTerms, Rate, Segment, Stream, StreamState, Terms
-from streamer.reasons import Reason
+from streamer.stores.before_spans import bring_up
+from streamer.stores.rows import account_from, row_ended_ns
+from streamer.words.model import BudgetTerms, Rate, Segment, Stream, StreamState, Terms
+from streamer.words.reasons import Reason
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -27,12 +30,21 @@ def stream_text(stream: Stream) -> str:
             "reason": stream.reason.value,
             "state_time_ns": stream.state_time_ns,
             "expire_time_ns": stream.expire_time_ns,
-            "segments": [[span.start_ns, span.start_msat, *_rate(span.rate)] for span in stream.segments],
+            "segments": [
+                [span.start_ns, span.start_msat, *_rate(span.rate)] for span in stream.segments
+            ],
             "skipped_ns": stream.skipped_ns,
             "skipped_msat": stream.skipped_msat,
             "paused_ns": stream.paused_ns,
             "paused_at_ns": stream.paused_at_ns,
-            "carried_outage_ns": stream.carried_outage_ns,
+            "spans": stream.spans,
+            "stretches": stream.stretches,
+            "doubt_since_ns": stream.doubt_since_ns,
+            "short_of": stream.short_of.value,
+            "short_since_ns": stream.short_since_ns,
+            "short_until_ns": stream.short_until_ns,
+            "stalled_by": stream.stalled_by.value,
+            "failing": stream.failing.value,
             "written_off_fee_msat": stream.written_off_fee_msat,
             "refunded_msat": stream.refunded_msat,
             "dropped_msat": stream.dropped_msat,
@@ -48,9 +60,14 @@ def stream_crc(stream_id: str, text: str) -> int:
     return crc32(text.encode(), crc32(stream_id.encode()))
 
 
-def stream_from(key: int, stream_id: str, text: str, account: Account) -> Stream:
-    """The stream that stream_text wrote. Raises KeyError, TypeError or ValueError if the text is not whole."""
+def stream_from(key: int, stream_id: str, text: str, row: Sequence[int]) -> Stream:
+    """The stream that stream_text wrote; row: its account (rows.py). Raises KeyError, TypeError or
+    ValueError if the text is not whole.
+    """
     read: dict[str, Any] = json.loads(text)
+    account = account_from(row)
+    if "spans" not in read:
+        bring_up(read, account, row_ended_ns(row))
     ends_as = read["ends_as"]
     return Stream(
         id=stream_id,
@@ -61,12 +78,21 @@ def stream_from(key: int, stream_id: str, text: str, account: Account) -> Stream
         reason=Reason(read["reason"]),
         state_time_ns=_whole(read["state_time_ns"]),
         expire_time_ns=_whole(read["expire_time_ns"]),
-        segments=[Segment(start, price, _rate_from(rate)) for start, price, *rate in read["segments"]],
+        segments=[
+            Segment(start, price, _rate_from(rate)) for start, price, *rate in read["segments"]
+        ],
         skipped_ns=_whole(read["skipped_ns"]),
         skipped_msat=_whole(read["skipped_msat"]),
         paused_ns=_whole(read["paused_ns"]),
         paused_at_ns=_whole(read["paused_at_ns"]),
-        carried_outage_ns=_whole(read["carried_outage_ns"]),
+        spans=_spans(read["spans"]),
+        stretches=_spans(read["stretches"]),
+        doubt_since_ns=_whole(read["doubt_since_ns"]),
+        short_of=Reason(read["short_of"]),
+        short_since_ns=_whole(read["short_since_ns"]),
+        short_until_ns=_whole(read["short_until_ns"]),
+        stalled_by=Reason(read["stalled_by"]),
+        failing=Reason(read["failing"]),
         written_off_fee_msat=_whole(read.get("written_off_fee_msat", 0)),
         refunded_msat=_whole(read.get("refunded_msat", 0)),
         dropped_msat=_whole(read["dropped_msat"]),
@@ -138,6 +164,10 @@ def _whole(value: object) -> int:
     if type(value) is not int:
         raise TypeError(f"{value!r} is not an integer")
     return value
+
+
+def _spans(value: list[list[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((_whole(start_ns), _whole(end_ns)) for start_ns, end_ns in value)
 
 
 def _perhaps(value: object) -> int | None:

@@ -17,7 +17,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamer.errors import FailedPrecondition, StoreRefused
+from streamer.words.errors import FailedPrecondition, StoreRefused
 
 SECRET_BYTES = 32
 FINGERPRINT_BYTES = 8
@@ -32,7 +32,9 @@ _LABEL = b"streamer/secret-fingerprint/v1"
 
 @dataclass(slots=True)
 class Folder:
-    """An opened and locked data folder. kind is "lnd" or "simulator"; secret must never be logged or shown."""
+    """An opened and locked data folder. kind is "lnd" or "simulator"; secret must never be logged
+    or shown.
+    """
 
     path: Path
     kind: str
@@ -59,7 +61,8 @@ class Folder:
 def open_folder(path: Path, kind: str) -> Folder:
     """Open the folder, making it (0700) if it is not there, and lock it.
 
-    Raises StoreRefused: another daemon uses it, it cannot be made or written, or its secret is gone.
+    Raises StoreRefused: another daemon uses it, it cannot be made or written, or its secret is
+    gone.
     """
     _make(path)
     lock = _lock(path)
@@ -96,7 +99,10 @@ def _lock(path: Path) -> int:
     except BlockingIOError as problem:
         holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
-        raise StoreRefused(f"another streamer (pid {holder}) uses {path}: stop it, or give this one its own data_dir") from problem
+        raise StoreRefused(
+            f"another streamer (pid {holder}) uses {path}: stop it, or give this one its own"
+            " data_dir"
+        ) from problem
     except OSError as problem:
         os.close(lock)
         raise unwritable(path, problem) from problem
@@ -116,13 +122,19 @@ def kept_secret(path: Path) -> bytes:
         found = file.read_bytes()
     except FileNotFoundError as problem:
         raise StoreRefused(
-            f"{file} is missing, and {JOURNAL} beside it was written with one: put back the one of a copy of this folder."
-            " A new one would not know the payments that are open"
+            f"{file} is missing, and {JOURNAL} beside it was written with one: put back the one of"
+            " a copy of this folder. A new one would not know the payments that are open"
         ) from problem
     except OSError as problem:
-        raise StoreRefused(f"{file} cannot be read ({problem.strerror}): it must belong to the user that runs streamer") from problem
+        raise StoreRefused(
+            f"{file} cannot be read ({problem.strerror}): it must belong to the user that runs"
+            " streamer"
+        ) from problem
     if len(found) != SECRET_BYTES:
-        raise StoreRefused(f"{file} has {len(found)} bytes instead of {SECRET_BYTES}: put back the one of a copy of this folder")
+        raise StoreRefused(
+            f"{file} has {len(found)} bytes instead of {SECRET_BYTES}: put back the one of a copy"
+            " of this folder"
+        )
     return found
 
 
@@ -145,7 +157,9 @@ def _new_secret(path: Path) -> bytes:
 
 
 def require_writable(path: Path) -> None:
-    """Write PROBE_BYTES into the folder, to the disk, and take them away. Raises FailedPrecondition if the disk refuses."""
+    """Write PROBE_BYTES into the folder, to the disk, and take them away. Raises FailedPrecondition
+    if the disk refuses.
+    """
     probe = path / PROBE
     try:
         try:
@@ -157,7 +171,8 @@ def require_writable(path: Path) -> None:
             probe.unlink(missing_ok=True)
     except OSError as problem:
         raise FailedPrecondition(
-            f"the disk of {path} still refuses to be written ({problem.strerror}): make room or repair it, then `streamer sending start`"
+            f"the disk of {path} still refuses to be written ({problem.strerror}): make room or"
+            " repair it, then `streamer sending start`"
         ) from problem
 
 
@@ -177,11 +192,15 @@ def not_a_folder(path: Path) -> StoreRefused:
 
 def no_parent(path: Path) -> StoreRefused:
     """The folder that data_dir is to be made in is not there."""
-    return StoreRefused(f"the data folder {path} cannot be made, because {path.parent} does not exist: make it, or change data_dir")
+    return StoreRefused(
+        f"the data folder {path} cannot be made, because {path.parent} does not exist: make it, or"
+        " change data_dir"
+    )
 
 
 def unwritable(path: Path, problem: OSError) -> StoreRefused:
     """The system does not let us write there, or look."""
     return StoreRefused(
-        f"the data folder {path} cannot be written ({problem.strerror}): make it writable for this user, or change data_dir"
+        f"the data folder {path} cannot be written ({problem.strerror}): make it writable for this"
+        " user, or change data_dir"
     )

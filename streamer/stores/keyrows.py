@@ -1,4 +1,6 @@
-"""API keys as rows, and back: one JSON text each, with a checksum; of the key itself only a digest."""
+"""API keys as rows, and back: one JSON text each, with a checksum; of the key itself only a
+digest.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,9 @@ import json
 from typing import Any
 from zlib import crc32
 
-from streamer.apikey import Scope
-from streamer.model import ApiKey, BudgetTerms
 from streamer.stores.rows import Row, plain
+from streamer.words.apikey import Scope
+from streamer.words.model import ApiKey, BudgetTerms
 
 
 def key_row(key: ApiKey) -> Row:
@@ -18,7 +20,9 @@ def key_row(key: ApiKey) -> Row:
             "name": plain(key.name),
             "scopes": sorted(key.scopes),
             "digest": key.digest.hex(),
-            "budget": None if key.budget is None else [key.budget.amount_msat, key.budget.period_ns],
+            "budget": None
+            if key.budget is None
+            else [key.budget.amount_msat, key.budget.period_ns],
             "destinations": sorted(destination.hex() for destination in key.destinations),
             "max_streams": key.max_streams,
             "create_time_ns": key.create_time_ns,

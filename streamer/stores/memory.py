@@ -11,17 +11,36 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import islice
 
-from streamer.errors import StoreFailed
-from streamer.model import OPEN, UNPAID, Facts, Outage, Outgoing, Payment, PaymentQuery, Snapshot, Spend, Stream
-from streamer.money import DAY_NS
 from streamer.ports import ArchiveQuery
 from streamer.stores.archive import ENDED_NS, PAGE_STREAMS, matches, stream_of
-from streamer.stores.batch import INDEX, SPEND, Batch
+from streamer.stores.batch import INDEX, SPEND, Batch, goes_when_empty
 from streamer.stores.document import stream_from
 from streamer.stores.keyrows import key_from
 from streamer.stores.reader import PAGE_ROWS
 from streamer.stores.replay import needed_since
-from streamer.stores.rows import FRESH, INTENT_WIDTH, Row, account_from, payment_from, plain, take_invoice
+from streamer.stores.rows import (
+    FRESH,
+    INTENT_WIDTH,
+    Row,
+    payment_from,
+    plain,
+    take_invoice,
+    with_stamps,
+)
+from streamer.words.errors import StoreFailed
+from streamer.words.model import (
+    OPEN,
+    UNPAID,
+    Facts,
+    Outage,
+    Outgoing,
+    Payment,
+    PaymentQuery,
+    Snapshot,
+    Spend,
+    Stream,
+)
+from streamer.words.money import DAY_NS
 
 _OPEN_TEXTS = frozenset(state.value for state in OPEN)
 _UNPAID_TEXTS = frozenset(state.value for state in UNPAID)
@@ -84,7 +103,11 @@ class MemoryStore:
         return Snapshot(
             streams=streams,
             open_payments=[self._payment(row) for row in sorted(kept.open)],
-            spends=[Spend(name[len(SPEND) :], *row[1:]) for name, row in sorted(kept.figures.items()) if name.startswith(SPEND)],
+            spends=[
+                Spend(name[len(SPEND) :], *row[1:])
+                for name, row in sorted(kept.figures.items())
+                if name.startswith(SPEND)
+            ],
             outages=[Outage(*row) for row in outages if since is not None and row[3] > since],
             settings=dict(kept.settings.values()),
             last_row=kept.last_row,
@@ -114,31 +137,51 @@ class MemoryStore:
         """One payment, open or ended; seq 0 is a single payment's."""
         streams = self._durable.streams | self._durable.archive
         found = next((key for key, row in streams.items() if row[1] == owner), None) if seq else 0
-        row = None if found is None else self._durable.by_name.get((found, seq, "" if seq else plain(owner)))
+        row = (
+            None
+            if found is None
+            else self._durable.by_name.get((found, seq, "" if seq else plain(owner)))
+        )
         return None if row is None else self._payment(row)
 
     async def payments(self, query: PaymentQuery) -> list[Payment]:
         """A page of payments, newest first, at most 1,000."""
         page: list[Payment] = []
         states = {state.value for state in query.states}
-        for row in self._unpaid(query.unpaid_since_ns) if query.unpaid_since_ns else sorted(self._durable.intents, reverse=True):
+        for row in (
+            self._unpaid(query.unpaid_since_ns)
+            if query.unpaid_since_ns
+            else sorted(self._durable.intents, reverse=True)
+        ):
             if len(page) >= min(query.limit, PAGE_ROWS):
                 break
-            if (query.before_row and row >= query.before_row) or (states and self._durable.ends[row][_STATE] not in states):
+            if (query.before_row and row >= query.before_row) or (
+                states and self._durable.ends[row][_STATE] not in states
+            ):
                 continue
             found = self._payment(row)
             if (
                 (not query.owner or found.owner == query.owner)
                 and (not query.node or found.node == query.node)
-                and (not query.payment_hash or (row in self._durable.invoices and found.payment_hash == query.payment_hash))
-                and (not query.payment_request or found.payment_request == plain(query.payment_request))
+                and (
+                    not query.payment_hash
+                    or (row in self._durable.invoices and found.payment_hash == query.payment_hash)
+                )
+                and (
+                    not query.payment_request
+                    or found.payment_request == plain(query.payment_request)
+                )
                 and (not query.api_key or found.api_key == query.api_key)
             ):
                 page.append(found)
         return page
 
     def _unpaid(self, since_ns: int) -> list[int]:
-        ended = ((end[_END], row) for row, end in self._durable.ends.items() if end[_STATE] in _UNPAID_TEXTS)
+        ended = (
+            (end[_END], row)
+            for row, end in self._durable.ends.items()
+            if end[_STATE] in _UNPAID_TEXTS
+        )
         return [row for end_ns, row in sorted(ended, reverse=True) if end_ns >= since_ns]
 
     async def request(self, request_id: str) -> tuple[str, bytes] | None:
@@ -148,24 +191,42 @@ class MemoryStore:
 
     async def outgoing(self, after: int, limit: int) -> list[Outgoing]:
         """Events that wait for the webhook, with a higher number than after, in order."""
-        return [Outgoing(*row) for number, row in sorted(self._durable.outgoing.items()) if number > after][:limit]
+        return [
+            Outgoing(*row)
+            for number, row in sorted(self._durable.outgoing.items())
+            if number > after
+        ][:limit]
 
     async def archived(self, query: ArchiveQuery) -> list[Stream]:
         """A page of the streams that have left memory, newest first, at most 1,000."""
-        found = (row for _, row in sorted(self._durable.archive.items(), reverse=True) if matches(row, query))
+        found = (
+            row
+            for _, row in sorted(self._durable.archive.items(), reverse=True)
+            if matches(row, query)
+        )
         return [stream_of(row) for row in islice(found, min(query.limit, PAGE_STREAMS))]
 
     async def purge(self, before_ns: int, limit: int) -> int:
-        """Delete at most limit ended payments planned before before_ns, or archived streams that ended then; and older outages."""
+        """Delete at most limit ended payments planned before before_ns, or archived streams that
+        ended then; and older outages.
+        """
         if self.failure is not None:
             raise self.failure
         kept = self._durable
-        old = [row for row in kept.intents.values() if row[_PLANNED] < before_ns and row[0] not in kept.open]
+        old = [
+            row
+            for row in kept.intents.values()
+            if row[_PLANNED] < before_ns and row[0] not in kept.open
+        ]
         chosen = sorted(old, key=lambda row: (row[_PLANNED], row[0]))[:limit]
         self._forget({row[_OWNER] for row in chosen if not row[_SEQ]})
         for row in chosen:
             self._count(row, kept.ends[row[0]])
-            del kept.intents[row[0]], kept.ends[row[0]], kept.by_name[row[_KEY], row[_SEQ], row[_OWNER]]
+            del (
+                kept.intents[row[0]],
+                kept.ends[row[0]],
+                kept.by_name[row[_KEY], row[_SEQ], row[_OWNER]],
+            )
             kept.invoices.pop(row[0], None)
         if len(chosen) < limit:
             kept.outages = {name: row for name, row in kept.outages.items() if row[3] >= before_ns}
@@ -174,7 +235,9 @@ class MemoryStore:
     def _purge_streams(self, before_ns: int, limit: int) -> int:
         kept = self._durable
         paid = {row[_KEY] for row in kept.intents.values()}
-        old = [row for row in kept.archive.values() if row[ENDED_NS] < before_ns and row[0] not in paid]
+        old = [
+            row for row in kept.archive.values() if row[ENDED_NS] < before_ns and row[0] not in paid
+        ]
         gone = sorted(old, key=lambda row: row[ENDED_NS])[:limit]
         self._forget({row[1] for row in gone})
         for row in gone:
@@ -186,7 +249,9 @@ class MemoryStore:
         kept.requests = {name: row for name, row in kept.requests.items() if row[1] not in made}
 
     def daily_totals(self, stream_key: int, day: int) -> tuple[int, ...]:
-        """(settled_msat, fee_msat, settled_count, failed_count) of purged payments of a stream and UTC day since 1970."""
+        """(settled_msat, fee_msat, settled_count, failed_count) of purged payments of a stream and
+        UTC day since 1970.
+        """
         return tuple(self._durable.daily.get((stream_key, day), (0, 0, 0, 0)))
 
     def space(self) -> tuple[int, int]:
@@ -222,7 +287,9 @@ class MemoryStore:
             or any(name in kept.by_name for name in names)
         ):
             self.fail("a payment is there already: no seq is used twice")
-        elif not all(number in kept.intents or number in numbers for number in batch.ends):
+        elif not all(
+            number in kept.intents or number in numbers for number in (*batch.ends, *batch.stamps)
+        ):
             self.fail("an outcome belongs to a payment that the journal does not have")
         if self.failure is not None:
             raise self.failure
@@ -231,6 +298,8 @@ class MemoryStore:
             kept.intents[row[0]] = row
             kept.ends[row[0]] = FRESH
             kept.open.add(row[0])
+        for number, row in batch.stamps.items():
+            kept.intents[number] = with_stamps(kept.intents[number], row)
         for number, row in batch.ends.items():
             kept.ends[number] = row[1:]
             (kept.open.add if row[1] in _OPEN_TEXTS else kept.open.discard)(number)
@@ -252,7 +321,12 @@ class MemoryStore:
         kept.figures.update(batch.figures)
         kept.outages.update(batch.outages)
         kept.requests = batch.requests | kept.requests if batch.requests else kept.requests
-        kept.settings.update(batch.settings)
+        if batch.settings:
+            kept.settings = {
+                name: row
+                for name, row in (kept.settings | batch.settings).items()
+                if not goes_when_empty(row)
+            }
         kept.keys.update(batch.keys)
         kept.outgoing.update({row[0]: row for row in batch.outgoing})
         for row in batch.delivered:
@@ -263,13 +337,18 @@ class MemoryStore:
 
     def _stream(self, key: int) -> Stream:
         row = self._durable.streams[key]
-        return stream_from(key, row[1], row[3], account_from(self._durable.accounts[key][1:]))
+        return stream_from(key, row[1], row[3], self._durable.accounts[key][1:])
 
     def _payment(self, number: int) -> Payment:
         row = self._durable.intents[number]
         stream = self._durable.streams.get(row[_KEY]) or self._durable.archive.get(row[_KEY])
         payment = payment_from(
-            row[:5] + tuple(bytes(v) for v in row[5:7]) + row[7:11] + (bytes(row[11]),) + row[12:INTENT_WIDTH] + self._durable.ends[number],
+            row[:5]
+            + tuple(bytes(v) for v in row[5:7])
+            + row[7:11]
+            + (bytes(row[11]),)
+            + row[12:INTENT_WIDTH]
+            + self._durable.ends[number],
             stream[1] if stream else "",
         )
         if invoice := self._durable.invoices.get(number):

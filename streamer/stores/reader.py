@@ -1,4 +1,6 @@
-"""Reading history while the journal is written: one connection in one thread, one short query at a time."""
+"""Reading history while the journal is written: one connection in one thread, one short query at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from streamer.errors import ResourceExhausted, StoreFailed, Unavailable
-from streamer.model import WRITTEN_OFF, Outgoing, Payment, PaymentQuery
 from streamer.stores.rows import payment_from, plain, take_invoice
 from streamer.stores.schema import END_COLUMNS, INTENT_COLUMNS, IS_WRITTEN_OFF, UNPAID_STATES
+from streamer.words.errors import ResourceExhausted, StoreFailed, Unavailable
+from streamer.words.model import WRITTEN_OFF, Outgoing, Payment, PaymentQuery
 
 PAGE_ROWS = 1_001
-"""Most payments of one query: the largest page that the doors give, and the one after it, which tells that there is another page."""
+"""Most payments of one query: the largest page that the doors give, and the one after it, which
+tells that there is another page.
+"""
 
 READS_WAITING = 1_000
 """Most reads that may wait for the reader; more are refused."""
@@ -27,15 +31,19 @@ Value = TypeVar("Value")
 
 PAYMENT_COLUMNS = ",".join(f"p.{name}" for name in INTENT_COLUMNS + END_COLUMNS)
 _PAYMENTS = (
-    f"SELECT {PAYMENT_COLUMNS},coalesce(s.id,a.id,''),i.payment_hash,i.payment_request,i.preimage,i.crc FROM payments p"
-    " LEFT JOIN streams s ON s.key=p.stream_key LEFT JOIN archive a ON a.key=p.stream_key LEFT JOIN invoice_payments i ON i.row=p.row"
+    "SELECT"
+    f" {PAYMENT_COLUMNS},coalesce(s.id,a.id,''),i.payment_hash,i.payment_request,i.preimage,i.crc"
+    " FROM payments p LEFT JOIN streams s ON s.key=p.stream_key LEFT JOIN archive a ON"
+    " a.key=p.stream_key LEFT JOIN invoice_payments i ON i.row=p.row"
 )
 _INVOICE_WIDTH = 4
 _STREAM_KEY = "SELECT key FROM streams WHERE id=?1 UNION ALL SELECT key FROM archive WHERE id=?1"
 
 
 class Reader:
-    """Queries of the file as the last commit left it. Raises StoreFailed where the file cannot be read."""
+    """Queries of the file as the last commit left it. Raises StoreFailed where the file cannot be
+    read.
+    """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], path: str) -> None:
         self._connect = connect
@@ -45,12 +53,18 @@ class Reader:
         self._waiting = 0
 
     async def run(self, query: Callable[[sqlite3.Connection], Value]) -> Value:
-        """Run a query in the reader's thread. Raises ResourceExhausted, Unavailable or StoreFailed."""
+        """Run a query in the reader's thread. Raises ResourceExhausted, Unavailable or
+        StoreFailed.
+        """
         if self._waiting >= READS_WAITING:
-            raise ResourceExhausted(f"{READS_WAITING} reads of the history are waiting already: ask again later")
+            raise ResourceExhausted(
+                f"{READS_WAITING} reads of the history are waiting already: ask again later"
+            )
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._query, query)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._query, query
+            )
         finally:
             self._waiting -= 1
 
@@ -69,7 +83,10 @@ class Reader:
                 return query(connection)
         except (sqlite3.Error, ValueError) as problem:
             if "interrupted" in str(problem):
-                raise Unavailable(f"the history took longer than {READ_SECONDS:.0f} s to search: ask for one stream, or fewer") from problem
+                raise Unavailable(
+                    f"the history took longer than {READ_SECONDS:.0f} s to search: ask for one"
+                    " stream, or fewer"
+                ) from problem
             raise StoreFailed(f"the journal {self._path} could not be read: {problem}") from problem
 
     def _close(self) -> None:
@@ -95,7 +112,11 @@ class _Deadline:
 
 def one_payment(connection: sqlite3.Connection, owner: str, seq: int) -> Payment | None:
     """The payment of that owner and seq (0: a single payment)."""
-    where = f" WHERE p.stream_key=({_STREAM_KEY}) AND p.seq=?2 AND p.seq>0" if seq else " WHERE p.owner=? AND p.seq=?+0 AND p.seq=0"
+    where = (
+        f" WHERE p.stream_key=({_STREAM_KEY}) AND p.seq=?2 AND p.seq>0"
+        if seq
+        else " WHERE p.owner=? AND p.seq=?+0 AND p.seq=0"
+    )
     row = connection.execute(_PAYMENTS + where, (plain(owner), seq)).fetchone()
     return None if row is None else _payment(row)
 
@@ -128,7 +149,8 @@ def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[P
         where.append("p.node=?")
         values.append(query.node)
     if query.states == WRITTEN_OFF:
-        # as its index says it, which a parameter would not match: these few are found without a look at the others
+        # as its index says it, which a parameter would not match: these few are found without a
+        # look at the others
         where.append(f"p.{IS_WRITTEN_OFF}")
     elif query.states:
         where.append(f"p.state IN ({','.join('?' * len(query.states))})")
@@ -145,7 +167,10 @@ def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[P
         where.append("p.row<?")
         values.append(query.before_row)
         if order == "p.seq":
-            where.append("p.seq<coalesce((SELECT seq FROM payments WHERE row=? AND stream_key=p.stream_key), 9223372036854775807)")
+            where.append(
+                "p.seq<coalesce((SELECT seq FROM payments WHERE row=? AND stream_key=p.stream_key),"
+                " 9223372036854775807)"
+            )
             values.append(query.before_row)
     if query.payment_hash:
         where.append("p.row IN (SELECT row FROM invoice_payments WHERE payment_hash=?)")
@@ -160,11 +185,16 @@ def some_payments(connection: sqlite3.Connection, query: PaymentQuery) -> list[P
 
 def one_request(connection: sqlite3.Connection, request_id: str) -> tuple[str, bytes] | None:
     """(resource id, digest) of a request_id that was used."""
-    row = connection.execute("SELECT resource_id, digest FROM requests WHERE request_id=?", (plain(request_id),)).fetchone()
+    row = connection.execute(
+        "SELECT resource_id, digest FROM requests WHERE request_id=?", (plain(request_id),)
+    ).fetchone()
     return None if row is None else (row[0], row[1])
 
 
 def some_outgoing(connection: sqlite3.Connection, after: int, limit: int) -> list[Outgoing]:
     """Events that wait for the webhook, from after on, in order."""
-    rows = connection.execute("SELECT number,time_ns,document FROM outgoing WHERE number>? ORDER BY number LIMIT ?", (after, limit))
+    rows = connection.execute(
+        "SELECT number,time_ns,document FROM outgoing WHERE number>? ORDER BY number LIMIT ?",
+        (after, limit),
+    )
     return [Outgoing(*row) for row in rows]

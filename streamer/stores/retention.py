@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from streamer.money import DAY_NS
 from streamer.stores.batch import PURGED_ROW, PURGED_STREAM
 from streamer.stores.schema import OPEN_STATES
+from streamer.words.money import DAY_NS
 
 STEP_ROWS = 200
 """Rows of one step: a few milliseconds of the writer's time (bench/store.py)."""
@@ -33,15 +33,17 @@ _MARK = """INSERT INTO figures SELECT ?, 0, max(row) FROM chosen WHERE 1
  ON CONFLICT (name) DO UPDATE SET figure=max(figure, excluded.figure)"""
 _FORGET = """DELETE FROM requests WHERE resource_id IN
  (SELECT owner FROM payments WHERE row IN (SELECT row FROM chosen) AND seq = 0)"""
-_FILL_STREAMS = """INSERT INTO chosen SELECT key FROM archive INDEXED BY archive_end WHERE end_ns < ?
- AND NOT EXISTS (SELECT 1 FROM payments WHERE stream_key = archive.key AND seq > 0) ORDER BY end_ns LIMIT ?"""
+_FILL_STREAMS = """INSERT INTO chosen SELECT key FROM archive INDEXED BY archive_end
+ WHERE end_ns < ? AND NOT EXISTS
+  (SELECT 1 FROM payments WHERE stream_key = archive.key AND seq > 0)
+ ORDER BY end_ns LIMIT ?"""
 _FORGET_STREAMS = """DELETE FROM requests WHERE resource_id IN
  (SELECT id FROM archive WHERE key IN (SELECT row FROM chosen))"""
 
 
 def purge_step(connection: sqlite3.Connection, before_ns: int, limit: int) -> int:
-    """Delete at most limit ended payments planned before before_ns, or, when there are none, as many archived streams that
-    ended before it; returns how many. Raises sqlite3.Error.
+    """Delete at most limit ended payments planned before before_ns, or, when there are none, as
+    many archived streams that ended before it; returns how many. Raises sqlite3.Error.
     """
     if limit <= 0:
         return 0

@@ -11,19 +11,25 @@ from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
-from streamer.model import Account, Mark, Payment, PaymentState, Stream
-from streamer.reasons import Reason
-from streamer.stores.schema import INTENT_COLUMNS
+from streamer.stores.schema import ACCOUNT_COLUMNS, INTENT_COLUMNS, STAMP_COLUMNS
+from streamer.words.model import Account, Mark, Payment, PaymentState, Stream
+from streamer.words.reasons import Reason
 
 Row = tuple[Any, ...]
 
 INTENT_WIDTH = len(INTENT_COLUMNS)
+_ROW_ENDED = ACCOUNT_COLUMNS.index("failing_until_ns") - 1
+"""Where that column is in a row of ACCOUNT_COLUMNS without the key."""
+_ACCOUNT_FIELDS = tuple(name for name in ACCOUNT_COLUMNS[1:] if name != "failing_until_ns")
+_STAMPS = tuple(INTENT_COLUMNS.index(name) for name in STAMP_COLUMNS)
 FRESH = ("PLANNED", "", 0, 0, 0, "", "", 0, 0)
 """The END_COLUMNS of a payment that was only planned: the defaults of the table."""
 
 
 def intent_row(payment: Payment) -> Row:
-    """INTENT_COLUMNS of a payment. The owner is kept for single payments only: a stream's key names it."""
+    """INTENT_COLUMNS of a payment. The owner is kept for single payments only: a stream's key names
+    it.
+    """
     destination, payment_hash, records = payment.destination, payment.payment_hash, payment.records
     return (
         payment.row,
@@ -52,10 +58,20 @@ def intent_row(payment: Payment) -> Row:
     )
 
 
-def _crc(destination: bytes, payment_hash: bytes, records: bytes, api_key: int, key_period_ns: int) -> int:
-    """Of what the proof of the row does not cover; that of version 1, which had no keys, is the one without a key."""
+def _crc(
+    destination: bytes, payment_hash: bytes, records: bytes, api_key: int, key_period_ns: int
+) -> int:
+    """Of what the proof of the row does not cover; that of version 1, which had no keys, is the one
+    without a key.
+    """
     crc = crc32(records, crc32(payment_hash, crc32(destination)))
     return crc32(b"%d %d" % (api_key, key_period_ns), crc) if api_key or key_period_ns else crc
+
+
+def stamp_row(payment: Payment) -> Row:
+    """(row, *STAMP_COLUMNS) of a payment."""
+    row = intent_row(payment)
+    return (payment.row, *(row[place] for place in _STAMPS))
 
 
 def end_row(payment: Payment) -> Row:
@@ -82,8 +98,12 @@ def invoice_row(payment: Payment) -> Row:
     return (payment.row, bytearray(payment.payment_hash), request, bytearray(preimage), crc)
 
 
-def take_invoice(payment: Payment, payment_hash: bytes, request: str, preimage: bytes, crc: int) -> None:
-    """Give a payment what its row of invoice_payments says. Raises ValueError if that is not whole."""
+def take_invoice(
+    payment: Payment, payment_hash: bytes, request: str, preimage: bytes, crc: int
+) -> None:
+    """Give a payment what its row of invoice_payments says. Raises ValueError if that is not
+    whole.
+    """
     if payment_hash != payment.payment_hash or crc != _invoice_crc(payment_hash, request, preimage):
         raise ValueError("its invoice is not the one that was written")
     payment.payment_request, payment.preimage = request, preimage
@@ -109,7 +129,7 @@ def account_row(stream: Stream) -> Row:
         account.failed_count,
         account.streak,
         account.failing_since_ns,
-        account.failing_until_ns,
+        0,
         account.next_attempt_ns,
         account.counted_until_ns,
         account.probe_cap_msat,
@@ -123,15 +143,52 @@ def plain(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def with_stamps(intent: Row, stamps: Row) -> Row:
+    """An intent_row with the (row, *STAMP_COLUMNS) that replace its own."""
+    changed = dict(zip(_STAMPS, stamps[1:], strict=True))
+    return tuple(changed.get(place, value) for place, value in enumerate(intent))
+
+
 def payment_from(row: Sequence[Any], stream_id: str) -> Payment:
-    """The payment of (*INTENT_COLUMNS, *END_COLUMNS); stream_id "" for a single payment, which names itself.
+    """The payment of (*INTENT_COLUMNS, *END_COLUMNS); stream_id "" for a single payment, which
+    names itself.
 
     Raises ValueError if the row is not whole.
     """
-    (number, stream_key, seq, owner, node, destination, payment_hash, amount_msat, fee_limit_msat, cltv_limit,
-     timeout_seconds, records, due_ns, planned_ns, bought_until_ns, skip_ns, skip_msat, probe, period_start_ns,
-     daemon_period_ns, crc, api_key, key_period_ns, state, mark, accepted, settled_msat, fee_msat, reason, message,
-     end_ns, index) = row  # fmt: skip
+    (
+        number,
+        stream_key,
+        seq,
+        owner,
+        node,
+        destination,
+        payment_hash,
+        amount_msat,
+        fee_limit_msat,
+        cltv_limit,
+        timeout_seconds,
+        records,
+        due_ns,
+        planned_ns,
+        bought_until_ns,
+        skip_ns,
+        skip_msat,
+        probe,
+        period_start_ns,
+        daemon_period_ns,
+        crc,
+        api_key,
+        key_period_ns,
+        state,
+        mark,
+        accepted,
+        settled_msat,
+        fee_msat,
+        reason,
+        message,
+        end_ns,
+        index,
+    ) = row
     if _crc(destination, payment_hash, records, api_key, key_period_ns) != crc:
         raise ValueError("its destination, hash, records or key are not those that were written")
     return Payment(
@@ -171,4 +228,11 @@ def payment_from(row: Sequence[Any], stream_id: str) -> Payment:
 
 def account_from(row: Sequence[int]) -> Account:
     """The account of ACCOUNT_COLUMNS without the key."""
-    return Account(*row)
+    return Account(
+        **dict(zip(_ACCOUNT_FIELDS, (*row[:_ROW_ENDED], *row[_ROW_ENDED + 1 :]), strict=True))
+    )
+
+
+def row_ended_ns(row: Sequence[int]) -> int:
+    """When the row of failures ended: written until streams had spans, 0 since."""
+    return row[_ROW_ENDED]

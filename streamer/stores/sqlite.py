@@ -13,8 +13,6 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from streamer.errors import StoreFailed, StoreRefused
-from streamer.model import Facts, Outgoing, Payment, PaymentQuery, Snapshot, Stream
 from streamer.ports import ArchiveQuery
 from streamer.stores import reader
 from streamer.stores.archive import some_archived
@@ -24,6 +22,8 @@ from streamer.stores.replay import refused, replay
 from streamer.stores.schema import migrate
 from streamer.stores.statements import CACHED_STATEMENTS
 from streamer.stores.writer import Observer, Writer
+from streamer.words.errors import StoreFailed, StoreRefused
+from streamer.words.model import Facts, Outgoing, Payment, PaymentQuery, Snapshot, Stream
 
 WAL_PAGES = 4_096
 """Pages (4 KiB) the WAL grows to before a commit also copies it into the file."""
@@ -42,22 +42,28 @@ Connect = Callable[[str], sqlite3.Connection]
 
 def connect(path: str) -> sqlite3.Connection:
     """A connection in autocommit that any one thread at a time may use."""
-    return sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS)
+    return sqlite3.connect(
+        path,
+        timeout=5.0,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=CACHED_STATEMENTS,
+    )
 
 
 class SqliteStore:
     """The Store port on a data folder. Call load once, then the rest from one event loop.
 
-    observe is called in the loop after every commit with its seconds and the number of appends. also
-    may add to the facts of each append what is to be durable with them.
+    observe is called in the loop after every commit with its seconds and the number of appends.
     """
 
-    def __init__(self, folder: Folder, connect: Connect = connect, observe: Observer | None = None) -> None:
+    def __init__(
+        self, folder: Folder, connect: Connect = connect, observe: Observer | None = None
+    ) -> None:
         self._folder = folder
         self._path = str(folder.journal)
         self._connect = connect
         self._observe = observe
-        self.also: Callable[[Facts], None] | None = None
         self._connection: sqlite3.Connection | None = None
         self._writer: Writer | None = None
         self._reader = reader.Reader(lambda: connect(self._path), self._path)
@@ -73,7 +79,8 @@ class SqliteStore:
             self._connection = connection = self._connect(self._path)
             self._open(connection)
             collecting = gc.isenabled()
-            gc.disable()  # nothing here is garbage, and the collector would look through all of it ever again
+            # nothing here is garbage, and the collector would look through all of it ever again
+            gc.disable()
             try:
                 snapshot = replay(connection, self._path, self.space()[0])
             finally:
@@ -90,8 +97,6 @@ class SqliteStore:
 
     def append(self, facts: Facts) -> asyncio.Future[None]:
         """Make facts durable; see ports.Store."""
-        if self.also is not None:
-            self.also(facts)
         return self._started().append(facts)
 
     async def payment(self, owner: str, seq: int) -> Payment | None:
@@ -108,23 +113,32 @@ class SqliteStore:
 
     async def outgoing(self, after: int, limit: int) -> list[Outgoing]:
         """Events that wait for the webhook, with a higher number than after, in order."""
-        return await self._reader.run(lambda connection: reader.some_outgoing(connection, after, limit))
+        return await self._reader.run(
+            lambda connection: reader.some_outgoing(connection, after, limit)
+        )
 
     async def archived(self, query: ArchiveQuery) -> list[Stream]:
         """A page of the streams that have left memory, newest first, at most 1,000."""
         return await self._reader.run(lambda connection: some_archived(connection, query))
 
     async def purge(self, before_ns: int, limit: int) -> int:
-        """Delete at most limit ended payments planned before before_ns, or archived streams that ended then; and older outages."""
+        """Delete at most limit ended payments planned before before_ns, or archived streams that
+        ended then; and older outages.
+        """
         return await self._started().purge(before_ns, limit)
 
     def space(self) -> tuple[int, int]:
         """(bytes the journal takes, bytes free beside it for this user)."""
         disk = os.statvfs(self._folder.path)
-        return _size(Path(self._path)) + _size(Path(self._path + "-wal")), disk.f_bavail * disk.f_frsize
+        return (
+            _size(Path(self._path)) + _size(Path(self._path + "-wal")),
+            disk.f_bavail * disk.f_frsize,
+        )
 
     async def close(self) -> None:
-        """Finish what was appended, close the file and release the lock. Raises StoreFailed if the disk does not answer."""
+        """Finish what was appended, close the file and release the lock. Raises StoreFailed if the
+        disk does not answer.
+        """
         try:
             await self._reader.close()
             if self._writer is not None:
@@ -132,7 +146,9 @@ class SqliteStore:
                     await asyncio.shield(self._writer.stop())
                 self._connection = None
         except TimeoutError as problem:
-            raise StoreFailed(f"the disk of {self._path} has not answered for {CLOSE_SECONDS:.0f} s") from problem
+            raise StoreFailed(
+                f"the disk of {self._path} has not answered for {CLOSE_SECONDS:.0f} s"
+            ) from problem
         finally:
             if self._writer is None:
                 self._abandon()
@@ -170,8 +186,9 @@ class SqliteStore:
         require_kind(self._folder.path, kept["kind"], mine["kind"])
         if kept["fingerprint"] != mine["fingerprint"]:
             raise StoreRefused(
-                f"{self._folder.path / 'secret'} is not the secret this journal was written with (fingerprint {mine['fingerprint']},"
-                f" not {kept['fingerprint']}): put back the `secret` that was beside it, or a whole copy of the folder"
+                f"{self._folder.path / 'secret'} is not the secret this journal was written with"
+                f" (fingerprint {mine['fingerprint']}, not {kept['fingerprint']}): put back the"
+                " `secret` that was beside it, or a whole copy of the folder"
             )
 
     def _unusable(self, problem: Exception) -> StoreRefused:
@@ -179,8 +196,8 @@ class SqliteStore:
         if code is None or code & 0xFF not in _OF_THE_SYSTEM:
             return refused(self._path, str(problem))
         return StoreRefused(
-            f"the journal {self._path} cannot be opened ({problem}): see that the disk has room, and that this user may"
-            " write there, and to what stands beside it (-wal, -shm)"
+            f"the journal {self._path} cannot be opened ({problem}): see that the disk has room,"
+            " and that this user may write there, and to what stands beside it (-wal, -shm)"
         )
 
     def _abandon(self) -> None:
@@ -190,9 +207,18 @@ class SqliteStore:
 
 
 _OF_THE_SYSTEM = frozenset(
-    {sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
-     sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH}
-)  # fmt: skip
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_AUTH,
+    }
+)
 
 
 def _size(path: Path) -> int:

@@ -20,14 +20,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from streamer.errors import StoreFailed
-from streamer.model import Facts
 from streamer.stores.batch import Batch
 from streamer.stores.retention import STEP_ROWS, purge_step
 from streamer.stores.statements import write
+from streamer.words.errors import StoreFailed
+from streamer.words.model import Facts
 
 PENDING_ROWS = 262_144
-"""Rows that may wait for the disk. Reached only if the disk stands still; the store then fails."""
+"""Rows that may wait for the disk. Reached only if the disk stands still, or another program has
+the journal locked.
+"""
+FULL_SECONDS = 30.0
+"""So long they may be as many: a copy or a VACUUM of somebody's must not stop money until a person
+comes. Then the store fails.
+"""
+LOCKED_SECONDS = 30.0
+"""So long a commit waits for another program that writes, or copies, the journal."""
+MOST_ROWS = 4 * PENDING_ROWS
+"""It fails at once: memory is no place for a journal."""
 
 PURGE_PAUSE_SECONDS = 0.01
 """Least time between two steps of retention: 200 rows each, so more than an engine can add."""
@@ -49,9 +59,16 @@ class _Purge:
 class Writer:
     """The one thread that changes the file. Methods but run are for the event loop's thread."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str, last_index: dict[str, int], observe: Observer | None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: str,
+        last_index: dict[str, int],
+        observe: Observer | None,
+    ) -> None:
         self.failure: StoreFailed | None = None
         self._connection = connection
+        connection.execute(f"PRAGMA busy_timeout={int(LOCKED_SECONDS * 1_000)}")
         self._path = path
         self._last_index = last_index
         self._observe = observe
@@ -60,6 +77,7 @@ class Writer:
         self._waiters: list[asyncio.Future[None]] = []
         self._purges: deque[_Purge] = deque()
         self._purge_from = 0.0
+        self._full_since: float | None = None
         self._wake: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
@@ -73,12 +91,14 @@ class Writer:
             raise StoreFailed("the journal is closed")
         waiter = self._loop.create_future()
         with self._lock:
-            if self._pending.rows >= PENDING_ROWS:
-                self.failure = StoreFailed(f"{self._pending.rows} rows wait for the disk of {self._path}, which does not take them")
-                raise self.failure
+            if self._pending.rows < PENDING_ROWS:
+                self._full_since = None
+            elif self._has_stood_still():
+                raise self._refuse()
             try:
                 self._pending.add(facts, self._last_index)
-            except Exception as problem:  # half of the facts are in the batch now: it must not be written
+            # half of the facts are in the batch now: it must not be written
+            except Exception as problem:
                 self._fail(problem, rollback=False)
                 raise
             self._waiters.append(waiter)
@@ -86,6 +106,17 @@ class Writer:
         if first:
             self._wake.put(_WORK)
         return waiter
+
+    def _has_stood_still(self) -> bool:
+        now = time.monotonic()
+        self._full_since = self._full_since or now
+        return now - self._full_since >= FULL_SECONDS or self._pending.rows >= MOST_ROWS
+
+    def _refuse(self) -> StoreFailed:
+        self.failure = StoreFailed(
+            f"{self._pending.rows} rows wait for the disk of {self._path}, which does not take them"
+        )
+        return self.failure
 
     def purge(self, before_ns: int, limit: int) -> asyncio.Future[int]:
         """Delete old payments in small steps between commits; the future gives how many."""
@@ -152,10 +183,18 @@ class Writer:
         with suppress(sqlite3.Error):
             if rollback and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+        locked = getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+        why = (
+            f"another program has had it locked for {LOCKED_SECONDS:.0f} s: find it, with fuser or"
+            " lsof"
+            if locked
+            else str(problem)
+        )
         if self.failure is None:
             self.failure = StoreFailed(
-                f"the journal {self._path} could not be written ({problem}): nothing is paid until it is."
-                " Make room or repair the disk, then `streamer sending start` replays the journal"
+                f"the journal {self._path} could not be written ({why}): nothing is paid until it"
+                " is. Make room or repair the disk, then `streamer sending start` replays the"
+                " journal"
             )
 
     def _tell(self, call: Callable[..., None], *values: object) -> None:
@@ -163,7 +202,9 @@ class Writer:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(call, *values)
 
-    def _deliver(self, waiters: list[asyncio.Future[None]], failure: StoreFailed | None, seconds: float) -> None:
+    def _deliver(
+        self, waiters: list[asyncio.Future[None]], failure: StoreFailed | None, seconds: float
+    ) -> None:
         for waiter in waiters:
             if waiter.done():
                 continue

@@ -1,4 +1,6 @@
-"""A daemon's inside without its roof: a real engine on a simulated node, the service, and the gRPC door."""
+"""A daemon's inside without its roof: a real engine on a simulated node, the service, and the gRPC
+door.
+"""
 
 from __future__ import annotations
 
@@ -14,32 +16,33 @@ import httpx
 from streamer._proto.streamer.v1 import admin_pb2
 from streamer.api.auth import Keys
 from streamer.api.calls import Calls
-from streamer.api.gateway import Gateway
 from streamer.api.grpc import GrpcDoor
-from streamer.api.http import HttpDoor, make_app
+from streamer.api.http.gateway import Gateway
+from streamer.api.http.server import HttpDoor, make_app
 from streamer.api.services import served
+from streamer.books.desk import Desk
 from streamer.client import Client
-from streamer.clock import BootClock
 from streamer.core.book import Book, Limits, Shared
 from streamer.core.budgets import Budgets
+from streamer.core.keysend import derive_preimage
 from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
+from streamer.core.stamp import stamp_with
 from streamer.core.switch import Switch
-from streamer.engine import Engine, Pace
-from streamer.feed import Feed
-from streamer.keysends import stamp_with
-from streamer.link import LinkTerms
-from streamer.metrics import Metrics
-from streamer.money import SECOND_NS
-from streamer.nodes.keysend import derive_preimage
-from streamer.observer import Telling
-from streamer.recovery import Patience
+from streamer.doubt.recovery import Patience
+from streamer.pay.engine import Engine, Pace
+from streamer.pay.link import LinkTerms
 from streamer.service import Keyring, Service, Surroundings
-from streamer.settings import StreamSettings
-from streamer.simulator.drive import Simulation
-from streamer.simulator.network import Network
+from streamer.simulator.network.drive import Simulation
+from streamer.simulator.network.network import Network
 from streamer.simulator.node import SimulatedNode
 from streamer.stores.memory import MemoryStore
+from streamer.watch.feed import Feed
+from streamer.watch.metrics import Metrics
+from streamer.watch.observer import Telling
+from streamer.words.clock import BootClock
+from streamer.words.money import SECOND_NS
+from streamer.words.settings import StreamSettings
 
 SECRET = bytes(range(32))
 KEY = "k" * 64
@@ -109,22 +112,26 @@ async def house(
     replays: list[int] = []
     ring = Keyring(SECRET, KEY)
     with Simulation(network, clock) as simulation:
-        store, switch, limit = MemoryStore(), Switch(), Budget(limit_msat, 3600 * SECOND_NS, aligned=False)
+        store, switch, limit = (
+            MemoryStore(),
+            Switch(),
+            Budget(limit_msat, 3600 * SECOND_NS, aligned=False),
+        )
         limit.begin(clock.now_ns())
         shared = Shared(Budgets(limit), switch, Outages(), itertools.count(1), lambda: 50)
+        desk = Desk(store, clock, shared, lambda text: None)
         metrics, feed = Metrics("0", "simulator"), Feed()
         engines = {
             name: Engine(
                 SimulatedNode(simulation, name),
                 Book(name, Limits(), shared, stamp_with(SECRET)),
-                store,
+                desk,
                 clock,
                 SECRET,
                 Telling(metrics, feed, clock),
                 Pace(),
                 Patience(),
                 LinkTerms(SECRET),
-                lambda text: None,
             )
             for name in payers
         }
@@ -133,7 +140,7 @@ async def house(
         service = Service(
             Surroundings(
                 engines,
-                store,
+                desk,
                 clock,
                 shared,
                 settings or StreamSettings(),
@@ -155,12 +162,27 @@ async def house(
         address = await http_door.start()
         running = [asyncio.create_task(engine.run()) for engine in engines.values()]
         try:
-            async with Client(server, KEY) as client, httpx.AsyncClient(base_url=f"http://{address}", headers={"X-API-KEY": KEY}) as http:
+            async with (
+                Client(server, KEY) as client,
+                httpx.AsyncClient(base_url=f"http://{address}", headers={"X-API-KEY": KEY}) as http,
+            ):
                 async with asyncio.timeout(10):
                     while not all(engine.paying for engine in engines.values()):
                         await asyncio.sleep(0.01)
                 yield House(
-                    client, service, engines[payers[0]], network, simulation, store, metrics, server, replays, http, keys, http_door, clock
+                    client,
+                    service,
+                    engines[payers[0]],
+                    network,
+                    simulation,
+                    store,
+                    metrics,
+                    server,
+                    replays,
+                    http,
+                    keys,
+                    http_door,
+                    clock,
                 )
         finally:
             for task in running:

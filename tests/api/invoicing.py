@@ -1,4 +1,6 @@
-"""What tests of invoices share: calls, refusals, invoices of other nodes, and what the books say."""
+"""What tests of invoices share: calls, refusals, invoices of other nodes, and what the books
+say.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import pytest
 from streamer._proto.imp.api.lightning import lightning_pb2 as ln
 from streamer._proto.streamer.v1 import payment_pb2
 from streamer.client import CallFailed
-from streamer.model import Payment, PaymentQuery
 from streamer.simulator.node import SimulatedNode
+from streamer.words.model import Payment, PaymentQuery
 from tests.api.house import House
 
 SECOND = 10**9
@@ -21,7 +23,9 @@ async def call(house: House, name: str, request: Any, seconds: float = 30.0) -> 
 
 
 async def pay(house: House, invoice: str, seconds: float = 30.0) -> str:
-    preimage: str = (await call(house, "PayInvoice", ln.PayInvoiceRequest(invoice=invoice), seconds)).preimage
+    preimage: str = (
+        await call(house, "PayInvoice", ln.PayInvoiceRequest(invoice=invoice), seconds)
+    ).preimage
     return preimage
 
 
@@ -32,11 +36,19 @@ async def refusal(house: House, invoice: str, seconds: float = 30.0) -> CallFail
 
 
 async def create(house: House, seconds: float = 30.0, **fields: Any) -> payment_pb2.Payment:
-    return await house.client.call(house.client.payments.CreatePayment, payment_pb2.CreatePaymentRequest(**fields), seconds)
+    request = payment_pb2.CreatePaymentRequest(**fields)
+    made: payment_pb2.Payment = await house.client.call(
+        house.client.payments.CreatePayment, request, seconds
+    )
+    return made
 
 
-async def invoice_of(house: House, name: str, amount_msat: int = 7_000, expiry_seconds: int = 600) -> str:
-    return await SimulatedNode(house.simulation, name).add_invoice(amount_msat, "tea", expiry_seconds)
+async def invoice_of(
+    house: House, name: str, amount_msat: int = 7_000, expiry_seconds: int = 600
+) -> str:
+    return await SimulatedNode(house.simulation, name).add_invoice(
+        amount_msat, "tea", expiry_seconds
+    )
 
 
 async def hash_of(house: House, invoice: str) -> bytes:

@@ -1,11 +1,15 @@
-"""A gRPC request said over HTTP, as its `google.api.http` annotation wants it, and the answer read back."""
+"""A gRPC request said over HTTP, as its `google.api.http` annotation wants it, and the answer read
+back.
+"""
 
 from __future__ import annotations
 
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import grpc
@@ -42,7 +46,9 @@ async def over_http(http: httpx.AsyncClient, rpc: Rpc, request: Message, **heade
 async def over_grpc(channel: grpc.aio.Channel, rpc: Rpc, request: Message, **metadata: str) -> Said:
     service, _, name = rpc.full_name.rpartition(".")
     reply = message_factory.GetMessageClass(rpc.method.output_type)
-    call = channel.unary_unary(f"/{service}/{name}", type(request).SerializeToString, reply.FromString)
+    call = channel.unary_unary(
+        f"/{service}/{name}", type(request).SerializeToString, reply.FromString
+    )
     try:
         return Said(await call(request, metadata=tuple(metadata.items()), timeout=15))
     except grpc.aio.AioRpcError as error:
@@ -71,7 +77,7 @@ def http_form(rpc: Rpc, request: Message) -> tuple[str, str, object]:
     return verb.upper(), f"{path}?{query}" if query else path, body
 
 
-def flat(values: dict[str, object], before: str):
+def flat(values: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, dict):
             yield from flat(value, f"{before}{name}.")

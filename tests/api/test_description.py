@@ -1,4 +1,6 @@
-"""/openapi.json and /docs: valid by a public validator, complete, self-contained, and what is really answered."""
+"""/openapi.json and /docs: valid by a public validator, complete, self-contained, and what is
+really answered.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from html.parser import HTMLParser
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from streamer.api.openapi import description
-from streamer.api.page import POLICY
+from streamer.api.http.openapi import description
+from streamer.api.http.page import POLICY
 from streamer.api.services import methods
 from tests.api.house import House, in_house
 
@@ -42,30 +44,59 @@ class Page(HTMLParser):
 def test_the_description_is_valid_and_has_every_method() -> None:
     spec = json.loads(json.dumps(description()))
     validate(spec)
-    operations = {operation["operationId"] for verbs in spec["paths"].values() for operation in verbs.values()}
-    assert operations == {rpc.name.replace("/", "_") for rpc in methods()} | {"metrics", "healthz", "readyz"}
+    operations = {
+        operation["operationId"] for verbs in spec["paths"].values() for operation in verbs.values()
+    }
+    assert operations == {rpc.name.replace("/", "_") for rpc in methods()} | {
+        "metrics",
+        "healthz",
+        "readyz",
+    }
     assert len({re.sub(r"{.*?}", "{}", path) for path in spec["paths"]}) == len(spec["paths"])
     update = spec["paths"]["/v1/streams/{id}"]["patch"]
-    assert [(one["name"], one["in"]) for one in update["parameters"]] == [("id", "path"), ("updateMask", "query")]
+    assert [(one["name"], one["in"]) for one in update["parameters"]] == [
+        ("id", "path"),
+        ("updateMask", "query"),
+    ]
     created = spec["paths"]["/v1/streams"]["post"]
-    assert [one["name"] for one in created["parameters"]] == ["requestId", "validateOnly", "Idempotency-Key"]
-    assert created["security"] == [{"key": ["streams:write"]}, {"bearer": ["streams:write"]}, {"grpcMetadataKey": ["streams:write"]}]
+    assert [one["name"] for one in created["parameters"]] == [
+        "requestId",
+        "validateOnly",
+        "Idempotency-Key",
+    ]
+    assert created["security"] == [
+        {"key": ["streams:write"]},
+        {"bearer": ["streams:write"]},
+        {"grpcMetadataKey": ["streams:write"]},
+    ]
     stream = spec["components"]["schemas"]["streamer.v1.Stream"]
     assert stream["required"] == ["destination", "amountMsat", "interval"]
     assert "required" not in spec["components"]["schemas"]["streamer.v1.Stream.patch"]
     assert stream["properties"]["state"]["readOnly"] is True
-    assert "STALLED: Failing; probed at next_attempt_time." in stream["properties"]["state"]["description"]
+    assert (
+        "STALLED: Failing; probed at next_attempt_time."
+        in stream["properties"]["state"]["description"]
+    )
     labels = stream["properties"]["labels"]
     assert (labels["type"], labels["additionalProperties"]) == ("object", {"type": "string"})
-    assert stream["properties"]["destination"]["description"] == "33-byte compressed public key, hex."
+    assert (
+        stream["properties"]["destination"]["description"] == "33-byte compressed public key, hex."
+    )
 
 
 def test_every_method_says_what_it_does() -> None:
-    assert [rpc.name for rpc in methods() if not description()["paths"] or not _text(rpc.name)] == []
+    assert [
+        rpc.name for rpc in methods() if not description()["paths"] or not _text(rpc.name)
+    ] == []
 
 
 def _text(name: str) -> str:
-    found = [one for verbs in description()["paths"].values() for one in verbs.values() if one["operationId"] == name.replace("/", "_")]
+    found = [
+        one
+        for verbs in description()["paths"].values()
+        for one in verbs.values()
+        if one["operationId"] == name.replace("/", "_")
+    ]
     return str(found[0]["summary"])
 
 
@@ -73,12 +104,26 @@ def test_answers_are_as_described() -> None:
     schemas = description()["components"]["schemas"]
 
     def check(name: str, value: object) -> None:
-        closed = {key: schema | ({"additionalProperties": False} if key != "Error" else {}) for key, schema in schemas.items()}
-        Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": {"schemas": closed}}).validate(value)
+        closed = {
+            key: schema | ({"additionalProperties": False} if key != "Error" else {})
+            for key, schema in schemas.items()
+        }
+        Draft202012Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": {"schemas": closed}}
+        ).validate(value)
 
     async def test(house: House) -> None:
-        order = {"destination": house.pubkey("receiver"), "amountMsat": "5000", "interval": "60s", "labels": {"a": "b"}}
-        made = (await house.http.post("/v1/streams", json={**order, "budget": {"amountMsat": "9000000", "period": "1h"}})).json()
+        order = {
+            "destination": house.pubkey("receiver"),
+            "amountMsat": "5000",
+            "interval": "60s",
+            "labels": {"a": "b"},
+        }
+        made = (
+            await house.http.post(
+                "/v1/streams", json={**order, "budget": {"amountMsat": "9000000", "period": "1h"}}
+            )
+        ).json()
         check("streamer.v1.Stream", made)
         check("streamer.v1.ListStreamsResponse", (await house.http.get("/v1/streams")).json())
         keysend = {"destination": house.pubkey("receiver"), "amountMsat": "7000", "requestId": "p"}
@@ -92,7 +137,9 @@ def test_answers_are_as_described() -> None:
 def test_both_are_shown_to_anybody_and_the_page_needs_nothing_else() -> None:
     async def test(house: House) -> None:
         house.http.headers.pop("X-API-KEY")
-        assert (await house.http.get("/openapi.json")).json() == json.loads(json.dumps(description()))
+        assert (await house.http.get("/openapi.json")).json() == json.loads(
+            json.dumps(description())
+        )
         answer = await house.http.get("/docs")
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert answer.headers["content-security-policy"] == POLICY

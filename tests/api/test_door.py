@@ -14,21 +14,21 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from starlette.responses import PlainTextResponse
 
-from streamer import errors
 from streamer._proto.streamer.v1 import admin_pb2, stream_pb2
 from streamer.api import calls, reading
 from streamer.api.auth import Keys, load_admin_key
 from streamer.api.call import Call
 from streamer.api.calls import Calls
 from streamer.api.errors import STATUS, UNFORESEEN, Refusal, refusal, status_code
-from streamer.api.http import HttpDoor, make_app
+from streamer.api.http.server import HttpDoor, make_app
 from streamer.api.reading import KEYLESS_CALLS
 from streamer.api.services import served
 from streamer.client import CallFailed, Client, NotReachable, Trust
 from streamer.client.connection import Connection
-from streamer.clock import BootClock
-from streamer.errors import ConfigError, InvalidArgument, PermissionDenied, Unauthenticated
 from streamer.service import Keyring
+from streamer.words import errors
+from streamer.words.clock import BootClock
+from streamer.words.errors import ConfigError, InvalidArgument, PermissionDenied, Unauthenticated
 from tests.api.house import KEY, House, in_house
 from tests.api.overhttp import get
 
@@ -79,15 +79,25 @@ def test_every_method_needs_the_key_and_health_does_not() -> None:
             reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
             assert reply.status == health_pb2.HealthCheckResponse.SERVING
             ask = reflection_pb2.ServerReflectionRequest(list_services="")
-            async for answer in reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask])):
+            async for answer in reflection_pb2_grpc.ServerReflectionStub(
+                channel
+            ).ServerReflectionInfo(iter([ask])):
                 names = {service.name for service in answer.list_services_response.service}
-                assert {"streamer.v1.StreamService", "streamer.v1.PaymentService", "streamer.v1.AdminService"} <= names
+                assert {
+                    "streamer.v1.StreamService",
+                    "streamer.v1.PaymentService",
+                    "streamer.v1.AdminService",
+                } <= names
 
     in_house(test)
 
 
 def test_every_error_has_its_status() -> None:
-    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.StreamerError)}
+    kinds = {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.StreamerError)
+    }
     assert set(STATUS) == kinds - {errors.StreamerError}
 
 
@@ -102,14 +112,19 @@ def test_an_unforeseen_error_keeps_its_text_to_itself() -> None:
     assert status_code(Finer("x")) is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_an_unforeseen_error_reaches_the_caller_as_internal() -> None:
+def test_an_unforeseen_error_reaches_the_caller_as_internal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def test(house: House) -> None:
-        house.service.sending.report = lambda: 1 / 0  # type: ignore[method-assign]
+        monkeypatch.setattr(house.service.sending, "report", lambda: 1 / 0)
         with pytest.raises(CallFailed) as caught:
             await house.client.call(house.client.admin.GetStatus, admin_pb2.GetStatusRequest())
         assert (caught.value.code, str(caught.value)) == ("INTERNAL", UNFORESEEN)
         text = house.metrics.render().decode()
-        assert 'streamer_api_requests_total{code="INTERNAL",method="AdminService/GetStatus"} 1.0' in text
+        assert (
+            'streamer_api_requests_total{code="INTERNAL",method="AdminService/GetStatus"} 1.0'
+            in text
+        )
 
     in_house(test)
 
@@ -117,23 +132,37 @@ def test_an_unforeseen_error_reaches_the_caller_as_internal() -> None:
 def test_a_request_that_cannot_be_read_is_refused_and_only_to_who_has_a_key() -> None:
     async def test(house: House) -> None:
         async with grpc.aio.insecure_channel(house.server) as channel:
-            for key, code in ((KEY, grpc.StatusCode.INVALID_ARGUMENT), ("", grpc.StatusCode.UNAUTHENTICATED)):
-                call = channel.unary_unary("/streamer.v1.StreamService/GetStream")(b"\x0a\xff\xff", metadata=(("x-api-key", key),))
+            for key, code in (
+                (KEY, grpc.StatusCode.INVALID_ARGUMENT),
+                ("", grpc.StatusCode.UNAUTHENTICATED),
+            ):
+                get: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+                    "/streamer.v1.StreamService/GetStream"
+                )
+                call = get(b"\x0a\xff\xff", metadata=(("x-api-key", key),))
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
                     await call
                 assert caught.value.code() is code
                 if key:
-                    assert caught.value.details() == "the request is no streamer.v1.GetStreamRequest: it cannot be decoded"
+                    assert (
+                        caught.value.details()
+                        == "the request is no streamer.v1.GetStreamRequest: it cannot be decoded"
+                    )
 
     in_house(test)
 
 
-@pytest.mark.parametrize("path", ["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch", REFLECTION])
+@pytest.mark.parametrize(
+    "path", ["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch", REFLECTION]
+)
 def test_health_and_reflection_refuse_what_they_cannot_read(path: str) -> None:
     async def test(house: House) -> None:
         async with grpc.aio.insecure_channel(house.server) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                async for _ in channel.unary_stream(f"/{path}")(b"\x0a\xff\xff"):
+                ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(
+                    f"/{path}"
+                )
+                async for _ in ask(b"\x0a\xff\xff"):
                     pass
             assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
             assert caught.value.details() == "the request cannot be decoded"
@@ -153,10 +182,14 @@ def test_without_a_key_nobody_takes_the_places_of_others() -> None:
                 reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask])),
             )
             for call in late:
-                with pytest.raises(grpc.aio.AioRpcError, match="calls of health and reflection are open already") as caught:
+                with pytest.raises(
+                    grpc.aio.AioRpcError, match="calls of health and reflection are open already"
+                ) as caught:
                     await call.read()
                 assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+            assert (
+                await stub.Check(health_pb2.HealthCheckRequest())
+            ).status == health_pb2.HealthCheckResponse.SERVING
             for call in held:
                 call.cancel()
             async with asyncio.timeout(10):
@@ -176,15 +209,22 @@ async def _watched(stub: health_pb2_grpc.HealthStub) -> bool:
 
 def test_many_calls_at_once_are_all_answered() -> None:
     async def test(house: House) -> None:
-        calls = [house.client.call(house.client.streams.ListStreams, stream_pb2.ListStreamsRequest(), 60) for _ in range(1_800)]
+        calls = [
+            house.client.call(house.client.streams.ListStreams, stream_pb2.ListStreamsRequest(), 60)
+            for _ in range(1_800)
+        ]
         ends = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(end).__name__ for end in ends} == {"ListStreamsResponse"}, set(map(str, ends))
 
     in_house(test)
 
 
-@pytest.mark.parametrize("path", ["streamer.v1.StreamService/GetStream", "streamer.v1.StreamService/WatchStreams"])
-def test_the_key_is_looked_at_before_the_request_has_come(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "path", ["streamer.v1.StreamService/GetStream", "streamer.v1.StreamService/WatchStreams"]
+)
+def test_the_key_is_looked_at_before_the_request_has_come(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(calls, "READ_SECONDS", 0.05)
 
     async def test(house: House) -> None:
@@ -193,11 +233,14 @@ def test_the_key_is_looked_at_before_the_request_has_come(path: str, monkeypatch
                 ("", grpc.StatusCode.UNAUTHENTICATED, "no key came with the call"),
                 (KEY, grpc.StatusCode.DEADLINE_EXCEEDED, "the request did not arrive within 0 s"),
             ):
-                call = channel.stream_stream(f"/{path}")(metadata=(("x-api-key", key),))
+                begin: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(
+                    f"/{path}"
+                )
+                call = begin(metadata=(("x-api-key", key),))
                 with pytest.raises(grpc.aio.AioRpcError, match=says) as caught:
                     await call.read()
                 assert caught.value.code() is code
-            call = channel.stream_stream(f"/{path}")(metadata=(("x-api-key", KEY),))
+            call = begin(metadata=(("x-api-key", KEY),))
             await call.done_writing()
             with pytest.raises(grpc.aio.AioRpcError, match="the call ended without a request"):
                 await call.read()
@@ -211,11 +254,16 @@ def test_health_waits_a_while_for_its_request(monkeypatch: pytest.MonkeyPatch) -
     async def test(house: House) -> None:
         async with grpc.aio.insecure_channel(house.server) as channel:
             for method in ("Check", "Watch"):
-                call = channel.stream_stream(f"/grpc.health.v1.Health/{method}")()
-                with pytest.raises(grpc.aio.AioRpcError, match="the request did not arrive") as caught:
+                begin: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(
+                    f"/grpc.health.v1.Health/{method}"
+                )
+                call = begin()
+                with pytest.raises(
+                    grpc.aio.AioRpcError, match="the request did not arrive"
+                ) as caught:
                     await call.read()
                 assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-                call = channel.stream_stream(f"/grpc.health.v1.Health/{method}")()
+                call = begin()
                 await call.done_writing()
                 with pytest.raises(grpc.aio.AioRpcError, match="the call ended without a request"):
                     await call.read()
@@ -235,7 +283,10 @@ def test_a_deadline_ends_the_call_and_is_counted() -> None:
         async def read() -> admin_pb2.GetStatusRequest:
             return admin_pb2.GetStatusRequest()
 
-        answering = Calls(Keys(Keyring(b"", KEY), BootClock(), 1_000), lambda method, code, _: observed.append((method, code)))
+        answering = Calls(
+            Keys(Keyring(b"", KEY), BootClock(), 1_000),
+            lambda method, code, _: observed.append((method, code)),
+        )
         call = Call([("x-api-key", KEY)], asyncio.get_running_loop().time() + 0.01)
         with pytest.raises(Refusal, match="the deadline of the call passed") as caught:
             await answering.unary(replace(rpc, serve=never), read, call)
@@ -271,9 +322,16 @@ def test_http_serves_metrics_and_health() -> None:
     problems = ["node main: down"]
 
     async def run() -> None:
-        door = HttpDoor(make_app(lambda: b"streamer_x 1\n", lambda: problems[0], PlainTextResponse("else", 404)), "127.0.0.1:0")
+        door = HttpDoor(
+            make_app(
+                lambda: b"streamer_x 1\n", lambda: problems[0], PlainTextResponse("else", 404)
+            ),
+            "127.0.0.1:0",
+        )
         address = await door.start()
-        assert door._server.servers[0].sockets[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "an answer waits 40 ms for its end"
+        assert (
+            door._server.servers[0].sockets[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        ), "an answer waits 40 ms for its end"
         ask = asyncio.get_running_loop().run_in_executor
         assert await ask(None, get, f"http://{address}/metrics") == (200, "streamer_x 1\n")
         assert await ask(None, get, f"http://{address}/healthz") == (200, "alive\n")

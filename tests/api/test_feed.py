@@ -1,4 +1,6 @@
-"""The feed: a ring that never waits, cursors that mean one thing, and readers of any speed. On a clock that jumps."""
+"""The feed: a ring that never waits, cursors that mean one thing, and readers of any speed. On a
+clock that jumps.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from streamer import fanout
-from streamer.errors import OutOfRange, ResourceExhausted, Unavailable
-from streamer.feed import LAST_CURSOR, Feed, start_cursor
-from streamer.model import Stream, StreamState
-from streamer.reasons import Reason
 from streamer.service.reports import Event
 from streamer.simulator.clock import run_virtual
+from streamer.watch import fanout
+from streamer.watch.feed import LAST_CURSOR, Feed, start_cursor
+from streamer.words.errors import OutOfRange, ResourceExhausted, Unavailable
+from streamer.words.model import Stream, StreamState
+from streamer.words.reasons import Reason
 
 
 class Named:
@@ -146,7 +148,9 @@ def test_a_slow_reader_is_dropped_and_resumes_without_a_gap_and_the_others_miss_
             publish(feed, 10)
             await asyncio.sleep(0.2)
         assert (await got)[:150] == list(range(1, 151))
-        with pytest.raises(ResourceExhausted, match=r"too slow and was dropped: resume with cursor 1$") as caught:
+        with pytest.raises(
+            ResourceExhausted, match=r"too slow and was dropped: resume with cursor 1$"
+        ) as caught:
             while True:
                 await anext(slow)
         assert caught.value.reason == "SLOW_READER"
@@ -255,7 +259,9 @@ def test_who_wants_what_holds_a_term_is_asked_about_nothing_else(term: str) -> N
         mine = [2, 3, *range(24, 634, 21)]
         assert asked == mine
         marks = [cursor for cursor in heard if cursor not in mine]
-        assert [cursor for cursor in heard if cursor in mine and cursor % 2 == 0] == [cursor for cursor in mine if cursor % 2 == 0]
+        assert [cursor for cursor in heard if cursor in mine and cursor % 2 == 0] == [
+            cursor for cursor in mine if cursor % 2 == 0
+        ]
         assert marks and heard == sorted(heard)
         listening.cancel()
         await asyncio.sleep(0)
@@ -264,13 +270,20 @@ def test_who_wants_what_holds_a_term_is_asked_about_nothing_else(term: str) -> N
     run(test)
 
 
-def test_nobody_starves_behind_those_who_always_have_something_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_starves_behind_those_who_always_have_something_to_look_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(fanout, "ROUND_LOOKS", 10)
 
     async def test() -> None:
         feed = Feed()
-        busy = [asyncio.ensure_future(took(feed.watch(of("none"), term="group=a"), 1)) for _ in range(5)]
-        waiting = [asyncio.ensure_future(took(feed.watch(term=term), 1)) for term in ("group=a", "labels.app=a", "")]
+        busy = [
+            asyncio.ensure_future(took(feed.watch(of("none"), term="group=a"), 1)) for _ in range(5)
+        ]
+        waiting = [
+            asyncio.ensure_future(took(feed.watch(term=term), 1))
+            for term in ("group=a", "labels.app=a", "")
+        ]
         for _ in range(40):
             publish(feed, 10, "a")
             await asyncio.sleep(fanout.ROUND_SECONDS)
@@ -345,8 +358,12 @@ def test_who_missed_nothing_goes_on_after_a_clean_end_whatever_it_filters(waits:
     run(test)
 
 
-def test_watchers_have_a_bounded_share_of_the_loop_whatever_they_want(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a real clock: forty readers that want far more than there is time for. It rests long after each bit of work."""
+def test_watchers_have_a_bounded_share_of_the_loop_whatever_they_want(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a real clock: forty readers that want far more than there is time for. It rests long after
+    each bit of work.
+    """
     sleep, rests = asyncio.sleep, list[float]()
 
     async def rest(seconds: float) -> None:

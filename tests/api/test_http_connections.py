@@ -1,4 +1,6 @@
-"""Readers over HTTP who take nothing: a socket that is never read holds neither memory nor its connection for long."""
+"""Readers over HTTP who take nothing: a socket that is never read holds neither memory nor its
+connection for long.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from streamer.api.connection import Connection
-from streamer.feed import Feed
+from streamer.api.http.connection import Connection
+from streamer.watch.feed import Feed
 from tests.api.house import KEY, House, in_house
 from tests.api.test_streams import create, wanted
 
@@ -48,7 +50,9 @@ async def until(look: Callable[[], object], what: str) -> None:
 
 
 async def lines_of(house: House) -> AsyncIterator[dict[str, object]]:
-    async with house.http.stream("GET", "/v1/streams:watch", timeout=httpx.Timeout(PATIENCE_SECONDS)) as answer:
+    async with house.http.stream(
+        "GET", "/v1/streams:watch", timeout=httpx.Timeout(PATIENCE_SECONDS)
+    ) as answer:
         async for line in answer.aiter_lines():
             yield json.loads(line)["result"]
 
@@ -56,14 +60,16 @@ async def lines_of(house: House) -> AsyncIterator[dict[str, object]]:
 def test_watchers_over_http_who_never_read_are_dropped_and_then_cut(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("streamer.fanout.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("streamer.fanout.CUT_SECONDS", 0.5)
+    monkeypatch.setattr("streamer.watch.fanout.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("streamer.watch.fanout.CUT_SECONDS", 0.5)
 
     async def test(house: House) -> None:
         feed = house.service.streams._around.events
         assert isinstance(feed, Feed)
         feed.ring_events, feed.lag_limit, feed._ring = 4_000, 1_000, [None] * 4_000
-        made = await create(house, wanted(house, interval=Duration(seconds=3600), labels={"k" * 60: "v" * 60}))
+        made = await create(
+            house, wanted(house, interval=Duration(seconds=3600), labels={"k" * 60: "v" * 60})
+        )
         stream = house.engine.book.streams[made.id]
         reading = lines_of(house)
         last = int((await anext(reading))["cursor"])  # type: ignore[call-overload]
@@ -78,7 +84,10 @@ def test_watchers_over_http_who_never_read_are_dropped_and_then_cut(
                 cursor = int((await anext(reading))["cursor"])  # type: ignore[call-overload]
                 assert cursor == last + 1
                 last = cursor
-            largest = max(largest, *(connection.transport.get_write_buffer_size() for connection in stuck_ends))
+            largest = max(
+                largest,
+                *(connection.transport.get_write_buffer_size() for connection in stuck_ends),
+            )
         paid = await house.client.keysend(house.pubkey("receiver"), 5_000, "meanwhile")
         assert paid.amount_msat == 5_000 and paid.preimage
         assert largest <= HIGH_WATER_LIMIT + EVENT_BYTES
@@ -89,19 +98,26 @@ def test_watchers_over_http_who_never_read_are_dropped_and_then_cut(
                     pass
             client.close()
         await reading.aclose()  # type: ignore[attr-defined]
-        assert f'streamer_events_dropped_total{{sink="watch"}} {STUCK}.0' in house.metrics.render().decode()
+        assert (
+            f'streamer_events_dropped_total{{sink="watch"}} {STUCK}.0'
+            in house.metrics.render().decode()
+        )
 
     in_house(test)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_a_deadline_ends_a_stream_whose_reader_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.api.gateway.CUT_SECONDS", 0.3)
+def test_a_deadline_ends_a_stream_whose_reader_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamer.api.http.gateway.CUT_SECONDS", 0.3)
 
     async def test(house: House) -> None:
         feed = house.service.streams._around.events
         assert isinstance(feed, Feed)
-        made = await create(house, wanted(house, interval=Duration(seconds=3600), labels={"k" * 60: "v" * 60}))
+        made = await create(
+            house, wanted(house, interval=Duration(seconds=3600), labels={"k" * 60: "v" * 60})
+        )
         before = set(connections(house))
         client = connect(house, "GET /v1/streams:watch HTTP/1.1\r\nGrpc-Timeout: 3S\r\nX-Rest: ")
         await until(lambda: feed._fanout.count == 1, "it watches")
@@ -116,7 +132,9 @@ def test_a_deadline_ends_a_stream_whose_reader_takes_nothing(monkeypatch: pytest
     in_house(test)
 
 
-def test_the_door_does_not_wait_for_a_reader_who_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_door_does_not_wait_for_a_reader_who_takes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def test(house: House) -> None:
         feed = house.service.streams._around.events
         assert isinstance(feed, Feed)
@@ -135,7 +153,7 @@ def test_the_door_does_not_wait_for_a_reader_who_takes_nothing(caplog: pytest.Lo
 
 
 def test_a_connection_on_which_nothing_moves_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.api.connection.LOOK_SECONDS", 0.4)
+    monkeypatch.setattr("streamer.api.http.connection.LOOK_SECONDS", 0.4)
 
     async def test(house: House) -> None:
         before = set(connections(house))

@@ -9,9 +9,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from streamer._proto.streamer.v1 import admin_pb2, stream_pb2
 from streamer.api.auth import Keys
-from streamer.clock import BootClock
-from streamer.errors import ResourceExhausted
 from streamer.service import Keyring
+from streamer.words.clock import BootClock
+from streamer.words.errors import ResourceExhausted
 from tests.api.house import KEY, House, in_house
 from tests.api.test_keys import ALL, opened, order, pay, refused
 
@@ -21,12 +21,18 @@ from tests.api.test_keys import ALL, opened, order, pay, refused
     [
         ({}, "scopes is empty"),
         ({"scopes": ["streams"]}, "no scope 'streams'; there are: invoices:read"),
-        ({"scopes": ["admin"], "budget": stream_pb2.Budget(amount_msat=1)}, "it could make itself another key"),
+        (
+            {"scopes": ["admin"], "budget": stream_pb2.Budget(amount_msat=1)},
+            "it could make itself another key",
+        ),
         ({"scopes": ["admin"], "max_streams": 1}, "it could make itself another key"),
         ({"scopes": ALL, "destinations": ["02ff"]}, "destination has 2 bytes"),
         ({"scopes": ALL, "destinations": ["xy"]}, "destinations is not hex"),
         ({"scopes": ALL, "budget": stream_pb2.Budget(amount_msat=0)}, "budget.amount_msat is 0"),
-        ({"scopes": ALL, "budget": stream_pb2.Budget(amount_msat=5, period="1ms")}, "budget.period is 1ms"),
+        (
+            {"scopes": ALL, "budget": stream_pb2.Budget(amount_msat=5, period="1ms")},
+            "budget.period is 1ms",
+        ),
         ({"scopes": ALL, "max_streams": 0}, "max_streams is below 1"),
         ({"scopes": ALL, "expire_time": Timestamp(seconds=5)}, "expire_time is in the past"),
         ({"scopes": ALL, "name": "a\nb"}, "at most 64 printable characters"),
@@ -44,21 +50,30 @@ def test_a_key_that_makes_no_sense_is_refused(fields: dict[str, Any], says: str)
 def test_a_key_of_an_impervious_client_is_taken_over() -> None:
     async def test(house: House) -> None:
         def request(text: str) -> admin_pb2.ImportKeyRequest:
-            return admin_pb2.ImportKeyRequest(key=admin_pb2.Key(scopes=ALL, name="old app"), text=text)
+            return admin_pb2.ImportKeyRequest(
+                key=admin_pb2.Key(scopes=ALL, name="old app"), text=text
+            )
 
         theirs = "impervious-key-0123456789"
         made = await house.client.call(house.client.admin.ImportKey, request(theirs))
         async with house.as_key(theirs) as old:
             assert (await opened(old, order(house))).key_id == made.id
         for text in (theirs, KEY):
-            code, reason, _ = await refused(house.client.call(house.client.admin.ImportKey, request(text)))
+            code, reason, _ = await refused(
+                house.client.call(house.client.admin.ImportKey, request(text))
+            )
             assert (code, reason) == ("ALREADY_EXISTS", "KEY_KNOWN")
         for text, says in (
             ("short", "16 to 512"),
             ("has spaces in its middle", "no header can carry"),
             ("schlüssel-schlüssel", "no header can carry"),
         ):
-            assert says in (await refused(house.client.call(house.client.admin.ImportKey, request(text))))[2]
+            assert (
+                says
+                in (await refused(house.client.call(house.client.admin.ImportKey, request(text))))[
+                    2
+                ]
+            )
 
     in_house(test)
 
@@ -86,14 +101,24 @@ def test_a_key_that_calls_too_often_is_told_when_to_come_back_and_others_are_ser
 
 def test_the_metrics_show_what_is_left_of_budgets() -> None:
     async def test(house: House) -> None:
-        key, text = await house.key(*ALL, budget=stream_pb2.Budget(amount_msat=14_000, period="total"))
-        gone, _ = await house.key(*ALL, budget=stream_pb2.Budget(amount_msat=14_000, period="total"))
+        key, text = await house.key(
+            *ALL, budget=stream_pb2.Budget(amount_msat=14_000, period="total")
+        )
+        gone, _ = await house.key(
+            *ALL, budget=stream_pb2.Budget(amount_msat=14_000, period="total")
+        )
         await house.key(*ALL)
-        await house.client.call(house.client.admin.RevokeKey, admin_pb2.RevokeKeyRequest(id=gone.id))
+        await house.client.call(
+            house.client.admin.RevokeKey, admin_pb2.RevokeKeyRequest(id=gone.id)
+        )
         async with house.as_key(text) as mine:
             await pay(mine, house.pubkey("receiver"), 7_000)
         house.metrics.watch(house.service.sending.report, dict)
-        told = [line for line in house.metrics.render().decode().splitlines() if line.startswith("streamer_budget_remaining_ratio{")]
+        told = [
+            line
+            for line in house.metrics.render().decode().splitlines()
+            if line.startswith("streamer_budget_remaining_ratio{")
+        ]
         assert f'streamer_budget_remaining_ratio{{key="{key.id}"}} 0.5' in told and len(told) == 2
         assert any('key="daemon"' in line for line in told)
 

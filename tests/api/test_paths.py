@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
 
 from streamer._proto.streamer.v1 import stream_pb2
-from streamer.api.jsonwire import fill
-from streamer.api.paths import Routes, compiled
-from streamer.api.query import collected
+from streamer.api.http.jsonwire import fill
+from streamer.api.http.paths import Routes, compiled
+from streamer.api.http.query import collected
 from streamer.api.services import methods
-from streamer.errors import InvalidArgument
+from streamer.words.errors import InvalidArgument
 
 RPCS = methods()
 
@@ -40,7 +44,11 @@ def test_templates(template: str, path: str, values: tuple[str, ...] | None) -> 
 def test_routes_come_from_the_annotations_and_values_are_decoded() -> None:
     routes = Routes(RPCS)
     route, variables = routes.find("PATCH", "/v1/streams/a%2Fb%3Apause") or pytest.fail("no route")
-    assert (route.rpc.name, route.body, variables) == ("StreamService/UpdateStream", "stream", {"stream.id": "a/b:pause"})
+    assert (route.rpc.name, route.body, variables) == (
+        "StreamService/UpdateStream",
+        "stream",
+        {"stream.id": "a/b:pause"},
+    )
     assert (routes.find("GET", "/v1/streams:watch") or pytest.fail())[0].rpc.streams
     assert routes.find("PUT", "/v1/streams/x") is None
     assert routes.verbs("/v1/streams/x") == ["GET", "PATCH"]
@@ -49,19 +57,34 @@ def test_routes_come_from_the_annotations_and_values_are_decoded() -> None:
     assert {route.rpc.name for route in routes.all} == {rpc.name for rpc in RPCS}
 
 
-def asked(message: type, *pairs: tuple[str, str]):
+M = TypeVar("M", bound=Message)
+
+
+def asked(message: type[M], *pairs: tuple[str, str]) -> M:
     made = message()
-    fill(made, collected(made.DESCRIPTOR, pairs))
+    schema = made.DESCRIPTOR
+    assert isinstance(schema, Descriptor)
+    fill(made, collected(schema, pairs))
     return made
 
 
 def test_a_query_fills_fields_of_every_kind() -> None:
     got = asked(
         stream_pb2.CreateStreamRequest,
-        ("requestId", "r"), ("validate_only", "TRUE"), ("stream.amountMsat", "9223372036854775807"), ("stream.interval", "60s"),
-        ("stream.start_time", "2030-01-01T00:00:00Z"), ("stream.labels[a.b]", "1"), ("stream.labels[c]", "2"), ("stream.state", "PAUSED"),
-        ("stream.budget.period", "1h"), ("stream.last_payment.held", "0"), ("colour", "red"), ("stream.colour.x", "red"), ("", "x"),
-    )  # fmt: skip
+        ("requestId", "r"),
+        ("validate_only", "TRUE"),
+        ("stream.amountMsat", "9223372036854775807"),
+        ("stream.interval", "60s"),
+        ("stream.start_time", "2030-01-01T00:00:00Z"),
+        ("stream.labels[a.b]", "1"),
+        ("stream.labels[c]", "2"),
+        ("stream.state", "PAUSED"),
+        ("stream.budget.period", "1h"),
+        ("stream.last_payment.held", "0"),
+        ("colour", "red"),
+        ("stream.colour.x", "red"),
+        ("", "x"),
+    )
     assert got == stream_pb2.CreateStreamRequest(
         request_id="r",
         validate_only=True,
@@ -75,7 +98,9 @@ def test_a_query_fills_fields_of_every_kind() -> None:
             last_payment={"held": False},
         ),
     )
-    assert asked(stream_pb2.UpdateStreamRequest, ("updateMask", "group,maxPaymentMsat")).update_mask.paths == ["group", "max_payment_msat"]
+    assert asked(
+        stream_pb2.UpdateStreamRequest, ("updateMask", "group,maxPaymentMsat")
+    ).update_mask.paths == ["group", "max_payment_msat"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -10,21 +11,37 @@ from google.protobuf.duration_pb2 import Duration
 from streamer._proto.streamer.v1 import admin_pb2, payment_pb2, stream_pb2
 from streamer.client import CallFailed
 from streamer.core import ends
-from streamer.model import ADMIN, Facts
-from streamer.nodes.keysend import payment_hash
-from streamer.reasons import Halt
+from streamer.core.keysend import payment_hash
 from streamer.service.orders import PaymentOrder, digest
+from streamer.words.model import ADMIN, Facts
+from streamer.words.reasons import Halt
 from tests.api.house import House, in_house
 
 
-async def pay(house: House, request_id: str = "p1", timeout: float = 15.0, **fields: object) -> payment_pb2.Payment:
-    given = {"destination": house.pubkey("receiver"), "amount_msat": 7_000, "request_id": request_id, **fields}
-    return await house.client.call(house.client.payments.CreatePayment, payment_pb2.CreatePaymentRequest(**given), timeout)  # type: ignore[arg-type]
+async def pay(
+    house: House, request_id: str = "p1", timeout: float = 15.0, **fields: object
+) -> payment_pb2.Payment:
+    given: dict[str, Any] = {
+        "destination": house.pubkey("receiver"),
+        "amount_msat": 7_000,
+        "request_id": request_id,
+        **fields,
+    }
+    request = payment_pb2.CreatePaymentRequest(**given)
+    made: payment_pb2.Payment = await house.client.call(
+        house.client.payments.CreatePayment, request, timeout
+    )
+    return made
 
 
-async def listed(house: House, text: str = "", size: int = 0, token: str = "") -> payment_pb2.ListPaymentsResponse:
+async def listed(
+    house: House, text: str = "", size: int = 0, token: str = ""
+) -> payment_pb2.ListPaymentsResponse:
     request = payment_pb2.ListPaymentsRequest(filter=text, page_size=size, page_token=token)
-    return await house.client.call(house.client.payments.ListPayments, request)
+    page: payment_pb2.ListPaymentsResponse = await house.client.call(
+        house.client.payments.ListPayments, request
+    )
+    return page
 
 
 def received(house: House, name: str = "receiver") -> list[int]:
@@ -37,10 +54,17 @@ def test_a_keysend_settles_and_gives_its_preimage_to_its_creator_only() -> None:
         assert paid.state == payment_pb2.Payment.SETTLED
         assert paid.id.startswith("pay_")
         assert payment_hash(bytes.fromhex(paid.preimage)).hex() == paid.payment_hash
-        assert (paid.amount_msat, paid.fee_limit_msat, paid.stream_id, paid.seq) == (7_000, 5_000, "", 0)
+        assert (paid.amount_msat, paid.fee_limit_msat, paid.stream_id, paid.seq) == (
+            7_000,
+            5_000,
+            "",
+            0,
+        )
         assert received(house) == [7_000]
         assert house.network.named["receiver"].received[0].records[70_000] == b"\x00\xff"
-        shown = await house.client.call(house.client.payments.GetPayment, payment_pb2.GetPaymentRequest(id=paid.id))
+        shown = await house.client.call(
+            house.client.payments.GetPayment, payment_pb2.GetPaymentRequest(id=paid.id)
+        )
         assert (shown.state, shown.preimage) == (payment_pb2.Payment.SETTLED, "")
 
     in_house(test)
@@ -67,7 +91,10 @@ def test_a_payment_that_outlasts_the_deadline_is_pending_and_goes_on() -> None:
         assert paid.state == payment_pb2.Payment.PENDING
         assert not paid.preimage
         with pytest.raises(CallFailed, match="may still end by itself") as caught:
-            await house.client.call(house.client.payments.WriteOffPayment, payment_pb2.WriteOffPaymentRequest(id=paid.id))
+            await house.client.call(
+                house.client.payments.WriteOffPayment,
+                payment_pb2.WriteOffPaymentRequest(id=paid.id),
+            )
         assert caught.value.code == "FAILED_PRECONDITION"
         house.simulation.faults.release("receiver")
         again = await pay(house)
@@ -104,17 +131,27 @@ def test_bad_payments_are_refused_and_nothing_is_sent(fields: dict[str, object],
 def test_payments_are_listed_newest_first_in_pages_and_by_filter() -> None:
     async def test(house: House) -> None:
         singles = [(await pay(house, f"r{number}")).id for number in range(3)]
-        stream = stream_pb2.Stream(destination=house.pubkey("other"), amount_msat=1_000, interval=Duration(seconds=3600))
+        stream = stream_pb2.Stream(
+            destination=house.pubkey("other"), amount_msat=1_000, interval=Duration(seconds=3600)
+        )
         events = house.service.streams.watch(ADMIN, "")
-        made = await house.client.call(house.client.streams.CreateStream, stream_pb2.CreateStreamRequest(stream=stream))
+        made = await house.client.call(
+            house.client.streams.CreateStream, stream_pb2.CreateStreamRequest(stream=stream)
+        )
         async for event in events:
             if event.payment is not None:
                 break
         first = await listed(house, size=3)
         rest = await listed(house, size=3, token=first.next_page_token)
-        assert [payment.id for payment in (*first.payments, *rest.payments)] == [f"{made.id}.1", *reversed(singles)]
+        assert [payment.id for payment in (*first.payments, *rest.payments)] == [
+            f"{made.id}.1",
+            *reversed(singles),
+        ]
         assert not rest.next_page_token
-        assert [payment.id for payment in (await listed(house, f"stream={made.id} state=SETTLED")).payments] == [f"{made.id}.1"]
+        assert [
+            payment.id
+            for payment in (await listed(house, f"stream={made.id} state=SETTLED")).payments
+        ] == [f"{made.id}.1"]
         assert not (await listed(house, "in_doubt")).payments
         assert not (await listed(house, "state=FAILED")).payments
         with pytest.raises(CallFailed, match="filter: 'size=3' is not understood"):
@@ -137,7 +174,9 @@ def test_payments_are_listed_newest_first_in_pages_and_by_filter() -> None:
 def test_unknown_payments(payment_id: str, says: str) -> None:
     async def test(house: House) -> None:
         with pytest.raises(CallFailed, match=says):
-            await house.client.call(house.client.payments.GetPayment, payment_pb2.GetPaymentRequest(id=payment_id))
+            await house.client.call(
+                house.client.payments.GetPayment, payment_pb2.GetPaymentRequest(id=payment_id)
+            )
 
     in_house(test)
 
@@ -145,8 +184,14 @@ def test_unknown_payments(payment_id: str, says: str) -> None:
 def test_stop_holds_everything_and_is_durable() -> None:
     async def test(house: House) -> None:
         admin = house.client.admin
-        status = await house.client.call(admin.StopSending, admin_pb2.StopSendingRequest(drain=True))
-        assert (status.sending, list(status.stopped_by), status.healthy) == (False, ["OPERATOR"], False)
+        status = await house.client.call(
+            admin.StopSending, admin_pb2.StopSendingRequest(drain=True)
+        )
+        assert (status.sending, list(status.stopped_by), status.healthy) == (
+            False,
+            ["OPERATOR"],
+            False,
+        )
         assert any("sending is stopped (OPERATOR)" in problem for problem in status.problems)
         with pytest.raises(CallFailed, match=r"sending is stopped \(OPERATOR\)") as caught:
             await pay(house)
@@ -171,7 +216,9 @@ def test_start_lifts_operator_and_spend_limit_and_replays_a_failed_store() -> No
         assert house.replays == [1]
         assert not status.sending
         with pytest.raises(CallFailed, match="no node has changed its identity"):
-            await house.client.call(admin.StartSending, admin_pb2.StartSendingRequest(accept_node="02ab"))
+            await house.client.call(
+                admin.StartSending, admin_pb2.StartSendingRequest(accept_node="02ab")
+            )
 
     in_house(test)
 
@@ -183,7 +230,12 @@ def test_status_counts_what_was_paid_and_names_what_is_wrong() -> None:
         assert (status.healthy, list(status.problems)) == (True, [])
         assert (status.payments_settled, status.paid_msat, status.spent_msat) == (1, 7_000, 7_000)
         node = status.nodes[0]
-        assert (node.name, node.up, node.pubkey, node.network) == ("payer", True, house.pubkey("payer"), "regtest")
+        assert (node.name, node.up, node.pubkey, node.network) == (
+            "payer",
+            True,
+            house.pubkey("payer"),
+            "regtest",
+        )
         house.engine.link.problem = "no way"
         status = await house.client.call(house.client.admin.GetStatus, admin_pb2.GetStatusRequest())
         assert list(status.problems) == ["node payer: no way"]
@@ -197,11 +249,15 @@ def test_a_payment_in_doubt_is_listed_and_can_be_written_off_for_good() -> None:
         paid = await pay(house, timeout=1.0)
         payment = next(iter(house.engine.book.payments.values()))
         ends.doubt(house.engine.book, payment, payment.planned_ns, Facts())
-        assert [(found.id, found.in_doubt) for found in (await listed(house, "in_doubt")).payments] == [(paid.id, True)]
+        assert [
+            (found.id, found.in_doubt) for found in (await listed(house, "in_doubt")).payments
+        ] == [(paid.id, True)]
         request = payment_pb2.WriteOffPaymentRequest(id=paid.id)
         done = await house.client.call(house.client.payments.WriteOffPayment, request)
         assert done.state == payment_pb2.Payment.WRITTEN_OFF
-        assert (await house.client.call(house.client.payments.WriteOffPayment, request)).state == payment_pb2.Payment.WRITTEN_OFF
+        assert (
+            await house.client.call(house.client.payments.WriteOffPayment, request)
+        ).state == payment_pb2.Payment.WRITTEN_OFF
         stored = await house.store.payment(paid.id, 0)
         assert stored is not None
         assert stored.state == "WRITTEN_OFF"
@@ -209,7 +265,10 @@ def test_a_payment_in_doubt_is_listed_and_can_be_written_off_for_good() -> None:
         assert (await pay(house)).state == payment_pb2.Payment.WRITTEN_OFF
         settled = await pay(house, "other", destination=house.pubkey("other"))
         with pytest.raises(CallFailed, match="there is nothing to write off"):
-            await house.client.call(house.client.payments.WriteOffPayment, payment_pb2.WriteOffPaymentRequest(id=settled.id))
+            await house.client.call(
+                house.client.payments.WriteOffPayment,
+                payment_pb2.WriteOffPaymentRequest(id=settled.id),
+            )
 
     in_house(test)
 
@@ -217,14 +276,23 @@ def test_a_payment_in_doubt_is_listed_and_can_be_written_off_for_good() -> None:
 def test_even_a_hasty_reply_means_durable() -> None:
     async def test(house: House) -> None:
         gate = asyncio.Event()
-        house.store.commit = gate.wait
+
+        async def commit() -> None:
+            await gate.wait()
+
+        house.store.commit = commit
         hasty = asyncio.ensure_future(
-            house.service.payments.create(ADMIN, PaymentOrder(bytes.fromhex(house.pubkey("receiver")), 7_000), "hasty", 0.0)
+            house.service.payments.create(
+                ADMIN, PaymentOrder(bytes.fromhex(house.pubkey("receiver")), 7_000), "hasty", 0.0
+            )
         )
         done, _ = await asyncio.wait({hasty}, timeout=0.3)
         assert not done
         gate.set()
         report = await hasty
-        assert await house.store.request("hasty") == (report.payment.owner, digest(PaymentOrder(report.payment.destination, 7_000)))
+        assert await house.store.request("hasty") == (
+            report.payment.owner,
+            digest(PaymentOrder(report.payment.destination, 7_000)),
+        )
 
     in_house(test)

@@ -1,4 +1,6 @@
-"""What a release promised of the wire stays: every method under its old name and its old address."""
+"""What a release promised of the wire stays: every method under its old name and its old
+address.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from pathlib import Path
 from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from streamer.api.paths import Routes
+from streamer.api.http.paths import Routes
 from streamer.api.services import methods
 
 RELEASED = Path(__file__).resolve().parents[2] / "proto" / "released.binpb"
@@ -21,7 +23,14 @@ def promised() -> set[tuple[str, str, str, str]]:
             for method in service.method:
                 rule = method.options.Extensions[annotations_pb2.http]
                 verb = rule.WhichOneof("pattern")
-                found.add((f"{file.package}.{service.name}.{method.name}", verb.upper(), getattr(rule, verb), rule.body))
+                found.add(
+                    (
+                        f"{file.package}.{service.name}.{method.name}",
+                        verb.upper(),
+                        getattr(rule, verb),
+                        rule.body,
+                    )
+                )
     return found
 
 

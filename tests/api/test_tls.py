@@ -1,4 +1,6 @@
-"""TLS of both doors: own certificate or the operator's, read again while running, and who is believed."""
+"""TLS of both doors: own certificate or the operator's, read again while running, and who is
+believed.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,15 @@ from cryptography import x509
 
 from streamer._proto.streamer.v1 import admin_pb2
 from streamer.api.calls import Calls
-from streamer.api.gateway import Gateway
 from streamer.api.grpc import GrpcDoor
-from streamer.api.http import HttpDoor, make_app
+from streamer.api.http.gateway import Gateway
+from streamer.api.http.server import HttpDoor, make_app
 from streamer.api.owncert import RENEW_BEFORE, OwnCertificate, wall
 from streamer.api.services import served
 from streamer.api.tls import Tls
-from streamer.certificate import HERE, VALID, hosts_of, key_pem, new_key, self_signed
 from streamer.client import Client, NotReachable, Trust
-from streamer.errors import ConfigError
+from streamer.config.certificate import HERE, VALID, hosts_of, key_pem, new_key, self_signed
+from streamer.words.errors import ConfigError
 from tests.api.house import KEY, House, in_house
 
 STATUS = admin_pb2.GetStatusRequest()
@@ -52,7 +54,9 @@ class Doors:
 
     async def over_http(self, cert: Path) -> int:
         async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=cert)) as http:
-            return (await http.get(f"https://{self.http}/v1/status", headers={"X-API-KEY": KEY})).status_code
+            return (
+                await http.get(f"https://{self.http}/v1/status", headers={"X-API-KEY": KEY})
+            ).status_code
 
     async def shown(self) -> set[int]:
         """The serial numbers that both doors show to whoever comes now."""
@@ -81,7 +85,9 @@ def serial(path: Path) -> int:
     return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
 
 
-def test_both_doors_speak_tls_to_those_who_trust_the_certificate_and_to_nobody_else(tmp_path: Path) -> None:
+def test_both_doors_speak_tls_to_those_who_trust_the_certificate_and_to_nobody_else(
+    tmp_path: Path,
+) -> None:
     async def test(house: House) -> None:
         own = OwnCertificate(tmp_path, ["127.0.0.1:0"], [])
         (tmp_path / "op").mkdir()
@@ -89,11 +95,15 @@ def test_both_doors_speak_tls_to_those_who_trust_the_certificate_and_to_nobody_e
         async with doors(house, Tls(own.cert, own.key, own)) as both:
             assert await both.status(Trust(own.cert))
             assert await both.over_http(own.cert) == 200
-            with pytest.raises(NotReachable, match=r"is not the daemon that .*op\.cert vouches for"):
+            with pytest.raises(
+                NotReachable, match=r"is not the daemon that .*op\.cert vouches for"
+            ):
                 await both.status(Trust(stranger))
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await both.over_http(stranger)
-            with pytest.raises(NotReachable, match="its certificate with --tls-cert, if it speaks TLS"):
+            with pytest.raises(
+                NotReachable, match="its certificate with --tls-cert, if it speaks TLS"
+            ):
                 await both.status(None)
             with pytest.raises(httpx.HTTPError):
                 async with httpx.AsyncClient() as http:
@@ -101,13 +111,17 @@ def test_both_doors_speak_tls_to_those_who_trust_the_certificate_and_to_nobody_e
         with pytest.raises(NotReachable, match="or speaks no TLS"):
             async with Client(house.server, KEY, Trust(own.cert)) as client:
                 await client.call(client.admin.GetStatus, STATUS)
-        with pytest.raises(ConfigError, match="the daemon's certificate cannot be read: No such file"):
+        with pytest.raises(
+            ConfigError, match="the daemon's certificate cannot be read: No such file"
+        ):
             Client(house.server, KEY, Trust(tmp_path / "absent"))
 
     in_house(test)
 
 
-def test_changed_files_are_in_force_at_once_and_open_connections_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_changed_files_are_in_force_at_once_and_open_connections_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test(house: House) -> None:
         cert, key = operators(tmp_path)
         first = cert.read_bytes()
@@ -123,7 +137,10 @@ def test_changed_files_are_in_force_at_once_and_open_connections_go_on(tmp_path:
             with caplog.at_level(logging.WARNING):
                 assert not tls.look(), "half of the pair is new"
                 assert not tls.look(), "and it is told once"
-            assert caplog.text.count("the old certificate is kept") == 1 and "do not belong together" in caplog.text
+            assert (
+                caplog.text.count("the old certificate is kept") == 1
+                and "do not belong together" in caplog.text
+            )
             assert await both.shown() == {before}
             new_key_file.replace(key)
             assert tls.look() and not tls.look()
@@ -143,7 +160,9 @@ def test_changed_files_are_in_force_at_once_and_open_connections_go_on(tmp_path:
     in_house(test)
 
 
-def test_a_file_that_is_cut_while_it_is_read_changes_nothing_until_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_cut_while_it_is_read_changes_nothing_until_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test(house: House) -> None:
         cert, key = operators(tmp_path)
         tls = Tls(cert, key)
@@ -163,21 +182,32 @@ def test_a_file_that_is_cut_while_it_is_read_changes_nothing_until_it_is_whole(t
 
 def test_a_name_that_no_certificate_can_hold_is_told(tmp_path: Path) -> None:
     own = OwnCertificate(tmp_path, ["127.0.0.1:1"], ["nœud.example.org"])
-    with pytest.raises(ConfigError, match=r"the daemon's own certificate cannot be made for nœud.example.org, 127.0.0.1: "):
+    with pytest.raises(
+        ConfigError,
+        match=r"the daemon's own certificate cannot be made for nœud.example.org, 127.0.0.1: ",
+    ):
         own.keep()
 
 
-def test_the_own_certificate_is_made_once_and_renewed_before_it_ends_with_the_same_key(tmp_path: Path) -> None:
+def test_the_own_certificate_is_made_once_and_renewed_before_it_ends_with_the_same_key(
+    tmp_path: Path,
+) -> None:
     at = [wall()]
-    own = OwnCertificate(tmp_path, ["0.0.0.0:1", "192.0.2.7:2", "[::1]:3"], ["pay.example.org"], lambda: at[0])
+    own = OwnCertificate(
+        tmp_path, ["0.0.0.0:1", "192.0.2.7:2", "[::1]:3"], ["pay.example.org"], lambda: at[0]
+    )
     assert own.keep() and not own.keep()
     made = x509.load_pem_x509_certificate(own.cert.read_bytes())
     assert hosts_of(made) >= {*HERE, "192.0.2.7", "pay.example.org", os.uname().nodename}
     assert "0.0.0.0" not in hosts_of(made)
     assert made.not_valid_after_utc - at[0] <= VALID
     assert [stat.S_IMODE(path.stat().st_mode) for path in (own.cert, own.key)] == [0o644, 0o600]
-    assert not OwnCertificate(tmp_path, ["127.0.0.1:1"], ["pay.example.org"], lambda: at[0]).keep(), "a restart keeps it"
-    assert OwnCertificate(tmp_path, ["127.0.0.1:1"], ["new.example.org"], lambda: at[0]).keep(), "a new name does not"
+    assert not OwnCertificate(
+        tmp_path, ["127.0.0.1:1"], ["pay.example.org"], lambda: at[0]
+    ).keep(), "a restart keeps it"
+    assert OwnCertificate(tmp_path, ["127.0.0.1:1"], ["new.example.org"], lambda: at[0]).keep(), (
+        "a new name does not"
+    )
     key, before = own.key.read_bytes(), serial(own.cert)
     at[0] += VALID - RENEW_BEFORE - datetime.timedelta(minutes=1)
     assert not own.keep()
@@ -186,6 +216,32 @@ def test_the_own_certificate_is_made_once_and_renewed_before_it_ends_with_the_sa
     own.key.write_text("nonsense")
     at[0] += VALID
     assert own.keep() and own.key.read_bytes() != key
+
+
+def test_no_certificate_is_made_anew_before_the_time_is_known(tmp_path: Path) -> None:
+    at, known = [wall()], [False]
+    own = OwnCertificate(tmp_path, ["127.0.0.1:1"], [], lambda: at[0], lambda: known[0])
+    assert own.keep() and not own.keep(), "without any there is no door"
+    before = serial(own.cert)
+    at[0] += datetime.timedelta(days=500)
+    assert not own.keep() and serial(own.cert) == before
+    at[0], known[0] = wall(), True
+    assert not own.keep(), "it was good all along"
+    at[0] += datetime.timedelta(days=500)
+    assert own.keep() and serial(own.cert) != before
+
+
+@pytest.mark.parametrize("days", [-500, 500])
+def test_a_certificate_made_by_a_wrong_clock_is_made_anew_when_the_time_is_known(
+    tmp_path: Path, days: int
+) -> None:
+    at, known = [wall() + datetime.timedelta(days=days)], [False]
+    own = OwnCertificate(tmp_path, ["127.0.0.1:1"], [], lambda: at[0], lambda: known[0])
+    assert own.keep()
+    at[0], known[0] = wall(), True
+    assert own.keep() and not own.keep()
+    made = x509.load_pem_x509_certificate(own.cert.read_bytes())
+    assert made.not_valid_before_utc <= at[0] < made.not_valid_after_utc
 
 
 def test_a_key_that_is_another_ones_gets_a_certificate_of_its_own(tmp_path: Path) -> None:
@@ -222,7 +278,9 @@ def test_a_renewed_certificate_is_in_force_without_a_restart(tmp_path: Path) -> 
         (b"x", b"x", "one of them is no PEM file, or is encrypted$"),
     ],
 )
-def test_files_that_are_no_certificate_are_refused(tmp_path: Path, cert: bytes | None, key: bytes, says: str) -> None:
+def test_files_that_are_no_certificate_are_refused(
+    tmp_path: Path, cert: bytes | None, key: bytes, says: str
+) -> None:
     for name, content in (("op.cert", cert), ("op.key", key)):
         if content is not None:
             (tmp_path / name).write_bytes(content)

@@ -1,16 +1,28 @@
-"""Invoices at a daemon with two nodes: whichever is named, one is paid once, and one of either's is checked."""
+"""Invoices at a daemon with two nodes: whichever is named, one is paid once, and one of either's is
+checked.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
 from streamer._proto.imp.api.lightning import lightning_pb2 as ln
-from streamer.model import PaymentState
-from streamer.simulator.books import Failure, Order
-from streamer.simulator.invoices import fill_from_invoice
-from streamer.simulator.lightning_node import NOBODY
+from streamer.simulator.network.books import Failure, Order
+from streamer.simulator.network.invoices import fill_from_invoice
+from streamer.simulator.network.lightning_node import NOBODY
+from streamer.words.model import PaymentState
 from tests.api.house import House, in_house
-from tests.api.invoicing import SECOND, attempts, call, create, invoice_of, pay, received, refusal, spent
+from tests.api.invoicing import (
+    SECOND,
+    attempts,
+    call,
+    create,
+    invoice_of,
+    pay,
+    received,
+    refusal,
+    spent,
+)
 
 PAYERS = ("payer", "second")
 
@@ -18,7 +30,9 @@ PAYERS = ("payer", "second")
 def pay_at(house: House, name: str, invoice: str) -> None:
     """A call at the node that is none of ours: a ghost, or somebody else's."""
     network = house.network
-    order = fill_from_invoice(Order(b"", b"", 0, 5_000, payment_request=invoice), network.chain, network.now_ns // SECOND)
+    order = fill_from_invoice(
+        Order(b"", b"", 0, 5_000, payment_request=invoice), network.chain, network.now_ns // SECOND
+    )
     network.submit(network.named[name], order, NOBODY)
 
 
@@ -31,10 +45,23 @@ async def until_received(house: House) -> None:
 def test_an_invoice_that_is_named_to_both_nodes_at_once_is_paid_by_one() -> None:
     async def test(house: House) -> None:
         invoice = await invoice_of(house, "receiver")
-        paid = await asyncio.gather(*(create(house, payment_request=invoice, node=name) for name in PAYERS * 4))
-        assert len({payment.id for payment in paid}) == len({payment.preimage for payment in paid}) == 1
-        assert {await pay(house, invoice), (await create(house, payment_request=invoice, node="second")).preimage} == {paid[0].preimage}
-        assert received(house) == [7_000] and len(await attempts(house, invoice)) == 1 and spent(house) == 7_000
+        paid = await asyncio.gather(
+            *(create(house, payment_request=invoice, node=name) for name in PAYERS * 4)
+        )
+        assert (
+            len({payment.id for payment in paid})
+            == len({payment.preimage for payment in paid})
+            == 1
+        )
+        assert {
+            await pay(house, invoice),
+            (await create(house, payment_request=invoice, node="second")).preimage,
+        } == {paid[0].preimage}
+        assert (
+            received(house) == [7_000]
+            and len(await attempts(house, invoice)) == 1
+            and spent(house) == 7_000
+        )
 
     in_house(test, payers=PAYERS)
 
@@ -102,12 +129,16 @@ def test_an_invoice_of_either_node_is_checked_at_the_one_that_made_it() -> None:
         made = (await call(house, "GenerateInvoice", ln.GenerateInvoiceRequest(amount=7))).invoice
         other = await invoice_of(house, "second")
         for invoice in (made, other):
-            assert not (await call(house, "CheckInvoice", ln.CheckInvoiceRequest(invoice=invoice))).paid
+            assert not (
+                await call(house, "CheckInvoice", ln.CheckInvoiceRequest(invoice=invoice))
+            ).paid
         named = house.network.named
         house.network.open_channel(named["receiver"], named["second"], 1_000_000)
         pay_at(house, "receiver", other)
         async with asyncio.timeout(10):
-            while not (await call(house, "CheckInvoice", ln.CheckInvoiceRequest(invoice=other))).paid:
+            while not (
+                await call(house, "CheckInvoice", ln.CheckInvoiceRequest(invoice=other))
+            ).paid:
                 await asyncio.sleep(0.01)
         assert not (await call(house, "CheckInvoice", ln.CheckInvoiceRequest(invoice=made))).paid
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import grpc
 import pytest
@@ -19,8 +19,12 @@ from tests.api.test_streams import create, wanted
 STATES = health_pb2.HealthCheckResponse
 
 
-async def hear(house: House, filter_text: str = "", cursor: int = 0) -> AsyncIterator[stream_pb2.StreamEvent]:
-    """One call, begun: its first message is read already, so that nothing is missed from here on."""
+async def hear(
+    house: House, filter_text: str = "", cursor: int = 0
+) -> AsyncGenerator[stream_pb2.StreamEvent, None]:
+    """One call, begun: its first message is read already, so that nothing is missed from here
+    on.
+    """
     events = house.client.events(filter_text, cursor, SILENCE_SECONDS)
     first = await anext(events)
     assert not first.HasField("stream") and not first.HasField("time")
@@ -35,7 +39,10 @@ def test_watch_tells_what_happens_from_the_moment_of_the_call() -> None:
         event = await anext(events)
         assert (event.stream.id, event.stream.state) == (made.id, stream_pb2.Stream.ACTIVE)
         event = await anext(events)
-        assert (event.payment.id, event.payment.state) == (f"{made.id}.1", payment_pb2.Payment.SETTLED)
+        assert (event.payment.id, event.payment.state) == (
+            f"{made.id}.1",
+            payment_pb2.Payment.SETTLED,
+        )
         await events.aclose()
 
     in_house(test)
@@ -71,7 +78,11 @@ def test_an_event_that_nobody_saw_in_time_still_has_its_own_state() -> None:
         paused = await house.client.pause_stream(made.id)
         await house.client.resume_stream(made.id)
         event = await anext(await hear(house, "state=PAUSED", began))
-        assert (event.stream.state, event.stream.reason, event.stream.explanation) == (stream_pb2.Stream.PAUSED, "USER", "")
+        assert (event.stream.state, event.stream.reason, event.stream.explanation) == (
+            stream_pb2.Stream.PAUSED,
+            "USER",
+            "",
+        )
         assert event.stream.state_time == paused.state_time
 
     in_house(test)
@@ -80,7 +91,11 @@ def test_an_event_that_nobody_saw_in_time_still_has_its_own_state() -> None:
 def test_cursors_that_are_not_kept_are_out_of_range() -> None:
     async def test(house: House) -> None:
         for cursor, code, says in (
-            (1 << 60, "OUT_OF_RANGE", "is not of this run of the daemon: list again, then watch without a cursor"),
+            (
+                1 << 60,
+                "OUT_OF_RANGE",
+                "is not of this run of the daemon: list again, then watch without a cursor",
+            ),
             (-1, "INVALID_ARGUMENT", "cursor is -1: take one that came with an event"),
         ):
             with pytest.raises(CallFailed, match=says) as caught:
@@ -115,16 +130,25 @@ def test_a_watch_goes_on_in_another_call_when_one_is_dropped() -> None:
     in_house(test)
 
 
-def test_watchers_that_do_not_read_are_dropped_and_resume_without_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamer.fanout.LOOK_SECONDS", 0.05)
+def test_watchers_that_do_not_read_are_dropped_and_resume_without_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamer.watch.fanout.LOOK_SECONDS", 0.05)
 
     async def test(house: House) -> None:
         feed = house.service.streams._around.events
         feed.ring_events, feed.lag_limit, feed._ring = 4_000, 1_000, [None] * 4_000  # type: ignore[attr-defined]
-        made = await create(house, wanted(house, interval=Duration(seconds=3600), labels={"k" * 60: "v" * 60}))
+        made = await create(
+            house, wanted(house, interval=Duration(seconds=3600), labels={"k" * 60: "v" * 60})
+        )
         stream = house.engine.book.streams[made.id]
         async with Client(house.server, KEY) as other:
-            stuck = [other.streams.WatchStreams(stream_pb2.WatchStreamsRequest(), metadata=other._metadata) for _ in range(20)]
+            stuck = [
+                other.streams.WatchStreams(
+                    stream_pb2.WatchStreamsRequest(), metadata=other._metadata
+                )
+                for _ in range(20)
+            ]
             for call in stuck:
                 await call.initial_metadata()
             async with asyncio.timeout(60):
@@ -134,14 +158,18 @@ def test_watchers_that_do_not_read_are_dropped_and_resume_without_a_gap(monkeypa
                     await asyncio.sleep(0.02)
             for call in stuck:
                 last, refusal = await rest_of(call)
-                assert refusal == f"this reader is too slow and was dropped: resume with cursor {last}"
+                assert (
+                    refusal == f"this reader is too slow and was dropped: resume with cursor {last}"
+                )
                 assert (await anext(house.client.watch("", last))).cursor == last + 1
         assert 'streamer_events_dropped_total{sink="watch"} 20.0' in house.metrics.render().decode()
 
     in_house(test)
 
 
-async def rest_of(call: grpc.aio.UnaryStreamCall[stream_pb2.WatchStreamsRequest, stream_pb2.StreamEvent]) -> tuple[int, str]:
+async def rest_of(
+    call: grpc.aio.UnaryStreamCall[stream_pb2.WatchStreamsRequest, stream_pb2.StreamEvent],
+) -> tuple[int, str]:
     """(the last cursor that comes, the refusal at the end)."""
     last = 0
     try:
@@ -157,7 +185,9 @@ def test_services_that_move_money_follow_the_node_and_the_daemon_does_not() -> N
     async def test(house: House) -> None:
         async with grpc.aio.insecure_channel(house.server) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            watched = stub.Watch(health_pb2.HealthCheckRequest(service="streamer.v1.PaymentService"))
+            watched = stub.Watch(
+                health_pb2.HealthCheckRequest(service="streamer.v1.PaymentService")
+            )
             while (await watched.read()).status != STATES.SERVING:
                 pass
             await house.client.stop_sending()
@@ -167,8 +197,12 @@ def test_services_that_move_money_follow_the_node_and_the_daemon_does_not() -> N
                 ("streamer.v1.AdminService", STATES.SERVING),
                 ("streamer.v1.StreamService", STATES.NOT_SERVING),
             ):
-                assert (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status == expected, service
-            await house.client.call(house.client.admin.StartSending, admin_pb2.StartSendingRequest())
+                assert (
+                    await stub.Check(health_pb2.HealthCheckRequest(service=service))
+                ).status == expected, service
+            await house.client.call(
+                house.client.admin.StartSending, admin_pb2.StartSendingRequest()
+            )
             assert (await watched.read()).status == STATES.SERVING
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Check(health_pb2.HealthCheckRequest(service="else"))

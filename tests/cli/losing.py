@@ -1,4 +1,6 @@
-"""A wire to a daemon that loses its answers: requests get through, and what comes back is swallowed until it is cut."""
+"""A wire to a daemon that loses its answers: requests get through, and what comes back is swallowed
+until it is cut.
+"""
 
 from __future__ import annotations
 

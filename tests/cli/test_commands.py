@@ -1,4 +1,6 @@
-"""The command line without a daemon: what it refuses, with which exit code, and never a traceback."""
+"""The command line without a daemon: what it refuses, with which exit code, and never a
+traceback.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ NOBODY = ("--server", "127.0.0.1:1")
     [
         (["serve"], 2, "streamer: no node configured"),
         (["config", "check"], 2, "streamer: no node configured"),
-        (["serve", "--node.rpcserver", "nowhere"], 2, "--node.rpcserver: is 'nowhere'; host:port is needed"),
+        (
+            ["serve", "--node.rpcserver", "nowhere"],
+            2,
+            "--node.rpcserver: is 'nowhere'; host:port is needed",
+        ),
         (["serve", "--config", "absent.toml"], 2, "absent.toml: no such configuration file"),
         (["serve", "--simulator", "maybe"], 2, "--simulator: must be true or false"),
         (["nonsense"], 2, "No such command 'nonsense'"),
@@ -30,20 +36,56 @@ NOBODY = ("--server", "127.0.0.1:1")
         (["stream", "open", GOOD, "50sat"], 2, "rate '50sat' has no interval"),
         (["stream", "open", GOOD, "50sat/soon"], 2, "duration 'soon' is not understood"),
         (["stream", "open", GOOD, "1sat/1s", "--budget", "100"], 2, "amount '100' has no unit"),
-        (["stream", "open", GOOD, "1sat/1s", "--budget", "100sat/x"], 2, "duration 'x' is not understood"),
-        (["stream", "open", GOOD, "1sat/1s", "--for", "1h", "--end", "2030-01-01T00:00:00Z"], 2, "--for and --end exclude each other"),
+        (
+            ["stream", "open", GOOD, "1sat/1s", "--budget", "100sat/x"],
+            2,
+            "duration 'x' is not understood",
+        ),
+        (
+            ["stream", "open", GOOD, "1sat/1s", "--for", "1h", "--end", "2030-01-01T00:00:00Z"],
+            2,
+            "--for and --end exclude each other",
+        ),
         (["stream", "open", GOOD, "1sat/1s", "--end", "2030-01-01"], 2, "has no zone"),
-        (["stream", "open", GOOD, "1sat/1s", "--for", "1h", "--request-id", "r"], 2, "use --end with --request-id"),
+        (
+            ["stream", "open", GOOD, "1sat/1s", "--for", "1h", "--request-id", "r"],
+            2,
+            "use --end with --request-id",
+        ),
         (["stream", "open", GOOD, "1sat/1s", "--label", "x"], 2, "write NAME=VALUE"),
         (["stream", "open", GOOD, "1sat/1s", "--record", "x=00"], 2, "write TYPE=HEX"),
         (["stream", "set", "st_1", *NOBODY], 2, "nothing to change"),
-        (["stream", "set", "st_1", "--no", "labels", "--label", "a=b", *NOBODY], 2, "--no labels takes back what another option sets"),
-        (["stream", "set", "st_1", "--no", "end", "--for", "1h", *NOBODY], 2, "--no end takes back what another option sets"),
-        (["simulate", "--port", "65535"], 2, "the ports of the others would go up to 65536, and 65535 is the last there is"),
+        (
+            ["stream", "set", "st_1", "--no", "labels", "--label", "a=b", *NOBODY],
+            2,
+            "--no labels takes back what another option sets",
+        ),
+        (
+            ["stream", "set", "st_1", "--no", "end", "--for", "1h", *NOBODY],
+            2,
+            "--no end takes back what another option sets",
+        ),
+        (
+            ["simulate", "--port", "65535"],
+            2,
+            "the ports of the others would go up to 65536, and 65535 is the last there is",
+        ),
         (["simulate", "--port", "65533", "--nodes", "3", "--hub"], 2, "would go up to 65536"),
-        (["simulate", "--state", "/nowhere/x"], 1, "/nowhere/x.new: cannot be read or written: No such file or directory\n"),
-        (["simulate", "fault", "alice", "down", "--control", "http://127.0.0.1:1"], 1, "faults/down: Connection refused\n"),
-        (["stream", "set", "st_1", "--start", "2030-01-01T00:00:00Z", *NOBODY], 2, "the start of a stream cannot be changed"),
+        (
+            ["simulate", "--state", "/nowhere/x"],
+            1,
+            "/nowhere/x.new: cannot be read or written: No such file or directory\n",
+        ),
+        (
+            ["simulate", "fault", "alice", "down", "--control", "http://127.0.0.1:1"],
+            1,
+            "faults/down: Connection refused\n",
+        ),
+        (
+            ["stream", "set", "st_1", "--start", "2030-01-01T00:00:00Z", *NOBODY],
+            2,
+            "the start of a stream cannot be changed",
+        ),
         (["keysend", GOOD, "7"], 2, "amount '7' has no unit"),
         (["keysend", GOOD, "0.0001msat"], 2, "is finer than one msat"),
         (["invoice", "create", "7"], 2, "amount '7' has no unit"),
@@ -52,18 +94,34 @@ NOBODY = ("--server", "127.0.0.1:1")
         (["invoice", "pay", "lnbc1", *NOBODY], 3, "no daemon answers"),
         (["invoice", "check", "lnbc1", *NOBODY], 3, "no daemon answers"),
         (["payment", "write-off", "st_1.1"], 2, "write-off is final: say --yes"),
-        (["status", *NOBODY], 3, "no daemon answers at 127.0.0.1:1: start it with `streamer serve`"),
+        (
+            ["status", *NOBODY],
+            3,
+            "no daemon answers at 127.0.0.1:1: start it with `streamer serve`",
+        ),
         (["stream", "list", *NOBODY], 3, "no daemon answers"),
         (["stream", "watch", *NOBODY], 3, "no daemon answers"),
         (["status", "--server", "nowhere"], 2, "write host:port, such as 127.0.0.1:8881"),
-        (["status", "--key-file", "/nowhere/key"], 2, "/nowhere/key: the key cannot be read: No such file"),
+        (
+            ["status", "--key-file", "/nowhere/key"],
+            2,
+            "/nowhere/key: the key cannot be read: No such file",
+        ),
         (["status", "--key-file", "/dev/zero"], 2, "/dev/zero: holds no key"),
         (["status", "--tls-cert", "/dev/null"], 2, "/dev/null: holds no certificate (PEM)"),
-        (["status", "--server", "nohost.invalid:8881"], 3, "no host is known by the name in nohost.invalid:8881: name"),
+        (
+            ["status", "--server", "nohost.invalid:8881"],
+            3,
+            "no host is known by the name in nohost.invalid:8881: name",
+        ),
     ],
 )
 def test_refusals_have_a_sentence_and_a_code(
-    arguments: list[str], code: int, says: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    code: int,
+    says: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     assert run(arguments) == code
@@ -74,7 +132,9 @@ def test_refusals_have_a_sentence_and_a_code(
     assert not captured.out
 
 
-def test_an_unforeseen_error_is_one_line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unforeseen_error_is_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("nothing")
 
@@ -97,7 +157,9 @@ def test_help_lists_the_nouns_without_loading_them(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-def test_config_show_names_value_and_origin_of_every_option(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_config_show_names_value_and_origin_of_every_option(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "s.toml"
     file.write_text('[node]\nrpcserver = "h:1"\ntimeout = "1m"\n')
     assert run(["config", "show", "--config", str(file), "--json"]) == 0

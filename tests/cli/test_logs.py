@@ -8,8 +8,8 @@ import logging
 
 import pytest
 
-from streamer.logs import Journal, JsonLines, formatter, worth_a_line
-from streamer.settings import LogSettings
+from streamer.run.logs import Journal, JsonLines, formatter, worth_a_line
+from streamer.words.settings import LogSettings
 
 
 class Terminal(io.StringIO):
@@ -31,7 +31,9 @@ def record(text: str, level: int = logging.WARNING) -> logging.LogRecord:
         (LogSettings(format="json"), Terminal(), {"JOURNAL_STREAM": "8:1"}, JsonLines),
     ],
 )
-def test_the_format_follows_the_place(settings: LogSettings, output: io.StringIO, environ: dict[str, str], kind: type) -> None:
+def test_the_format_follows_the_place(
+    settings: LogSettings, output: io.StringIO, environ: dict[str, str], kind: type
+) -> None:
     assert type(formatter(settings, output, environ)) is kind
 
 
@@ -45,9 +47,15 @@ def test_a_caller_who_left_just_before_the_answer_is_no_error() -> None:
     def by(name: str, text: str) -> logging.LogRecord:
         return logging.LogRecord(name, logging.ERROR, "f.py", 1, text, None, None)
 
-    gone = "ExecuteBatchError raised in core by servicer method [/streamer.v1.StreamService/GetStream]"
+    gone = (
+        "ExecuteBatchError raised in core by servicer method [/streamer.v1.StreamService/GetStream]"
+    )
     assert not worth_a_line(by("grpc._cython.cygrpc", gone))
-    assert worth_a_line(by("grpc._cython.cygrpc", "Unexpected [KeyError] raised by servicer method [/x]"))
+    assert worth_a_line(
+        by("grpc._cython.cygrpc", "Unexpected [KeyError] raised by servicer method [/x]")
+    )
     assert worth_a_line(by("streamer.x", gone))
-    assert not worth_a_line(by("uvicorn.error", "Cancel %s running task(s), timeout graceful shutdown exceeded"))
+    assert not worth_a_line(
+        by("uvicorn.error", "Cancel %s running task(s), timeout graceful shutdown exceeded")
+    )
     assert worth_a_line(by("uvicorn.error", "Exception in ASGI application"))

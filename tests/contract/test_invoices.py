@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from streamer.errors import InvalidArgument, NodeRejected
-from streamer.model import Payment
-from streamer.money import SECOND_NS
 from streamer.nodes import permissions
 from streamer.nodes.lnd import LndNode
 from streamer.ports import InvoiceState, Kind
-from streamer.reasons import Reason
+from streamer.words.errors import InvalidArgument, NodeRejected
+from streamer.words.model import Payment
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Reason
 from tests.contract.worlds import Party, Stage, World
 from tests.nodes.tiny import intent
 
@@ -43,7 +43,11 @@ async def attempt(stage: Stage, invoice: str, **changes: object) -> Payment:
     """The intent that pays an invoice."""
     found = await stage.node.decode_invoice(invoice)
     amount_msat = found.amount_msat or 9_000
-    given = {"destination": found.destination, "payment_hash": found.payment_hash, "amount_msat": amount_msat}
+    given = {
+        "destination": found.destination,
+        "payment_hash": found.payment_hash,
+        "amount_msat": amount_msat,
+    }
     return intent(**{**given, "records": b"", "payment_request": invoice, **changes})
 
 
@@ -52,18 +56,36 @@ def test_an_invoice_is_made_read_paid_and_found_settled(world: World) -> None:
         async with Receiver(stage.receiver) as receiver:
             invoice = await receiver.add_invoice(7_000, "coffee ☕", 600)
             said = await stage.node.decode_invoice(invoice)
-            assert (said.destination, said.amount_msat, said.memo) == (stage.receiver.pubkey, 7_000, "coffee ☕")
+            assert (said.destination, said.amount_msat, said.memo) == (
+                stage.receiver.pubkey,
+                7_000,
+                "coffee ☕",
+            )
             assert said.expire_time_ns - said.create_time_ns == 600 * SECOND_NS
             assert abs(said.create_time_ns - time.time_ns()) < CLOCKS_NS
             before = await receiver.find_invoice(said.payment_hash)
-            assert before is not None and (before.state, before.paid_msat, before.settle_time_ns) == (InvoiceState.OPEN, 0, 0)
+            assert before is not None and (
+                before.state,
+                before.paid_msat,
+                before.settle_time_ns,
+            ) == (InvoiceState.OPEN, 0, 0)
             answer = await stage.node.send(await attempt(stage, invoice), b"", PATIENCE)
-            assert (answer.kind, answer.amount_msat, answer.fee_msat, answer.payment_request) == (Kind.SETTLED, 7_000, 0, invoice)
+            assert (answer.kind, answer.amount_msat, answer.fee_msat, answer.payment_request) == (
+                Kind.SETTLED,
+                7_000,
+                0,
+                invoice,
+            )
             assert hashlib.sha256(answer.preimage).digest() == said.payment_hash
             assert await stage.node.track(said.payment_hash, PATIENCE) == answer
             after = await receiver.find_invoice(said.payment_hash)
             assert after is not None
-            assert (after.state, after.paid_msat, after.payment_request, after.memo) == (InvoiceState.SETTLED, 7_000, invoice, "coffee ☕")
+            assert (after.state, after.paid_msat, after.payment_request, after.memo) == (
+                InvoiceState.SETTLED,
+                7_000,
+                invoice,
+                "coffee ☕",
+            )
             assert after.settle_time_ns >= after.create_time_ns > 0
 
     world.play(scene)
@@ -74,8 +96,15 @@ def test_a_paid_invoice_is_a_duplicate_and_four_at_once_pay_once(world: World) -
         async with Receiver(stage.receiver) as receiver:
             invoice = await receiver.add_invoice(5_000, "", 600)
             payment = await attempt(stage, invoice)
-            answers = await asyncio.gather(*(stage.node.send(payment, b"", PATIENCE) for _ in range(4)))
-            assert sorted(answer.kind.value for answer in answers) == ["duplicate", "duplicate", "duplicate", "settled"]
+            answers = await asyncio.gather(
+                *(stage.node.send(payment, b"", PATIENCE) for _ in range(4))
+            )
+            assert sorted(answer.kind.value for answer in answers) == [
+                "duplicate",
+                "duplicate",
+                "duplicate",
+                "settled",
+            ]
             again = await stage.node.send(payment, b"", PATIENCE)
             assert (again.kind, again.message) == (Kind.DUPLICATE, "invoice is already paid")
             found = await receiver.find_invoice(payment.payment_hash)
@@ -89,7 +118,9 @@ def test_an_invoice_without_an_amount_is_paid_what_the_intent_says(world: World)
         async with Receiver(stage.receiver) as receiver:
             invoice = await receiver.add_invoice(0, "as you like", 600)
             assert (await stage.node.decode_invoice(invoice)).amount_msat == 0
-            answer = await stage.node.send(await attempt(stage, invoice, amount_msat=9_001), b"", PATIENCE)
+            answer = await stage.node.send(
+                await attempt(stage, invoice, amount_msat=9_001), b"", PATIENCE
+            )
             assert (answer.kind, answer.amount_msat) == (Kind.SETTLED, 9_001)
 
     world.play(scene)
@@ -103,7 +134,11 @@ def test_a_failed_invoice_may_be_paid_in_a_second_attempt(world: World) -> None:
             failed = await stage.node.send(payment, b"", PATIENCE)
             assert (failed.kind, failed.reason) == (Kind.FAILED, Reason.NO_LIQUIDITY)
             again = await stage.node.send(payment, b"", PATIENCE)
-            assert (again.kind, again.reason, again.accepted) == (Kind.FAILED, Reason.NO_LIQUIDITY, True)
+            assert (again.kind, again.reason, again.accepted) == (
+                Kind.FAILED,
+                Reason.NO_LIQUIDITY,
+                True,
+            )
             assert (await stage.node.track(payment.payment_hash, PATIENCE)).kind is Kind.FAILED
 
     world.play(scene)
@@ -112,7 +147,10 @@ def test_a_failed_invoice_may_be_paid_in_a_second_attempt(world: World) -> None:
 def test_an_expired_invoice_is_refused_even_if_it_was_paid(world: World) -> None:
     async def scene(stage: Stage) -> None:
         async with Receiver(stage.receiver) as receiver:
-            paid, unpaid = await receiver.add_invoice(5_000, "", PAID_WITHIN_SECONDS), await receiver.add_invoice(5_000, "", 1)
+            paid, unpaid = (
+                await receiver.add_invoice(5_000, "", PAID_WITHIN_SECONDS),
+                await receiver.add_invoice(5_000, "", 1),
+            )
             payment = await attempt(stage, paid)
             answer = await stage.node.send(payment, b"", PATIENCE)
             expires_ns = (await stage.node.decode_invoice(paid)).expire_time_ns
@@ -123,9 +161,14 @@ def test_an_expired_invoice_is_refused_even_if_it_was_paid(world: World) -> None
             await stage.until(over)
             for late in (payment, await attempt(stage, unpaid)):
                 refused = await stage.node.send(late, b"", PATIENCE)
-                assert (refused.kind, refused.message.partition(".")[0]) == (Kind.REFUSED, "invoice expired")
+                assert (refused.kind, refused.message.partition(".")[0]) == (
+                    Kind.REFUSED,
+                    "invoice expired",
+                )
             assert answer.kind is Kind.SETTLED
-            assert (await stage.node.track(payment.payment_hash, PATIENCE)).preimage == answer.preimage
+            assert (
+                await stage.node.track(payment.payment_hash, PATIENCE)
+            ).preimage == answer.preimage
 
     world.play(scene)
 
@@ -133,7 +176,10 @@ def test_an_expired_invoice_is_refused_even_if_it_was_paid(world: World) -> None
 @pytest.mark.parametrize(
     ("invoice", "says"),
     [
-        ("lnbcrt1" + "b" * 200, "failed converting data to bytes: invalid character not part of charset: 98"),
+        (
+            "lnbcrt1" + "b" * 200,
+            "failed converting data to bytes: invalid character not part of charset: 98",
+        ),
         (
             "lnbc2500u1pvjluezpp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdq5xysxxatsyp3k7enxv4jsxqzpuaztrnwngzn3kdzw5hydlzf03qdgm2hdq27cqv3agm2awhz5se903vruatfhq77w3ls4evs3ch9zw97j25emudupq63nyw24cg27h2rspfj9srp",
             "invoice not for current active network 'regtest'",
@@ -141,7 +187,9 @@ def test_an_expired_invoice_is_refused_even_if_it_was_paid(world: World) -> None
     ],
     ids=["garbage", "mainnet"],
 )
-def test_what_is_no_invoice_here_is_refused_with_lnds_words(world: World, invoice: str, says: str) -> None:
+def test_what_is_no_invoice_here_is_refused_with_lnds_words(
+    world: World, invoice: str, says: str
+) -> None:
     async def scene(stage: Stage) -> None:
         with pytest.raises(InvalidArgument) as caught:
             await stage.node.decode_invoice(invoice)
@@ -187,7 +235,12 @@ def test_a_macaroon_without_invoices_pays_but_makes_none(world: World) -> None:
         await node.open()
         try:
             assert (await node.send(*stage.keysend(), PATIENCE)).kind is Kind.SETTLED
-            with pytest.raises(NodeRejected, match=r"refuses the macaroon for /lnrpc\.Lightning/AddInvoice .* lncli bakemacaroon"):
+            with pytest.raises(
+                NodeRejected,
+                match=(
+                    r"refuses the macaroon for /lnrpc\.Lightning/AddInvoice .* lncli bakemacaroon"
+                ),
+            ):
                 await node.add_invoice(1_000, "", 600)
             with pytest.raises(NodeRejected, match="DecodePayReq"):
                 await node.decode_invoice("lnbcrt1")
@@ -201,11 +254,16 @@ def test_a_macaroon_without_invoices_pays_but_makes_none(world: World) -> None:
 
 def test_a_macaroon_for_exactly_what_is_baked_is_enough_for_invoices(world: World) -> None:
     async def scene(stage: Stage) -> None:
-        node = stage.payer.node(stage.switches.bake("payer", *permissions.NEEDED, *permissions.FOR_INVOICES))
+        node = stage.payer.node(
+            stage.switches.bake("payer", *permissions.NEEDED, *permissions.FOR_INVOICES)
+        )
         await node.open()
         try:
             invoice = await node.add_invoice(1_000, "", 600)
-            assert await node.find_invoice((await node.decode_invoice(invoice)).payment_hash) is not None
+            assert (
+                await node.find_invoice((await node.decode_invoice(invoice)).payment_hash)
+                is not None
+            )
             assert (await node.invoices_before(0, 1))[0][0].payment_request == invoice
         finally:
             await node.close()

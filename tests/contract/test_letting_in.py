@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
-from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.nodes import permissions
 from streamer.nodes.credentials import access
 from streamer.nodes.lnd import LndNode
 from streamer.ports import Kind
+from streamer.words.errors import NodeRejected, NodeUnavailable
 from tests.contract.worlds import Stage, World
 from tests.nodes.tiny import make_pair
 
@@ -36,12 +36,20 @@ def test_identity(world: World) -> None:
     ("metadata", "says"),
     [
         ((), "expected 1 macaroon, got 0"),
-        ((("macaroon", b"garbage!".hex()),), "cannot determine data format of binary-encoded macaroon"),
+        (
+            (("macaroon", b"garbage!".hex()),),
+            "cannot determine data format of binary-encoded macaroon",
+        ),
     ],
 )
-def test_calls_without_a_macaroon_are_unknown(world: World, metadata: tuple[tuple[str, str], ...], says: str) -> None:
+def test_calls_without_a_macaroon_are_unknown(
+    world: World, metadata: tuple[tuple[str, str], ...], says: str
+) -> None:
     async def scene(stage: Stage) -> None:
-        assert await stage.refusal(stage.payer, "GetInfo", ln.GetInfoRequest(), metadata) == ("UNKNOWN", says)
+        assert await stage.refusal(stage.payer, "GetInfo", ln.GetInfoRequest(), metadata) == (
+            "UNKNOWN",
+            says,
+        )
 
     world.play(scene)
 
@@ -51,8 +59,14 @@ def test_macaroons_that_do_not_fit(world: World, tmp_path: Path) -> None:
         good = Path(stage.payer.macaroonpath).read_bytes()
         for content, says in (
             (b"garbage!", "cannot determine data format"),
-            (good[:-3] + bytes([good[-3] ^ 1]) + good[-2:], "verification failed: signature mismatch"),
-            (Path(stage.receiver.macaroonpath).read_bytes(), "verification failed: signature mismatch"),
+            (
+                good[:-3] + bytes([good[-3] ^ 1]) + good[-2:],
+                "verification failed: signature mismatch",
+            ),
+            (
+                Path(stage.receiver.macaroonpath).read_bytes(),
+                "verification failed: signature mismatch",
+            ),
         ):
             (tmp_path / "bad.macaroon").write_bytes(content)
             with pytest.raises(NodeRejected, match=says) as caught:
@@ -80,8 +94,13 @@ def test_the_permissions_that_are_enough(world: World) -> None:
 @pytest.mark.parametrize("missing", permissions.NEEDED)
 def test_one_permission_less_is_found_at_connect(world: World, missing: str) -> None:
     async def scene(stage: Stage) -> None:
-        path = stage.switches.bake("payer", *(method for method in permissions.NEEDED if method != missing))
-        with pytest.raises(NodeRejected, match=rf"(does not allow|refuses the macaroon for) {re.escape(missing)}(?![A-Za-z])"):
+        path = stage.switches.bake(
+            "payer", *(method for method in permissions.NEEDED if method != missing)
+        )
+        with pytest.raises(
+            NodeRejected,
+            match=rf"(does not allow|refuses the macaroon for) {re.escape(missing)}(?![A-Za-z])",
+        ):
             await stage.payer.node(path).open()
 
     world.play(scene)
@@ -90,7 +109,10 @@ def test_one_permission_less_is_found_at_connect(world: World, missing: str) -> 
 def test_another_certificate(world: World, tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         (tmp_path / "tls.cert").write_bytes(make_pair().certificate)
-        node = LndNode("payer", access(stage.payer.rpcserver, str(tmp_path / "tls.cert"), stage.payer.macaroonpath))
+        node = LndNode(
+            "payer",
+            access(stage.payer.rpcserver, str(tmp_path / "tls.cert"), stage.payer.macaroonpath),
+        )
         with pytest.raises(NodeRejected, match="shows another certificate"):
             await node.open()
 
@@ -98,7 +120,9 @@ def test_another_certificate(world: World, tmp_path: Path) -> None:
 
 
 def test_killed_with_a_payment_in_flight_and_started_again(world: World) -> None:
-    """The call is lost, the node is away, then starts; it still knows the payment, and never pays it twice."""
+    """The call is lost, the node is away, then starts; it still knows the payment, and never pays
+    it twice.
+    """
 
     async def scene(stage: Stage) -> None:
         payment, preimage = stage.keysend()

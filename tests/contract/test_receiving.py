@@ -19,9 +19,16 @@ def test_a_keysend_becomes_an_invoice(world: World) -> None:
     async def scene(stage: Stage) -> None:
         payment, preimage = stage.keysend(amount_msat=4_321)
         assert (await stage.node.send(payment, preimage, PATIENCE)).kind is Kind.SETTLED
-        invoice = await stage.ask(stage.receiver, "LookupInvoice", ln.PaymentHash(r_hash=payment.payment_hash))
+        invoice = await stage.ask(
+            stage.receiver, "LookupInvoice", ln.PaymentHash(r_hash=payment.payment_hash)
+        )
         assert invoice.is_keysend
-        assert (invoice.state, invoice.value_msat, invoice.amt_paid_msat, invoice.memo) == (ln.Invoice.SETTLED, 4_321, 4_321, "")
+        assert (invoice.state, invoice.value_msat, invoice.amt_paid_msat, invoice.memo) == (
+            ln.Invoice.SETTLED,
+            4_321,
+            4_321,
+            "",
+        )
         assert invoice.r_preimage == preimage
 
     world.play(scene)
@@ -32,7 +39,9 @@ def test_a_subscriber_gets_what_came_after_its_index_then_each_keysend_twice(wor
         indexes = [(await invoice_of(stage)).add_index for _ in range(2)]
         stub = lightning_pb2_grpc.LightningStub(stage.channel(stage.receiver))
         request = ln.InvoiceSubscription(add_index=indexes[0])
-        call = stub.SubscribeInvoices(request, metadata=stage.metadata(stage.receiver), timeout=ANSWER_SECONDS)
+        call = stub.SubscribeInvoices(
+            request, metadata=stage.metadata(stage.receiver), timeout=ANSWER_SECONDS
+        )
         assert (await call.read()).add_index == indexes[1]
         payment, preimage = stage.keysend()
         assert (await stage.node.send(payment, preimage, PATIENCE)).kind is Kind.SETTLED
@@ -41,7 +50,10 @@ def test_a_subscriber_gets_what_came_after_its_index_then_each_keysend_twice(wor
             event = await asyncio.wait_for(call.read(), ANSWER_SECONDS)
             if event.r_hash == payment.payment_hash:
                 events.append(event)
-        assert [(event.state, len(event.htlcs)) for event in events] == [(ln.Invoice.OPEN, 0), (ln.Invoice.SETTLED, 1)]
+        assert [(event.state, len(event.htlcs)) for event in events] == [
+            (ln.Invoice.OPEN, 0),
+            (ln.Invoice.SETTLED, 1),
+        ]
         call.cancel()
 
     world.play(scene)
@@ -49,7 +61,9 @@ def test_a_subscriber_gets_what_came_after_its_index_then_each_keysend_twice(wor
 
 def test_an_unknown_invoice(world: World) -> None:
     async def scene(stage: Stage) -> None:
-        code, text = await stage.refusal(stage.receiver, "LookupInvoice", ln.PaymentHash(r_hash=b"u" * 32))
+        code, text = await stage.refusal(
+            stage.receiver, "LookupInvoice", ln.PaymentHash(r_hash=b"u" * 32)
+        )
         assert code == "NOT_FOUND"
         assert text in {"unable to locate invoice", "there are no existing invoices"}
 
@@ -60,7 +74,10 @@ def test_an_unknown_invoice(world: World) -> None:
     ("invoice", "says"),
     [
         (ln.Invoice(value_msat=-1), "amount cannot be negative"),
-        (ln.Invoice(memo="x" * 700, value_msat=1000), "data length too big to fit within 10 bits: 1120"),
+        (
+            ln.Invoice(memo="x" * 700, value_msat=1000),
+            "data length too big to fit within 10 bits: 1120",
+        ),
     ],
 )
 def test_invoices_that_are_refused(world: World, invoice: ln.Invoice, says: str) -> None:
@@ -74,11 +91,22 @@ def test_invoices_that_are_refused(world: World, invoice: ln.Invoice, says: str)
 
 def test_paying_invoices(world: World) -> None:
     async def scene(stage: Stage) -> None:
-        made = await stage.ask(stage.receiver, "AddInvoice", ln.Invoice(value_msat=6_000, memo="tea"))
-        decoded = await stage.ask(stage.payer, "DecodePayReq", ln.PayReqString(pay_req=made.payment_request))
-        assert (decoded.destination, decoded.num_msat, decoded.description) == (stage.receiver.pubkey.hex(), 6_000, "tea")
+        made = await stage.ask(
+            stage.receiver, "AddInvoice", ln.Invoice(value_msat=6_000, memo="tea")
+        )
+        decoded = await stage.ask(
+            stage.payer, "DecodePayReq", ln.PayReqString(pay_req=made.payment_request)
+        )
+        assert (decoded.destination, decoded.num_msat, decoded.description) == (
+            stage.receiver.pubkey.hex(),
+            6_000,
+            "tea",
+        )
         assert (await pay(stage, made.payment_request))[:1] == ["SUCCEEDED"]
-        assert await pay(stage, made.payment_request) == ["ALREADY_EXISTS", "invoice is already paid"]
+        assert await pay(stage, made.payment_request) == [
+            "ALREADY_EXISTS",
+            "invoice is already paid",
+        ]
         assert len(await stage.received(made.r_hash)) == 1
 
     world.play(scene)
@@ -90,7 +118,10 @@ def test_amounts_of_invoices(world: World) -> None:
         openly = await stage.ask(stage.receiver, "AddInvoice", ln.Invoice())
         says = "amount must not be specified when paying a non-zero amount invoice"
         assert await pay(stage, fixed.payment_request, 6_000) == ["UNKNOWN", says]
-        assert await pay(stage, openly.payment_request) == ["UNKNOWN", "amount must be specified when paying a zero amount invoice"]
+        assert await pay(stage, openly.payment_request) == [
+            "UNKNOWN",
+            "amount must be specified when paying a zero amount invoice",
+        ]
         assert (await pay(stage, openly.payment_request, 7_000))[:1] == ["SUCCEEDED"]
 
     world.play(scene)
@@ -121,13 +152,21 @@ async def invoice_of(stage: Stage) -> ln.Invoice:
     """The receiver's invoice of a keysend that was just paid."""
     payment, preimage = stage.keysend()
     assert (await stage.node.send(payment, preimage, PATIENCE)).kind is Kind.SETTLED
-    return await stage.ask(stage.receiver, "LookupInvoice", ln.PaymentHash(r_hash=payment.payment_hash))
+    found: ln.Invoice = await stage.ask(
+        stage.receiver, "LookupInvoice", ln.PaymentHash(r_hash=payment.payment_hash)
+    )
+    return found
 
 
 async def pay(stage: Stage, payment_request: str, amount_msat: int | None = None) -> list[str]:
     """The last status of paying an invoice, or the code and text of the refusal."""
-    cleared = dict.fromkeys(("dest", "payment_hash", "dest_custom_records", "dest_features", "max_parts", "cltv_limit"))
-    raw = await stage.raw_send(*stage.keysend(), **cleared, amt_msat=amount_msat, payment_request=payment_request)
+    cleared = dict.fromkeys(
+        ("dest", "payment_hash", "dest_custom_records", "dest_features", "max_parts", "cltv_limit")
+    )
+    sent, preimage = stage.keysend()
+    raw = await stage.raw_send(
+        sent, preimage, **cleared, amt_msat=amount_msat, payment_request=payment_request
+    )
     if raw.code is not grpc.StatusCode.OK:
         return [raw.code.name, raw.text]
     return raw.statuses[-1:]

@@ -1,6 +1,8 @@
-"""One script of more than 300 calls: what real lnd answered is recorded, and the simulator answers the same.
+"""One script of more than 300 calls: what real lnd answered is recorded, and the simulator answers
+the same.
 
-With STREAMER_RECORD=1 the run on real lnd writes the recording anew (make test-lnd compares with it).
+With STREAMER_RECORD=1 the run on real lnd writes the recording anew (make test-lnd compares with
+it).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What lnd does with a keysend, and what the Node port says of it: the table "Tried", row by row."""
+"""What lnd does with a keysend, and what the Node port says of it: the table "Tried", row by
+row.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ import grpc
 import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
-from streamer.nodes.keysend import PREIMAGE_TYPE, encode_records
+from streamer.core.keysend import PREIMAGE_TYPE, encode_records
 from streamer.ports import Kind
-from streamer.reasons import Reason
+from streamer.words.reasons import Reason
 from tests.contract.worlds import CHANNEL_SAT, NOBODY, RECORD, Stage, World
 
 PATIENCE = 30.0
@@ -48,7 +50,9 @@ def test_a_settled_hash_is_refused_as_a_duplicate(world: World, amount_msat: int
     async def scene(stage: Stage) -> None:
         payment, preimage = stage.keysend(amount_msat=5_000)
         assert (await stage.node.send(payment, preimage, PATIENCE)).kind is Kind.SETTLED
-        again = await stage.node.send(dataclasses.replace(payment, amount_msat=amount_msat), preimage, PATIENCE)
+        again = await stage.node.send(
+            dataclasses.replace(payment, amount_msat=amount_msat), preimage, PATIENCE
+        )
         assert (again.kind, again.message) == (Kind.DUPLICATE, "invoice is already paid")
         assert len(await stage.received(payment.payment_hash)) == 1
 
@@ -75,7 +79,11 @@ def test_a_failed_hash_may_be_sent_again(world: World) -> None:
         assert (failed.kind, failed.reason, failed.accepted) == (Kind.FAILED, Reason.NO_ROUTE, True)
         tracked = await stage.node.track(payment.payment_hash, PATIENCE)
         assert (tracked.kind, tracked.reason) == (Kind.FAILED, Reason.NO_ROUTE)
-        assert (await stage.node.send(dataclasses.replace(payment, amount_msat=1_000), preimage, PATIENCE)).kind is Kind.SETTLED
+        assert (
+            await stage.node.send(
+                dataclasses.replace(payment, amount_msat=1_000), preimage, PATIENCE
+            )
+        ).kind is Kind.SETTLED
 
     world.play(scene)
 
@@ -86,11 +94,15 @@ def test_a_deleted_payment_sent_again_is_paid_twice(world: World) -> None:
     async def scene(stage: Stage) -> None:
         payment, preimage = stage.keysend(amount_msat=1_000)
         assert (await stage.node.send(payment, preimage, PATIENCE)).kind is Kind.SETTLED
-        await stage.ask(stage.payer, "DeletePayment", ln.DeletePaymentRequest(payment_hash=payment.payment_hash))
+        await stage.ask(
+            stage.payer, "DeletePayment", ln.DeletePaymentRequest(payment_hash=payment.payment_hash)
+        )
         assert (await stage.node.track(payment.payment_hash, PATIENCE)).kind is Kind.NOT_FOUND
         assert (await stage.node.send(payment, preimage, PATIENCE)).kind is Kind.SETTLED
         assert len(await stage.received(payment.payment_hash)) == 2
-        invoice = await stage.ask(stage.receiver, "LookupInvoice", ln.PaymentHash(r_hash=payment.payment_hash))
+        invoice = await stage.ask(
+            stage.receiver, "LookupInvoice", ln.PaymentHash(r_hash=payment.payment_hash)
+        )
         assert (invoice.value_msat, invoice.amt_paid_msat) == (1_000, 2_000)
 
     world.play(scene)
@@ -100,7 +112,11 @@ def test_a_deleted_payment_sent_again_is_paid_twice(world: World) -> None:
 def test_below_the_channel_minimum_there_is_no_route(world: World, amount_msat: int) -> None:
     async def scene(stage: Stage) -> None:
         answer = await stage.node.send(*stage.keysend(amount_msat=amount_msat), PATIENCE)
-        assert (answer.kind, answer.reason, answer.message) == (Kind.FAILED, Reason.NO_ROUTE, "NO_ROUTE")
+        assert (answer.kind, answer.reason, answer.message) == (
+            Kind.FAILED,
+            Reason.NO_ROUTE,
+            "NO_ROUTE",
+        )
 
     world.play(scene)
 
@@ -116,15 +132,23 @@ def test_a_stranger_has_no_route(world: World) -> None:
 
 def test_more_than_everything_is_no_liquidity(world: World) -> None:
     async def scene(stage: Stage) -> None:
-        answer = await stage.node.send(*stage.keysend(amount_msat=50 * CHANNEL_SAT * 1_000), PATIENCE)
-        assert (answer.kind, answer.reason, answer.message) == (Kind.FAILED, Reason.NO_LIQUIDITY, "INSUFFICIENT_BALANCE")
+        answer = await stage.node.send(
+            *stage.keysend(amount_msat=50 * CHANNEL_SAT * 1_000), PATIENCE
+        )
+        assert (answer.kind, answer.reason, answer.message) == (
+            Kind.FAILED,
+            Reason.NO_LIQUIDITY,
+            "INSUFFICIENT_BALANCE",
+        )
 
     world.play(scene)
 
 
 def test_more_than_the_largest_channel_fails_because_a_keysend_is_not_split(world: World) -> None:
     async def scene(stage: Stage) -> None:
-        answer = await stage.node.send(*stage.keysend(amount_msat=CHANNEL_SAT * 1_000 * 3 // 2), PATIENCE)
+        answer = await stage.node.send(
+            *stage.keysend(amount_msat=CHANNEL_SAT * 1_000 * 3 // 2), PATIENCE
+        )
         assert answer.kind is Kind.FAILED
         assert answer.reason in {Reason.NO_ROUTE, Reason.NO_LIQUIDITY}
 
@@ -134,7 +158,11 @@ def test_more_than_the_largest_channel_fails_because_a_keysend_is_not_split(worl
 def test_a_receiver_without_keysend_rejects(world: World) -> None:
     async def scene(stage: Stage) -> None:
         answer = await stage.node.send(*stage.keysend(destination=stage.deaf.pubkey), PATIENCE)
-        assert (answer.kind, answer.reason, answer.message) == (Kind.FAILED, Reason.RECEIVER_REJECTED, "INCORRECT_PAYMENT_DETAILS")
+        assert (answer.kind, answer.reason, answer.message) == (
+            Kind.FAILED,
+            Reason.RECEIVER_REJECTED,
+            "INCORRECT_PAYMENT_DETAILS",
+        )
         assert await stage.node.accepts_keysend(stage.deaf.pubkey) is False
         assert await stage.node.accepts_keysend(stage.receiver.pubkey) is True
 
@@ -152,7 +180,9 @@ def test_a_preimage_that_does_not_match_is_rejected(world: World) -> None:
 
 def test_fee_limit_zero_means_free_routes_only(world: World) -> None:
     async def scene(stage: Stage) -> None:
-        assert (await stage.raw_send(*stage.keysend(), fee_limit_msat=0)).statuses[-1] == "SUCCEEDED"
+        assert (await stage.raw_send(*stage.keysend(), fee_limit_msat=0)).statuses[
+            -1
+        ] == "SUCCEEDED"
 
     world.play(scene)
 
@@ -167,13 +197,20 @@ def test_definite_refusals_keep_lnd_s_words(world: World) -> None:
         ):
             payment, preimage = stage.keysend(**changes)
             answer = await stage.node.send(payment, preimage, PATIENCE)
-            assert (answer.kind, answer.accepted, answer.closed, answer.message) == (Kind.REFUSED, False, True, says)
+            assert (answer.kind, answer.accepted, answer.closed, answer.message) == (
+                Kind.REFUSED,
+                False,
+                True,
+                says,
+            )
             assert (await stage.node.track(payment.payment_hash, PATIENCE)).kind is Kind.NOT_FOUND
 
     world.play(scene)
 
 
-@pytest.mark.parametrize(("amount_msat", "says"), [(0, "amount must be specified"), (-1, "amount cannot be negative")])
+@pytest.mark.parametrize(
+    ("amount_msat", "says"), [(0, "amount must be specified"), (-1, "amount cannot be negative")]
+)
 def test_amounts_that_lnd_refuses(world: World, amount_msat: int, says: str) -> None:
     async def scene(stage: Stage) -> None:
         raw = await stage.raw_send(*stage.keysend(), amt_msat=amount_msat)
@@ -185,7 +222,9 @@ def test_amounts_that_lnd_refuses(world: World, amount_msat: int, says: str) -> 
 def test_of_concurrent_sends_of_one_hash_exactly_one_is_accepted(world: World) -> None:
     async def scene(stage: Stage) -> None:
         payment, preimage = stage.keysend()
-        answers = await asyncio.gather(*(stage.node.send(payment, preimage, PATIENCE) for _ in range(4)))
+        answers = await asyncio.gather(
+            *(stage.node.send(payment, preimage, PATIENCE) for _ in range(4))
+        )
         assert sorted(answer.kind.value for answer in answers) == ["duplicate"] * 3 + ["settled"]
         assert len(await stage.received(payment.payment_hash)) == 1
 
@@ -216,20 +255,31 @@ def test_htlcs_in_flight_are_seen_in_the_channels_by_hash(world: World) -> None:
     async def scene(stage: Stage) -> None:
         idle = await stage.node.channels()
         made = [stage.keysend() for _ in range(40)]
-        sends = [asyncio.create_task(stage.node.send(payment, preimage, PATIENCE)) for payment, preimage in made]
+        sends = [
+            asyncio.create_task(stage.node.send(payment, preimage, PATIENCE))
+            for payment, preimage in made
+        ]
         hashes = {payment.payment_hash for payment, _ in made}
         while True:
             seen = await stage.node.channels()
-            pending = {digest: expiry for channel in seen.channels for digest, expiry in channel.pending.items()}
+            pending = {
+                digest: expiry
+                for channel in seen.channels
+                for digest, expiry in channel.pending.items()
+            }
             if pending or all(send.done() for send in sends):
                 break
         assert pending
         assert set(pending) <= hashes
-        assert all(seen.block_height < expiry <= seen.block_height + 288 for expiry in pending.values())
+        assert all(
+            seen.block_height < expiry <= seen.block_height + 288 for expiry in pending.values()
+        )
         assert max(channel.slots for channel in seen.channels) > 0
         assert {(await send).kind for send in sends} == {Kind.SETTLED}
         after = await stage.node.channels()
-        assert {channel.channel_id for channel in after.channels} == {channel.channel_id for channel in idle.channels}
+        assert {channel.channel_id for channel in after.channels} == {
+            channel.channel_id for channel in idle.channels
+        }
         assert all(channel.active for channel in after.channels)
         assert after.closing == frozenset()
         assert all(len(channel.point.partition(":")[0]) == 64 for channel in after.channels)
@@ -240,11 +290,16 @@ def test_htlcs_in_flight_are_seen_in_the_channels_by_hash(world: World) -> None:
 def test_spendable_is_what_a_payment_can_take(world: World) -> None:
     async def scene(stage: Stage) -> None:
         before = sum(channel.spendable_msat for channel in (await stage.node.channels()).channels)
-        assert (await stage.node.send(*stage.keysend(amount_msat=3_000_000), PATIENCE)).kind is Kind.SETTLED
+        assert (
+            await stage.node.send(*stage.keysend(amount_msat=3_000_000), PATIENCE)
+        ).kind is Kind.SETTLED
 
         async def moved() -> bool:
             after = (await stage.node.channels()).channels
-            return sum(channel.spendable_msat for channel in after) == before - 3_000_000 and any(c.receivable_msat for c in after) is False
+            return (
+                sum(channel.spendable_msat for channel in after) == before - 3_000_000
+                and any(c.receivable_msat for c in after) is False
+            )
 
         await stage.until(moved)
 
@@ -264,12 +319,20 @@ def test_the_node_s_own_list_of_payments(world: World) -> None:
             (failed.index, unpayable.payment_hash, Kind.FAILED),
         ]
         first, second = listed
-        assert (first.destination, first.records, first.answer) == (stage.receiver.pubkey, {RECORD: b"hello"}, settled)
+        assert (first.destination, first.records, first.answer) == (
+            stage.receiver.pubkey,
+            {RECORD: b"hello"},
+            settled,
+        )
         assert (second.destination, second.records) == (b"", {})
         assert first.create_time_ns > 0
         assert await stage.node.payments_after(failed.index, 100) == []
-        assert [one.index for one in await stage.node.payments_after(settled.index - 1, 1)] == [settled.index]
-        complete = await stage.ask(stage.payer, "ListPayments", ln.ListPaymentsRequest(index_offset=settled.index - 1))
+        assert [one.index for one in await stage.node.payments_after(settled.index - 1, 1)] == [
+            settled.index
+        ]
+        complete = await stage.ask(
+            stage.payer, "ListPayments", ln.ListPaymentsRequest(index_offset=settled.index - 1)
+        )
         assert [one.payment_index for one in complete.payments] == [settled.index]
 
     world.play(scene)
@@ -282,6 +345,9 @@ def test_a_refused_duplicate_leaves_a_gap_in_the_indexes_and_no_entry(world: Wor
         await stage.node.send(payment, preimage, PATIENCE)
         last = await stage.node.send(*stage.keysend(), PATIENCE)
         assert last.index > first.index
-        assert [one.index for one in await stage.node.payments_after(first.index - 1, 10)] == [first.index, last.index]
+        assert [one.index for one in await stage.node.payments_after(first.index - 1, 10)] == [
+            first.index,
+            last.index,
+        ]
 
     world.play(scene)

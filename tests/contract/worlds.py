@@ -20,12 +20,12 @@ import grpc.aio
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import lightning_pb2_grpc
 from streamer._proto.routerrpc import router_pb2, router_pb2_grpc
-from streamer.clock import BootClock
-from streamer.model import Payment
+from streamer.core.keysend import encode_records, payment_hash
 from streamer.nodes.credentials import access
-from streamer.nodes.keysend import encode_records, payment_hash
 from streamer.nodes.lnd import LndNode, payment_request
 from streamer.simulator.serve import Plan, ServedNetwork, start_network
+from streamer.words.clock import BootClock
+from streamer.words.model import Payment
 from tests.lnd.network import Network
 from tests.nodes.tiny import intent
 
@@ -49,7 +49,9 @@ class Party:
     macaroonpath: str
 
     def node(self, macaroonpath: str = "") -> LndNode:
-        return LndNode(self.name, access(self.rpcserver, self.tlscertpath, macaroonpath or self.macaroonpath))
+        return LndNode(
+            self.name, access(self.rpcserver, self.tlscertpath, macaroonpath or self.macaroonpath)
+        )
 
 
 class Switches(Protocol):
@@ -79,7 +81,9 @@ class Stage:
     """What a scene has in its hands."""
 
     def __init__(self, parties: dict[str, Party], switches: Switches) -> None:
-        self.payer, self.receiver, self.deaf = (parties[name] for name in ("payer", "receiver", "deaf"))
+        self.payer, self.receiver, self.deaf = (
+            parties[name] for name in ("payer", "receiver", "deaf")
+        )
         self.switches = switches
         self.node = self.payer.node()
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -88,28 +92,45 @@ class Stage:
         """A fresh intent to the receiver, and its preimage."""
         preimage = secrets.token_bytes(32)
         records = encode_records([(RECORD, b"hello")])
-        defaults = {"destination": self.receiver.pubkey, "payment_hash": payment_hash(preimage), "records": records, "fee_limit_msat": 5000}
+        defaults = {
+            "destination": self.receiver.pubkey,
+            "payment_hash": payment_hash(preimage),
+            "records": records,
+            "fee_limit_msat": 5000,
+        }
         return intent(**(defaults | changes)), preimage
 
     async def raw_send(self, payment: Payment, preimage: bytes, **changes: Any) -> Raw:
-        """SendPaymentV2 without the adapter; changes replace fields of the request, None clears them."""
+        """SendPaymentV2 without the adapter; changes replace fields of the request, None clears
+        them.
+        """
         request = payment_request(payment, preimage)
         for name, value in changes.items():
             request.ClearField(name)
             if value is not None:
                 setattr(request, name, value)
-        return await self._stream(router_pb2_grpc.RouterStub(self.channel(self.payer)).SendPaymentV2, request)
+        return await self._stream(
+            router_pb2_grpc.RouterStub(self.channel(self.payer)).SendPaymentV2, request
+        )
 
     async def raw_track(self, digest: bytes) -> Raw:
         request = router_pb2.TrackPaymentRequest(payment_hash=digest)
-        return await self._stream(router_pb2_grpc.RouterStub(self.channel(self.payer)).TrackPaymentV2, request)
+        return await self._stream(
+            router_pb2_grpc.RouterStub(self.channel(self.payer)).TrackPaymentV2, request
+        )
 
     async def ask(self, party: Party, method: str, request: Any, metadata: Any = None) -> Any:
         """One unary call of lnrpc.Lightning."""
         stub = lightning_pb2_grpc.LightningStub(self.channel(party))
-        return await getattr(stub, method)(request, timeout=ANSWER_SECONDS, metadata=self.metadata(party) if metadata is None else metadata)
+        return await getattr(stub, method)(
+            request,
+            timeout=ANSWER_SECONDS,
+            metadata=self.metadata(party) if metadata is None else metadata,
+        )
 
-    async def refusal(self, party: Party, method: str, request: Any, metadata: Any = None) -> tuple[str, str]:
+    async def refusal(
+        self, party: Party, method: str, request: Any, metadata: Any = None
+    ) -> tuple[str, str]:
         """The code and text of a call that must fail."""
         try:
             await self.ask(party, method, request, metadata)
@@ -120,13 +141,19 @@ class Stage:
     async def received(self, digest: bytes) -> list[ln.InvoiceHTLC]:
         """The settled HTLCs with this hash in the receiver's own books."""
         found: list[ln.InvoiceHTLC] = []
-        page = await self.ask(self.receiver, "ListInvoices", ln.ListInvoiceRequest(num_max_invoices=100, reversed=True))
+        page = await self.ask(
+            self.receiver,
+            "ListInvoices",
+            ln.ListInvoiceRequest(num_max_invoices=100, reversed=True),
+        )
         for invoice in page.invoices:
             if invoice.r_hash == digest:
                 found += [htlc for htlc in invoice.htlcs if htlc.state == ln.SETTLED]
         return found
 
-    async def until(self, question: Callable[[], Coroutine[Any, Any, Any]], pause_seconds: float = 0.1) -> Any:
+    async def until(
+        self, question: Callable[[], Coroutine[Any, Any, Any]], pause_seconds: float = 0.1
+    ) -> Any:
         """Ask until the answer is true; the scene's own limit bounds it."""
         while not (answer := await question()):
             await asyncio.sleep(pause_seconds)
@@ -135,7 +162,9 @@ class Stage:
     def channel(self, party: Party) -> grpc.aio.Channel:
         if party.name not in self._channels:
             credentials = grpc.ssl_channel_credentials(Path(party.tlscertpath).read_bytes())
-            self._channels[party.name] = grpc.aio.secure_channel(party.rpcserver, credentials, [("grpc.use_local_subchannel_pool", 1)])
+            self._channels[party.name] = grpc.aio.secure_channel(
+                party.rpcserver, credentials, [("grpc.use_local_subchannel_pool", 1)]
+            )
         return self._channels[party.name]
 
     @staticmethod
@@ -150,7 +179,9 @@ class Stage:
     async def _stream(self, method: Any, request: Any) -> Raw:
         raw = Raw()
         try:
-            async for update in method(request, timeout=ANSWER_SECONDS, metadata=self.metadata(self.payer)):
+            async for update in method(
+                request, timeout=ANSWER_SECONDS, metadata=self.metadata(self.payer)
+            ):
                 raw.updates.append(update)
         except grpc.aio.AioRpcError as error:
             raw.code, raw.text = error.code(), error.details() or ""
@@ -183,7 +214,14 @@ class RealSwitches:
 
     def bake(self, name: str, *methods: str) -> str:
         path = self.network.folder / f"{secrets.token_hex(4)}.macaroon"
-        self._lnd(name).cli("bakemacaroon", "--save_to", str(path), "--root_key_id", "77", *(f"uri:{method}" for method in methods))
+        self._lnd(name).cli(
+            "bakemacaroon",
+            "--save_to",
+            str(path),
+            "--root_key_id",
+            "77",
+            *(f"uri:{method}" for method in methods),
+        )
         return str(path)
 
 
@@ -214,7 +252,10 @@ class SimulatedSwitches:
 @asynccontextmanager
 async def real_stage(network: Network) -> AsyncIterator[Stage]:
     parties = {
-        node.name: Party(node.name, node.pubkey, node.rpcserver, str(node.tlscertpath), str(node.macaroonpath)) for node in network.nodes
+        node.name: Party(
+            node.name, node.pubkey, node.rpcserver, str(node.tlscertpath), str(node.macaroonpath)
+        )
+        for node in network.nodes
     }
     try:
         yield Stage(parties, RealSwitches(network))
@@ -223,7 +264,9 @@ async def real_stage(network: Network) -> AsyncIterator[Stage]:
 
 
 def recover(network: Network) -> None:
-    """Whatever a scene did, the next one finds the nodes running, thawed, and their channels active."""
+    """Whatever a scene did, the next one finds the nodes running, thawed, and their channels
+    active.
+    """
     for node in network.nodes:
         if node.child.running:
             node.thaw()
@@ -239,14 +282,26 @@ def recover(network: Network) -> None:
 @asynccontextmanager
 async def simulated_stage(folder: Path) -> AsyncIterator[Stage]:
     names = {"payer": "alice", "receiver": "bob", "deaf": "carol"}
-    plan = Plan(nodes=3, channels=CHANNELS, capacity_sat=CHANNEL_SAT, seed=secrets.randbits(32), like_lnd=True)
+    plan = Plan(
+        nodes=3,
+        channels=CHANNELS,
+        capacity_sat=CHANNEL_SAT,
+        seed=secrets.randbits(32),
+        like_lnd=True,
+    )
     async with start_network(folder, plan, BootClock()) as served:
         served.simulation.faults.set_keysend("carol", accepted=False)
         found = {node.name: node for node in served.nodes}
         parties = {}
         for name, label in names.items():
             node = found[label]
-            parties[name] = Party(name, bytes.fromhex(node.pubkey), node.rpcserver, node.tlscertpath, node.macaroonpath)
+            parties[name] = Party(
+                name,
+                bytes.fromhex(node.pubkey),
+                node.rpcserver,
+                node.tlscertpath,
+                node.macaroonpath,
+            )
         yield Stage(parties, SimulatedSwitches(served, names))
 
 

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from streamer.core import ends, lifecycle
-from streamer.core.book import Book, Limits, Shared
+from streamer.core.book import MOST_LOOKS, Book, Limits, Shared
 from streamer.core.budgets import DAEMON, Budgets
 from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
 from streamer.core.payment import Event
 from streamer.core.streamtime import check_conservation
 from streamer.core.switch import Switch
-from streamer.model import Account, Answer, ApiKey, BudgetTerms, Facts, Kind, Mark, Payment, Rate, Segment, Stream, StreamState, Terms
-from streamer.money import DAY_NS, SECOND_NS
-from streamer.reasons import Reason
+from streamer.words.model import (
+    Account,
+    Answer,
+    ApiKey,
+    BudgetTerms,
+    Facts,
+    Kind,
+    Mark,
+    Payment,
+    Rate,
+    Segment,
+    Stream,
+    StreamState,
+    Terms,
+)
+from streamer.words.money import DAY_NS, SECOND_NS
+from streamer.words.reasons import Reason
 from tests.core.journal import Journal
 
 S = SECOND_NS
@@ -31,23 +45,54 @@ PLENTY_MSAT = 10**15
 
 
 def terms_of(**changes: Any) -> Terms:
-    """1 sat a second, paid each second, from T0 on, with fees of at most 100 msat and no catch-up bound."""
+    """1 sat a second, paid each second, from T0 on, with fees of at most 100 msat and no catch-up
+    bound.
+    """
     terms = Terms(
-        NODE, PEER, Rate(1_000, S, S), T0, None, None, 100, 0, 1_000, S, None, None, None, 1, "", (), (), b"",
-    )  # fmt: skip
+        NODE,
+        PEER,
+        Rate(1_000, S, S),
+        T0,
+        None,
+        None,
+        100,
+        0,
+        1_000,
+        S,
+        None,
+        None,
+        None,
+        1,
+        "",
+        (),
+        (),
+        b"",
+    )
     return replace(terms, **changes)
 
 
-def stream_of(terms: Terms | None = None, segments: list[Segment] | None = None, **account: int) -> Stream:
+def stream_of(
+    terms: Terms | None = None, segments: list[Segment] | None = None, **account: int
+) -> Stream:
     """A running stream for rules that need no book; account: its counters."""
     terms = terms or terms_of()
-    stream = Stream("st_1", 1, terms, T0, StreamState.ACTIVE, Reason.NONE, T0)
+    stream = Stream(
+        id="st_1",
+        key=1,
+        terms=terms,
+        create_time_ns=T0,
+        state=StreamState.ACTIVE,
+        reason=Reason.NONE,
+        state_time_ns=T0,
+    )
     stream.segments = segments or [Segment(0, 0, terms.rate)]
     stream.account = Account(**account)
     return stream
 
 
-def stamp(stream: Stream | None, owner: str, seq: int, amount_msat: int) -> tuple[bytes, bytes, bytes]:
+def stamp(
+    stream: Stream | None, owner: str, seq: int, amount_msat: int
+) -> tuple[bytes, bytes, bytes]:
     return hashlib.sha256(f"{owner}.{seq}".encode()).digest(), b"records", b""
 
 
@@ -58,8 +103,17 @@ def budget_of(amount_msat: int, period_ns: int | None = None) -> BudgetTerms:
 class House:
     """A book whose every step is durable at once; `crash` leaves what is in the journal."""
 
-    def __init__(self, spend_limit_msat: int = PLENTY_MSAT, per_destination: int = 10, stall_after: int = 5) -> None:
-        self.now_ns = T0
+    def __init__(
+        self,
+        spend_limit_msat: int = PLENTY_MSAT,
+        per_destination: int = 10,
+        stall_after: int = 5,
+        proven: bool = True,
+    ) -> None:
+        """proven: PEER has settled in time before the test begins, or before the process that
+        begins at a crash.
+        """
+        self.now_ns, self.proven = T0, proven
         self.spend_limit_msat = spend_limit_msat
         self.limits = Limits(per_destination, stall_after)
         self.journal = Journal()
@@ -71,20 +125,30 @@ class House:
         snapshot = self.journal.load()
         limit = Budget(self.spend_limit_msat, HOUR, aligned=False)
         spend = next((spend for spend in snapshot.spends if spend.scope == DAEMON), None)
-        limit.begin(spend.period_start_ns if spend else self.now_ns, spend.spent_msat if spend else 0)
+        limit.begin(
+            spend.period_start_ns if spend else self.now_ns, spend.spent_msat if spend else 0
+        )
         self.switch, self.outages = Switch(), Outages()
         self.switch.restore(snapshot.settings)
         self.outages.restore(snapshot.outages, snapshot.settings)
         budgets = Budgets(limit)
         budgets.restore(snapshot.keys, snapshot.spends)
-        shared = Shared(budgets, self.switch, self.outages, itertools.count(snapshot.last_row + 1), lambda: 0)
+        shared = Shared(
+            budgets, self.switch, self.outages, itertools.count(snapshot.last_row + 1), lambda: 0
+        )
         self.book = Book(NODE, self.limits, shared, stamp)
+        if self.proven:
+            self.book.slots.prove(PEER, self.limits.max_in_flight_per_destination)
         self.book.outages.restore(snapshot.outages, snapshot.settings)
         for stream in snapshot.streams:
-            self.book.add(stream)
+            self.book.restore(stream)
             self.book.budgets.own(stream, self.now_ns)
+        self.book.holds.restore(snapshot.outages, snapshot.settings)
         for payment in snapshot.open_payments:
             ends.take_back(self.book, payment)
+        facts = Facts()
+        self.book.holds.reconcile(self.book.slots.holders, self.now_ns, facts)
+        self.journal.append(facts)
         for stream in snapshot.streams:
             check_conservation(stream)
             self.book.schedule(stream)
@@ -101,7 +165,9 @@ class House:
 
     def add_key(self, number: int, amount_msat: int, period_ns: int | None = None) -> ApiKey:
         """An API key with a budget."""
-        key = ApiKey(number, f"key_{number}", "", frozenset(), budget=budget_of(amount_msat, period_ns))
+        key = ApiKey(
+            number, f"key_{number}", "", frozenset(), budget=budget_of(amount_msat, period_ns)
+        )
         self.book.budgets.add_key(key)
         self.commit(Facts(keys=[key]))
         return key
@@ -118,10 +184,7 @@ class House:
         self.now_ns = T0 + int(seconds * S)
 
     def plan(self, room: int = 100) -> list[Payment]:
-        facts = Facts()
-        planned = self.book.plan(self.now_ns, room, facts)
-        self.commit(facts)
-        return planned
+        return planned(self.book, self.now_ns, room, self.commit)
 
     def pay(self, seconds: float) -> Payment:
         """Plan at that second, and give the one payment there must be."""
@@ -143,7 +206,11 @@ class House:
 
     def settle(self, payment: Payment, amount_msat: int | None = None, fee_msat: int = 0) -> None:
         amount = payment.amount_msat if amount_msat is None else amount_msat
-        self.resolve(payment, Event.SETTLED, Answer(Kind.SETTLED, True, amount_msat=amount, fee_msat=fee_msat))
+        self.resolve(
+            payment,
+            Event.SETTLED,
+            Answer(Kind.SETTLED, True, amount_msat=amount, fee_msat=fee_msat),
+        )
 
     def fail(self, payment: Payment, reason: Reason = Reason.TIMEOUT) -> None:
         self.resolve(payment, Event.FAILED, Answer(Kind.FAILED, reason=reason, message="no"))
@@ -203,6 +270,71 @@ class House:
     def payment(self, row: int) -> Payment:
         """The same open payment after a crash."""
         return self.book.payments[row]
+
+
+def a_payment(stream: Stream | None = None, **given: Any) -> Payment:
+    """A payment as it would be planned at T0, of stream or of one that is in no book."""
+    owner: dict[str, Any] = (
+        {}
+        if stream is None
+        else {"owner": stream.id, "stream_key": stream.key, "api_key": stream.api_key}
+    )
+    usual: dict[str, Any] = {
+        "row": 1,
+        "owner": "st_1",
+        "stream_key": 1,
+        "seq": 1,
+        "node": NODE,
+        "destination": b"",
+        "payment_hash": b"",
+        "amount_msat": 1_000,
+        "fee_limit_msat": 0,
+        "cltv_limit": 288,
+        "timeout_seconds": 30,
+        "records": b"",
+        "due_ns": T0,
+        "planned_ns": T0,
+    }
+    return Payment(**(usual | owner | given))
+
+
+def adopted(
+    book: Book, stream: Stream, seq: int, amount_msat: int, made_ns: int, **given: Any
+) -> Payment:
+    """A payment of stream that the node has made, at made_ns, and the journal lacks."""
+    at = {
+        "row": next(book.shared.rows),
+        "seq": seq,
+        "node": book.node,
+        "destination": stream.terms.destination,
+    }
+    digest = stamp(None, stream.id, seq, 0)[0]
+    return a_payment(
+        stream,
+        **at,
+        payment_hash=digest,
+        amount_msat=amount_msat,
+        due_ns=made_ns,
+        planned_ns=made_ns,
+        **given,
+    )
+
+
+def planned(book: Book, now_ns: int, room: int, commit: Callable[[Facts], None]) -> list[Payment]:
+    """What the engine's turns plan at one moment: a plan looks at MOST_LOOKS streams, and the next
+    follows at once if there are more.
+    """
+    found: list[Payment] = []
+    while True:
+        facts, due = (
+            Facts(),
+            len(book._wheel) >= MOST_LOOKS
+            and sum(moment <= now_ns for moment in book._wheel._due.values()),
+        )
+        found += book.plan(now_ns, room - len(found), facts)
+        commit(facts)
+        if due < MOST_LOOKS and len(facts.streams) < MOST_LOOKS:
+            return found
 
 
 def total_msat(payments: Iterable[Payment]) -> int:

@@ -1,4 +1,4 @@
-"""What a payment buys, and what is skipped: DESIGN section 4, MONEY 8."""
+"""What a payment buys, and what is skipped (docs/streams.md)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,27 @@ from streamer.core.buying import Levels, Nothing, Purchase, buy, buy_within, cap
 from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
 from streamer.core.schedule import change_rate
-from streamer.model import Facts, Rate, Stream
-from streamer.reasons import Reason
+from streamer.words.model import Facts, Rate, Stream
+from streamer.words.reasons import Reason
 from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of, stream_of, terms_of
 
 
-def bought(stream: Stream, second: float, probe: bool = False, cap: int | None = None, room: int | None = None, **down: Any) -> Purchase:
-    made = buy(stream, T0 + int(second * S), probe, cap, room, (down.get("outages") or Outages(), Outages()))
+def bought(
+    stream: Stream,
+    second: float,
+    probe: bool = False,
+    cap: int | None = None,
+    room: int | None = None,
+    **down: Any,
+) -> Purchase:
+    made = buy(
+        stream,
+        T0 + int(second * S),
+        probe,
+        cap,
+        room,
+        (down.get("outages") or Outages(), Outages()),
+    )
     assert isinstance(made, Purchase), made
     return made
 
@@ -63,12 +77,17 @@ def test_a_credit_shortens_the_next_purchase() -> None:
 
 
 @pytest.mark.parametrize(("end", "cap", "amounts"), [
-    (10.0, None, [10_000]), (10.5, None, [10_500]), (10.5, 10_000, [9_500, 1_000]), (3.0, 2_500, [2_000, 1_000]),
-    (1.9, 1_500, [1_500]), (2.0, 1_500, [1_000, 1_000]), (2.7, 1_000, [1_000, 1_000]), (0.9, None, []),
+    (10.0, None, [10_000]), (10.5, None, [10_500]), (10.5, 10_000, [9_500, 1_000]),
+    (3.0, 2_500, [2_000, 1_000]), (1.9, 1_500, [1_500]), (2.0, 1_500, [1_000, 1_000]),
+    (2.7, 1_000, [1_000, 1_000]), (0.9, None, []),
 ])  # fmt: skip
-def test_the_last_remainder_goes_into_the_payment_before(end: float, cap: int | None, amounts: list[int]) -> None:
+def test_the_last_remainder_goes_into_the_payment_before(
+    end: float, cap: int | None, amounts: list[int]
+) -> None:
     stream, paid = stream_of(terms_of(end_time_ns=T0 + int(end * S))), list[int]()
-    while isinstance(made := buy(stream, T0 + 60 * S, False, cap, None, (Outages(), Outages())), Purchase):
+    while isinstance(
+        made := buy(stream, T0 + 60 * S, False, cap, None, (Outages(), Outages())), Purchase
+    ):
         paid.append(made.amount_msat)
         stream.account.settled_msat += made.amount_msat
         stream.account.bought_until_ns = made.until_ns
@@ -80,6 +99,21 @@ def test_the_last_remainder_goes_in_before_the_end_comes() -> None:
     assert bought(stream, 0).amount_msat == 1_000
     stream.account.settled_msat, stream.account.bought_until_ns = 1_000, S
     assert (bought(stream, 1).amount_msat, bought(stream, 1).until_ns) == (1_400, int(2.4 * S))
+
+
+def test_as_much_of_the_last_remainder_as_fits_goes_into_the_payment_before() -> None:
+    """1,900 to the end, and room for 1,500: not the 1,000 up to the grid moment, after which 900
+    could never be paid.
+    """
+    for budget, cap, room in (
+        (None, 1_500, None),
+        (budget_of(5_000, HOUR), None, 1_600),
+        (budget_of(5_000), None, 1_600),
+    ):
+        made = bought(
+            stream_of(terms_of(end_time_ns=T0 + int(1.9 * S), budget=budget)), 0, cap=cap, room=room
+        )
+        assert (made.amount_msat, made.until_ns) == (1_500, int(1.5 * S))
 
 
 def test_the_rest_of_a_total_budget_goes_into_the_payment_before() -> None:
@@ -118,11 +152,21 @@ def test_the_cap_is_the_users_or_half_of_the_largest_channel_and_halved_on_no_ro
 # -- what is skipped ----------------------------------------------------------------------------
 
 
-@given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 400), st.one_of(st.none(), st.integers(0, 400)), st.integers(0, 400))
-def test_skip_is_the_impossible_part_of_the_gap_beyond_catch_up(covered: int, one: int, two: int, catch_up: int | None, now: int) -> None:
+@given(
+    st.integers(0, 400),
+    st.integers(0, 400),
+    st.integers(0, 400),
+    st.one_of(st.none(), st.integers(0, 400)),
+    st.integers(0, 400),
+)
+def test_skip_is_the_impossible_part_of_the_gap_beyond_catch_up(
+    covered: int, one: int, two: int, catch_up: int | None, now: int
+) -> None:
     start, end = min(one, two), max(one, two)
     stream = stream_of(
-        terms_of(catch_up_ns=None if catch_up is None else catch_up * S), bought_until_ns=covered * S, settled_msat=covered * 1_000
+        terms_of(catch_up_ns=None if catch_up is None else catch_up * S),
+        bought_until_ns=covered * S,
+        settled_msat=covered * 1_000,
     )
     outage = max(0, min(end, now) - max(start, covered))
     wanted = 0 if catch_up is None else max(0, min(outage, now - covered - catch_up))
@@ -142,12 +186,16 @@ def test_a_short_restart_does_not_skip_the_time_in_our_own_queue() -> None:
 
 
 def test_an_outage_inside_bought_time_costs_nothing() -> None:
-    stream = stream_of(terms_of(catch_up_ns=5 * MINUTE), bought_until_ns=3_600 * S, settled_msat=3_600_000)
+    stream = stream_of(
+        terms_of(catch_up_ns=5 * MINUTE), bought_until_ns=3_600 * S, settled_msat=3_600_000
+    )
     assert bought(stream, 3_960, outages=down((0, 3_600))).skip_ns == 0
 
 
 def test_reserved_time_is_not_in_the_gap() -> None:
-    stream = stream_of(terms_of(catch_up_ns=0, max_open_payments=2), bought_until_ns=100 * S, settled_msat=40_000)
+    stream = stream_of(
+        terms_of(catch_up_ns=0, max_open_payments=2), bought_until_ns=100 * S, settled_msat=40_000
+    )
     stream.reserved_msat = 60_000
     assert bought(stream, 150, outages=down((0, 150))).skip_ns == 50 * S
 
@@ -158,7 +206,8 @@ def test_what_a_plan_has_counted_is_not_counted_again() -> None:
 
 
 def test_overlapping_causes_count_once() -> None:
-    stream = stream_of(terms_of(catch_up_ns=0), failing_since_ns=T0 + 10 * S, failing_until_ns=T0 + 50 * S)
+    stream = stream_of(terms_of(catch_up_ns=0))
+    stream.spans = ((T0 + 10 * S, T0 + 50 * S),)
     made = buy(stream, T0 + 100 * S, False, None, None, (down((0, 20)), down((40, 60))))
     assert isinstance(made, Purchase) and made.skip_ns == 60 * S
 
@@ -168,7 +217,9 @@ def test_a_skip_takes_the_oldest_time_at_its_old_rate() -> None:
     stream.segments = change_rate(stream.segments, 100 * S, Rate(2_000, S, S))
     made = bought(stream, 300, outages=down((0, 50)))
     assert (made.skip_ns, made.skip_msat) == (50 * S, 50_000)
-    assert made.amount_msat == 50_000 + 201 * 2_000, "what was unpaid before the new rate keeps its own"
+    assert made.amount_msat == 50_000 + 201 * 2_000, (
+        "what was unpaid before the new rate keeps its own"
+    )
 
 
 def test_catch_up_ends_with_the_stream() -> None:
@@ -228,7 +279,9 @@ def test_a_receiver_that_is_away_longer_is_never_paid_for_less_absence(away: int
     house.settle(probe)
     house.at(away * 60 + 1)
     [after] = house.plan()
-    assert probe.amount_msat + after.amount_msat <= 302_000, "five minutes, and what is bought ahead"
+    assert probe.amount_msat + after.amount_msat <= 302_000, (
+        "five minutes, and what is bought ahead"
+    )
     assert stream.skipped_ns + 302 * S >= (away * 60) * S
 
 
@@ -248,13 +301,17 @@ def test_a_row_of_failures_that_no_plan_counted_is_not_forgotten_by_the_next_row
     house = House()
     stream = house.open(catch_up_ns=0, max_open_payments=3)
     first, second, third = house.pay(0), house.pay(1), house.pay(2)
-    for second_of, payment, act in ((3, first, House.fail), (40, second, House.settle), (41, third, House.fail)):
+    for second_of, payment, act in (
+        (3, first, House.fail),
+        (40, second, House.settle),
+        (41, third, House.fail),
+    ):
         house.at(second_of)
         act(house, payment)
     house.crash()
     house.idle(45)
     assert house.pay(50).skip_ns == ((40 - 3) + (50 - 41)) * S
-    assert house.again(stream).carried_outage_ns == 0
+    assert house.again(stream).spans == ()
 
 
 def test_a_row_goes_on_over_the_plans_made_in_it() -> None:
@@ -270,10 +327,19 @@ def test_a_row_goes_on_over_the_plans_made_in_it() -> None:
 # -- levels -------------------------------------------------------------------------------------
 
 
-def within(stream: Stream, second: float, whole: int, cap: int | None = None, key: int | None = None, probe: bool = False) -> Purchase:
-    """What is bought with a spend limit of whole, and so much left of the key's budget."""
-    levels = Levels(None, None if key is None else Budget(key, None), whole)
-    made = buy_within(stream, T0 + int(second * S), probe, cap, levels, (down((0, second)), Outages()))
+def within(
+    stream: Stream,
+    second: float,
+    whole: int,
+    cap: int | None = None,
+    key: int | None = None,
+    probe: bool = False,
+) -> Purchase:
+    """What is bought with a spend limit of whole, and a turn of so much at the key's budget."""
+    levels = Levels(None, key, whole)
+    made = buy_within(
+        stream, T0 + int(second * S), probe, cap, levels, (down((0, second)), Outages())
+    )
     assert isinstance(made, Purchase), made
     return made
 
@@ -290,13 +356,20 @@ def test_the_smallest_bound_counts() -> None:
     assert (cap_msat(account_capped, None), cap_msat(account_capped, 10**9)) == (5_000, 5_000)
 
 
-@pytest.mark.parametrize(("whole", "amount"), [(3_099, 2_999), (3_100, 3_000), (3_101, 3_000), (3_050, 2_950), (3_000, 2_900)])
-def test_amount_and_fee_limit_together_fit_into_the_whole_spend_limit(whole: int, amount: int) -> None:
+@pytest.mark.parametrize(
+    ("whole", "amount"),
+    [(3_099, 2_999), (3_100, 3_000), (3_101, 3_000), (3_050, 2_950), (3_000, 2_900)],
+)
+def test_amount_and_fee_limit_together_fit_into_the_whole_spend_limit(
+    whole: int, amount: int
+) -> None:
     assert within(stream_of(), 2, whole).amount_msat == amount
 
 
 @pytest.mark.parametrize(("probe", "skip"), [(False, 60), (True, 0)])
-def test_a_payment_made_smaller_for_the_spend_limit_skips_as_it_would_have(probe: bool, skip: int) -> None:
+def test_a_payment_made_smaller_for_the_spend_limit_skips_as_it_would_have(
+    probe: bool, skip: int
+) -> None:
     stream = stream_of(terms_of(catch_up_ns=0, rate=Rate(1_000, S, 5 * S)))
     made = within(stream, 60, 3_100, probe=probe)
     assert (made.amount_msat, made.skip_ns) == (3_000, skip * S)
@@ -304,18 +377,61 @@ def test_a_payment_made_smaller_for_the_spend_limit_skips_as_it_would_have(probe
 
 def test_no_remainder_that_no_payment_could_buy_is_left_for_the_end() -> None:
     stream = stream_of(terms_of(end_time_ns=T0 + int(3.5 * S)))
-    for cap, amount in ((3_500, 3_500), (3_499, 2_500), (2_501, 2_500), (2_500, 2_500), (2_499, 2_499)):
+    for cap, amount in (
+        (3_500, 3_500),
+        (3_499, 2_500),
+        (2_501, 2_500),
+        (2_500, 2_500),
+        (2_499, 2_499),
+    ):
         assert bought(stream, 3.2, cap=cap).amount_msat == amount
 
 
 def test_the_last_of_a_total_budget_goes_in_one_payment() -> None:
-    stream = stream_of(terms_of(end_time_ns=T0 + int(3.5 * S), fee_floor_msat=0, fee_limit_ppm=10**6, budget=budget_of(6_000)))
+    stream = stream_of(
+        terms_of(
+            end_time_ns=T0 + int(3.5 * S),
+            fee_floor_msat=0,
+            fee_limit_ppm=10**6,
+            budget=budget_of(6_000),
+        )
+    )
     assert bought(stream, 3.2, room=6_000).amount_msat == 3_000, "and its fees the other half"
+
+
+def test_a_cap_that_bounds_nothing_makes_the_last_of_a_total_budget_no_smaller() -> None:
+    """3,500 to the end, and a budget for 2,900: 2,500 and a fee as large would leave 800, and not
+    the 1,000 for the end.
+    """
+    stream = stream_of(
+        terms_of(
+            end_time_ns=T0 + int(3.5 * S),
+            fee_floor_msat=0,
+            fee_limit_ppm=10**6,
+            budget=budget_of(5_800),
+        )
+    )
+    for cap, amount in (
+        (None, 2_900),
+        (3_500, 2_900),
+        (3_499, 2_900),
+        (2_901, 2_900),
+        (2_900, 2_500),
+        (2_899, 2_500),
+    ):
+        assert bought(stream, 3.2, cap=cap, room=5_800).amount_msat == amount
 
 
 def of_total(stream: Stream, second: float, room: int, whole: int) -> int:
     """What is bought out of a total budget with so much room, and a spend limit of whole."""
-    made = buy_within(stream, T0 + int(second * S), False, None, Levels(Budget(room, None), None, whole), (Outages(), Outages()))
+    made = buy_within(
+        stream,
+        T0 + int(second * S),
+        False,
+        None,
+        Levels(Budget(room, None), None, whole),
+        (Outages(), Outages()),
+    )
     assert isinstance(made, Purchase), made
     return made.amount_msat
 
@@ -328,5 +444,12 @@ def test_a_total_budget_goes_as_far_as_the_spend_limit_lets_it_when_no_other_pay
 
 
 def test_a_spend_limit_that_just_fits_makes_nothing_smaller() -> None:
-    stream = stream_of(terms_of(end_time_ns=T0 + int(3.5 * S), fee_floor_msat=0, fee_limit_ppm=10**6, budget=budget_of(6_000)))
+    stream = stream_of(
+        terms_of(
+            end_time_ns=T0 + int(3.5 * S),
+            fee_floor_msat=0,
+            fee_limit_ppm=10**6,
+            budget=budget_of(6_000),
+        )
+    )
     assert of_total(stream, 3.2, 6_000, 6_000) == 3_000

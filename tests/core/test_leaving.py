@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.model import Mark
+from streamer.words.model import Mark
 from tests.core.house import T0, House, S, budget_of
 
 
@@ -13,7 +13,11 @@ def test_only_a_stream_that_has_ended_leaves_and_nothing_of_it_stays() -> None:
     assert not house.book.remove(stream) and house.book.streams
     house.cancel(stream)
     assert house.book.remove(stream)
-    assert not house.book.streams and not house.book.by_key and stream.key not in house.book.budgets._own
+    assert (
+        not house.book.streams
+        and not house.book.by_key
+        and stream.key not in house.book.budgets._own
+    )
     assert house.book.next_ns() is None
     assert not house.book.remove(stream), "it is not here any more"
 
@@ -54,7 +58,11 @@ def test_one_that_comes_back_is_known_as_such_and_has_its_budget() -> None:
     assert house.book.remove(streams[1])
     house.book.recall(streams[1])
     assert house.book.recalled == {streams[1].key: streams[1]}
-    assert list(house.book.by_key.values()) == list(house.book.streams.values()) == [streams[0], streams[2], streams[1]]
+    assert (
+        list(house.book.by_key.values())
+        == list(house.book.streams.values())
+        == [streams[0], streams[2], streams[1]]
+    )
     own = house.book.budgets.own(streams[1], T0)
     assert own is not None and own.spent_msat == 1_000
     assert house.book.remove(streams[1]) and not house.book.recalled
@@ -70,4 +78,6 @@ def test_one_that_comes_back_costs_the_same_however_many_there_are() -> None:
     house.open()
     by_key, streams = house.book.by_key, house.book.streams
     house.book.recall(stream)
-    assert house.book.by_key is by_key and house.book.streams is streams, "nothing was copied: payments would wait for that"
+    assert house.book.by_key is by_key and house.book.streams is streams, (
+        "nothing was copied: payments would wait for that"
+    )

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from streamer.core.budgets import Budgets
 from streamer.core.ledger import Budget, fee_limit_msat, largest_amount_msat
-from streamer.model import Payment, Stream
-from tests.core.house import HOUR, T0, House, budget_of, stream_of, terms_of
+from streamer.words.model import Payment, Stream
+from tests.core.house import HOUR, T0, House, a_payment, budget_of, stream_of, terms_of
 
 small = st.integers(0, 3_000)
 ppms = st.one_of(st.integers(0, 20_000), st.integers(0, 1_000_000))
@@ -17,7 +17,9 @@ ppms = st.one_of(st.integers(0, 20_000), st.integers(0, 1_000_000))
 
 @given(st.integers(-50, 3_000), small, ppms)
 def test_the_largest_amount_is_the_brute_force_one(room: int, floor: int, ppm: int) -> None:
-    fitting = [amount for amount in range(1, 3_001) if amount + max(floor, amount * ppm // 10**6) <= room]
+    fitting = [
+        amount for amount in range(1, 3_001) if amount + max(floor, amount * ppm // 10**6) <= room
+    ]
     assert largest_amount_msat(room, floor, ppm) == max(fitting, default=0)
 
 
@@ -31,12 +33,20 @@ def test_one_msat_more_would_not_fit(room: int, floor: int, ppm: int) -> None:
 def test_the_largest_amount_leaves_nothing_over_where_one_more_msat_costs_two() -> None:
     for ppm in (300_000, 500_000, 1_000_000):
         for room in range(60):
-            fitting = [amount for amount in range(room + 1) if amount + amount * ppm // 10**6 <= room]
+            fitting = [
+                amount for amount in range(room + 1) if amount + amount * ppm // 10**6 <= room
+            ]
             assert largest_amount_msat(room, 0, ppm) == fitting[-1]
 
 
 def test_the_fee_limit_is_the_floor_or_the_share_rounded_down() -> None:
-    assert [fee_limit_msat(amount, 5, 10_000) for amount in (0, 500, 599, 600, 100_099)] == [5, 5, 5, 6, 1_000]
+    assert [fee_limit_msat(amount, 5, 10_000) for amount in (0, 500, 599, 600, 100_099)] == [
+        5,
+        5,
+        5,
+        6,
+        1_000,
+    ]
 
 
 def test_periods_are_aligned_to_utc_and_never_go_back() -> None:
@@ -62,7 +72,11 @@ def test_a_period_that_is_not_aligned_lasts_from_where_it_began() -> None:
 
 
 def test_a_moment_before_the_present_period_has_its_own_if_periods_keep_a_grid() -> None:
-    aligned, free, total = Budget(1_000, HOUR), Budget(1_000, HOUR, aligned=False), Budget(1_000, None)
+    aligned, free, total = (
+        Budget(1_000, HOUR),
+        Budget(1_000, HOUR, aligned=False),
+        Budget(1_000, None),
+    )
     aligned.roll(T0 + HOUR + 5)
     free.begin(T0 + HOUR + 5)
     ages = (T0 + HOUR + 9, T0 + HOUR + 5, T0 + HOUR + 4, T0 + HOUR, T0 + HOUR - 1, T0 - 1)
@@ -98,7 +112,7 @@ def test_more_can_not_be_released_than_was_reserved() -> None:
 
 
 def payment_of(stream: Stream, msat: int, fee: int, row: int = 1) -> Payment:
-    return Payment(row, stream.id, stream.key, row, "node", b"", b"", msat, fee, 288, 30, b"", T0, T0, 0, 0, 0, False, 0, 0)
+    return a_payment(stream, row=row, seq=row, amount_msat=msat, fee_limit_msat=fee, api_key=0)
 
 
 def test_amount_and_fee_limit_are_taken_on_both_levels_and_what_was_not_spent_comes_back() -> None:
@@ -117,14 +131,18 @@ def test_amount_and_fee_limit_are_taken_on_both_levels_and_what_was_not_spent_co
 
 
 def test_a_restart_takes_back_reserves_into_their_own_period() -> None:
-    stream = stream_of(terms_of(budget=budget_of(5_000, HOUR)), period_start_ns=T0, period_spent_msat=4_000)
+    stream = stream_of(
+        terms_of(budget=budget_of(5_000, HOUR)), period_start_ns=T0, period_spent_msat=4_000
+    )
     budgets = Budgets(Budget(10_000, None))
     payment = payment_of(stream, 1_000, 100)
     payment.period_start_ns = T0 + HOUR
     own = budgets.own(stream, T0 + HOUR - 1)
     budgets.reserve(payment)
     assert own is not None
-    assert (own.period_start_ns, own.room_msat()) == (T0 + HOUR, 3_900), "a period never goes back with the clock"
+    assert (own.period_start_ns, own.room_msat()) == (T0 + HOUR, 3_900), (
+        "a period never goes back with the clock"
+    )
 
 
 def test_the_stream_budget_outlives_a_crash_in_the_middle_of_a_period() -> None:
@@ -134,7 +152,10 @@ def test_the_stream_budget_outlives_a_crash_in_the_middle_of_a_period() -> None:
     open_payment = house.pay(1)
     house.crash()
     own = house.book.budgets.own(house.again(stream), house.now_ns)
-    assert own is not None and (own.spent_msat, own.reserved_msat) == (1_050, open_payment.amount_msat + 100)
+    assert own is not None and (own.spent_msat, own.reserved_msat) == (
+        1_050,
+        open_payment.amount_msat + 100,
+    )
     house.settle(house.payment(open_payment.row), fee_msat=100)
     assert own.room_msat() == 4_000 - 1_050 - 1_100
 
@@ -159,7 +180,11 @@ def test_both_levels_or_none() -> None:
     house.at(1)
     assert house.plan() == []
     own = house.book.budgets.own(stream, house.now_ns)
-    assert own is not None and (own.reserved_msat, own.spent_msat, stream.reserved_msat) == (0, 1_000, 0)
+    assert own is not None and (own.reserved_msat, own.spent_msat, stream.reserved_msat) == (
+        0,
+        1_000,
+        0,
+    )
     assert not house.switch.sending
     house.crash()
     assert not house.switch.sending, "a restart does not lift the spend limit"

@@ -1,4 +1,4 @@
-"""What a person does to a stream, and when it is paid: DESIGN section 4."""
+"""What a person does to a stream, and when it is paid (docs/streams.md)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ import pytest
 
 from streamer.core import lifecycle
 from streamer.core.streamtime import origin_ns, paid_until_ns
-from streamer.errors import FailedPrecondition
-from streamer.model import Facts, Payment, Rate, Stream, StreamState
-from streamer.reasons import Reason
-from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of, run, stream_of, terms_of, total_msat
+from streamer.words.errors import FailedPrecondition
+from streamer.words.model import Facts, Payment, Rate, Stream, StreamState
+from streamer.words.reasons import Reason
+from tests.core.house import (
+    HOUR,
+    MINUTE,
+    T0,
+    House,
+    S,
+    budget_of,
+    run,
+    stream_of,
+    terms_of,
+    total_msat,
+)
 
 DAYS = 86_400
 
@@ -42,7 +53,7 @@ def test_a_stream_is_nobodys_unless_a_key_opened_it() -> None:
     assert lifecycle.new_stream("st_1", 1, terms_of(), T0).api_key == 0
 
 
-# -- pause and resume -------------------------------------------------------------------------------
+# -- pause and resume ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pauses", [0, 1, 19])
@@ -163,7 +174,7 @@ def test_resume_of_a_stream_that_waits_for_nothing_changes_nothing() -> None:
     assert not facts, "it tries now in any case"
 
 
-def test_pause_while_stalled_pauses_and_resume_begins_afresh() -> None:
+def test_a_stream_stalled_when_it_was_paused_is_stalled_when_resumed_and_tries_now() -> None:
     house = House(stall_after=1)
     stream = house.open(catch_up_ns=0)
     house.fail(house.pay(0))
@@ -172,9 +183,17 @@ def test_pause_while_stalled_pauses_and_resume_begins_afresh() -> None:
     assert (stream.state, stream.reason) == (StreamState.PAUSED, Reason.USER)
     house.at(100)
     house.resume(stream)
-    assert (stream.state, stream.account.streak) == (StreamState.ACTIVE, 0)
-    payment = house.pay(100)
-    assert (payment.probe, payment.skip_ns, payment.amount_msat) == (False, 50 * S, 1_000)
+    assert (stream.state, stream.reason, stream.account.streak) == (
+        StreamState.STALLED,
+        Reason.TIMEOUT,
+        1,
+    )
+    probe = house.pay(100)
+    assert (probe.probe, probe.skip_ns, probe.amount_msat) == (True, 0, 1_000)
+    house.settle(probe)
+    assert house.pay(101).skip_ns == 49 * S, (
+        "fifty seconds failed, and one of them the probe has paid; the pause is none of them"
+    )
 
 
 def test_a_stream_paused_before_its_start_waits_for_it_again() -> None:
@@ -206,7 +225,9 @@ def test_what_fails_in_a_pause_is_owed_after_it() -> None:
 Act = Callable[[House, Stream], None]
 
 
-@pytest.mark.parametrize("act", [House.pause, House.resume, House.cancel], ids=["pause", "resume", "cancel"])
+@pytest.mark.parametrize(
+    "act", [House.pause, House.resume, House.cancel], ids=["pause", "resume", "cancel"]
+)
 def test_doing_it_twice_changes_nothing(act: Act) -> None:
     house = House()
     stream = house.open()
@@ -216,10 +237,17 @@ def test_doing_it_twice_changes_nothing(act: Act) -> None:
     house.at(9)
     before = (stream.state, stream.state_time_ns, stream.paused_at_ns, stream.paused_ns)
     getattr(lifecycle, act.__name__)(house.book, stream, house.now_ns, facts)
-    assert (stream.state, stream.state_time_ns, stream.paused_at_ns, stream.paused_ns) == before and not facts
+    assert (
+        stream.state,
+        stream.state_time_ns,
+        stream.paused_at_ns,
+        stream.paused_ns,
+    ) == before and not facts
 
 
-@pytest.mark.parametrize("act", [House.pause, House.resume, House.change], ids=["pause", "resume", "change"])
+@pytest.mark.parametrize(
+    "act", [House.pause, House.resume, House.change], ids=["pause", "resume", "change"]
+)
 def test_what_has_ended_stays_ended(act: Act) -> None:
     house = House()
     stream = house.open()
@@ -282,7 +310,11 @@ def test_a_change_that_is_refused_changes_nothing() -> None:
     segments, terms, account = list(stream.segments), stream.terms, stream.account.bought_until_ns
     with pytest.raises(FailedPrecondition, match="period of a budget"):
         house.change(stream, rate=Rate(7_000, S, S), budget=budget_of(100_000))
-    assert (stream.segments, stream.terms, stream.account.bought_until_ns) == (segments, terms, account)
+    assert (stream.segments, stream.terms, stream.account.bought_until_ns) == (
+        segments,
+        terms,
+        account,
+    )
 
 
 def test_a_total_budget_knows_what_was_paid_before_it() -> None:
@@ -309,7 +341,9 @@ def test_more_budget_is_used_at_once() -> None:
 # -- a ttl and a start ---------------------------------------------------------------------------
 
 
-def renewed(expire_time_ns: int, ttl_ns: int | None = 30 * S, state: StreamState = StreamState.ACTIVE) -> Stream:
+def renewed(
+    expire_time_ns: int, ttl_ns: int | None = 30 * S, state: StreamState = StreamState.ACTIVE
+) -> Stream:
     stream = stream_of(terms_of(ttl_ns=ttl_ns))
     stream.state, stream.expire_time_ns = state, expire_time_ns
     return stream
@@ -325,7 +359,9 @@ def renewed(expire_time_ns: int, ttl_ns: int | None = 30 * S, state: StreamState
         (T0 + 60 * S - 1, HOUR, T0 + 60 * S),
     ],
 )
-def test_renewers_have_a_minute_after_a_start_or_a_ttl_if_that_is_less(expire: int, ttl: int, after: int) -> None:
+def test_renewers_have_a_minute_after_a_start_or_a_ttl_if_that_is_less(
+    expire: int, ttl: int, after: int
+) -> None:
     """The doors were last open five seconds ago."""
     stream = renewed(expire, ttl)
     assert lifecycle.outlast_start([stream], T0 - 5 * S, T0) == [stream]
@@ -345,7 +381,9 @@ def test_renewers_have_a_minute_after_a_start_or_a_ttl_if_that_is_less(expire: i
     ],
     ids=["at the last moment", "before", "as long", "longer", "no ttl", "paused", "ended"],
 )
-def test_a_start_gives_no_time_to_what_ran_out_before_or_has_enough_or_does_not_run(stream: Stream) -> None:
+def test_a_start_gives_no_time_to_what_ran_out_before_or_has_enough_or_does_not_run(
+    stream: Stream,
+) -> None:
     before = stream.expire_time_ns
     assert lifecycle.outlast_start([stream], T0 - 5 * S, T0) == []
     assert stream.expire_time_ns == before

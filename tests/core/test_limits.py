@@ -5,8 +5,8 @@ from __future__ import annotations
 from streamer.core import lifecycle
 from streamer.core.payment import Event
 from streamer.core.streamtime import covered_ns
-from streamer.model import Answer, Kind, Mark, Rate, StreamState
-from streamer.reasons import Reason
+from streamer.words.model import Answer, Kind, Mark, Rate, StreamState
+from streamer.words.reasons import Reason
 from tests.core.house import HOUR, MINUTE, T0, House, S, budget_of, run, total_msat
 
 DAYS = 86_400
@@ -19,7 +19,11 @@ def test_a_total_budget_is_spent_to_what_no_payment_fits_in_and_completes_the_st
     house = House()
     stream = house.open(budget=budget_of(5_500))
     paid = run(house, 100)
-    assert total_msat(paid) == 5_400 and stream.state is StreamState.COMPLETED and stream.reason is Reason.BUDGET_SPENT
+    assert (
+        total_msat(paid) == 5_400
+        and stream.state is StreamState.COMPLETED
+        and stream.reason is Reason.BUDGET_SPENT
+    )
 
 
 def test_an_empty_total_budget_waits_for_what_may_come_back_but_not_for_orphans() -> None:
@@ -43,14 +47,22 @@ def test_a_renewing_budget_stalls_until_it_renews() -> None:
     house = House()
     stream = house.open(budget=budget_of(2_200, HOUR), catch_up_ns=None)
     assert total_msat(run(house, 3_599)) == 2_000
-    assert (stream.state, stream.reason, stream.account.next_attempt_ns) == (StreamState.STALLED, Reason.BUDGET_PERIOD, T0 + HOUR)
+    assert (stream.state, stream.reason, house.book.due_ns(stream)) == (
+        StreamState.STALLED,
+        Reason.BUDGET_PERIOD,
+        T0 + HOUR,
+    )
     house.crash()
     payment = house.pay(3_600)
     assert (payment.amount_msat, payment.probe) == (2_100, False)
     again = house.again(stream)
     assert (again.state, again.state_time_ns) == (StreamState.ACTIVE, T0 + HOUR)
-    account = again.account
-    assert (account.failing_since_ns, account.failing_until_ns, account.next_attempt_ns) == (0, 0, 0), "as if it had never been empty"
+    assert (again.short_of, again.short_since_ns, again.short_until_ns, again.spans) == (
+        Reason.NONE,
+        0,
+        0,
+        (),
+    ), "as if never empty"
 
 
 # -- ttl ----------------------------------------------------------------------------------------
@@ -61,9 +73,15 @@ def test_ttl_pauses_at_expire_time_however_late_that_is_noticed() -> None:
     stream = house.open(ttl_ns=60 * S)
     house.settle(house.pay(0))
     house.idle(500)
-    assert (stream.state, stream.reason, stream.state_time_ns) == (StreamState.PAUSED, Reason.TTL_EXPIRED, T0 + 60 * S)
+    assert (stream.state, stream.reason, stream.state_time_ns) == (
+        StreamState.PAUSED,
+        Reason.TTL_EXPIRED,
+        T0 + 60 * S,
+    )
     house.resume(stream)
-    assert house.pay(500).amount_msat == 59_000 + 1_000, "a minute was ordered, and what comes from now on"
+    assert house.pay(500).amount_msat == 59_000 + 1_000, (
+        "a minute was ordered, and what comes from now on"
+    )
     assert stream.expire_time_ns == T0 + 560 * S
 
 
@@ -133,7 +151,11 @@ def test_at_end_time_all_is_paid_to_the_msat_and_the_stream_completes_then() -> 
     paid = run(house, 99)
     assert total_msat(paid) == 33_300 and stream.state is StreamState.ACTIVE
     house.idle(100)
-    assert (stream.state, stream.reason, stream.dropped_msat) == (StreamState.COMPLETED, Reason.END_TIME, 0)
+    assert (stream.state, stream.reason, stream.dropped_msat) == (
+        StreamState.COMPLETED,
+        Reason.END_TIME,
+        0,
+    )
     assert stream.state_time_ns == T0 + 100 * S
 
 
@@ -191,7 +213,11 @@ def test_resuming_after_the_end_completes_even_if_nobody_looked_before() -> None
     house.pause(stream)
     house.at(150)
     house.resume(stream)
-    assert (stream.state, stream.reason, stream.dropped_msat) == (StreamState.COMPLETED, Reason.END_TIME, 50_000)
+    assert (stream.state, stream.reason, stream.dropped_msat) == (
+        StreamState.COMPLETED,
+        Reason.END_TIME,
+        50_000,
+    )
 
 
 def test_an_end_does_not_wait_for_what_is_bought_beyond_it() -> None:
@@ -200,7 +226,11 @@ def test_an_end_does_not_wait_for_what_is_bought_beyond_it() -> None:
     house.settle(house.pay(0))
     house.change(stream, end_time_ns=T0 + 30 * S)
     house.idle(30)
-    assert (stream.state, stream.dropped_msat, covered_ns(stream)) == (StreamState.COMPLETED, 0, MINUTE)
+    assert (stream.state, stream.dropped_msat, covered_ns(stream)) == (
+        StreamState.COMPLETED,
+        0,
+        MINUTE,
+    )
 
 
 def test_cancel_stops_at_once_and_nothing_comes_back() -> None:
@@ -209,7 +239,12 @@ def test_cancel_stops_at_once_and_nothing_comes_back() -> None:
     house.settle(house.pay(0))
     house.at(50)
     house.cancel(stream)
-    assert (stream.state, stream.reason, stream.account.settled_msat, stream.dropped_msat) == (StreamState.CANCELLED, Reason.USER, 1_000, 0)
+    assert (stream.state, stream.reason, stream.account.settled_msat, stream.dropped_msat) == (
+        StreamState.CANCELLED,
+        Reason.USER,
+        1_000,
+        0,
+    )
     assert house.book.next_ns() is None
     house.idle(DAYS)
 
@@ -227,7 +262,11 @@ def test_a_spent_budget_ends_a_stream_long_before_its_end() -> None:
     stream = house.open(budget=budget_of(1_100), end_time_ns=T0 + HOUR)
     house.settle(house.pay(0), fee_msat=100)
     house.idle(3)
-    assert (stream.state, stream.reason, stream.state_time_ns) == (StreamState.COMPLETED, Reason.BUDGET_SPENT, T0 + 3 * S)
+    assert (stream.state, stream.reason, stream.state_time_ns) == (
+        StreamState.COMPLETED,
+        Reason.BUDGET_SPENT,
+        T0 + 3 * S,
+    )
 
 
 def test_a_remainder_that_no_payment_can_buy_waits_for_the_end() -> None:
@@ -237,7 +276,11 @@ def test_a_remainder_that_no_payment_can_buy_waits_for_the_end() -> None:
     house.idle(9)
     assert stream.state is StreamState.ACTIVE and house.book.next_ns() == T0 + 10 * S
     house.idle(10)
-    assert (stream.state, stream.reason, stream.dropped_msat) == (StreamState.COMPLETED, Reason.END_TIME, 100)
+    assert (stream.state, stream.reason, stream.dropped_msat) == (
+        StreamState.COMPLETED,
+        Reason.END_TIME,
+        100,
+    )
 
 
 def test_what_is_open_at_the_end_of_a_paused_stream_is_not_dropped_unless_it_fails() -> None:
@@ -247,7 +290,11 @@ def test_what_is_open_at_the_end_of_a_paused_stream_is_not_dropped_unless_it_fai
     house.at(4)
     house.pause(stream)
     house.idle(10)
-    assert (stream.state, stream.reason, stream.dropped_msat) == (StreamState.CLOSING, Reason.END_TIME, 3_000)
+    assert (stream.state, stream.reason, stream.dropped_msat) == (
+        StreamState.CLOSING,
+        Reason.END_TIME,
+        3_000,
+    )
     house.fail(payment)
     assert (stream.state, stream.dropped_msat) == (StreamState.COMPLETED, 4_000)
 
@@ -259,3 +306,14 @@ def test_a_stream_that_is_cancelled_before_its_end_drops_what_it_owes_then() -> 
     house.at(2)
     house.cancel(stream)
     assert (stream.state, stream.dropped_msat) == (StreamState.CANCELLED, 1_000)
+
+
+def test_impossible_time_after_an_end_counts_if_the_end_is_moved_behind_it() -> None:
+    house = House()
+    stream = house.open(catch_up_ns=0, end_time_ns=T0 + 100 * S, max_payment_msat=50_000)
+    house.settle(house.pay(0))
+    house.node_down(150, 200)
+    house.settle(house.pay(200))
+    house.change(stream, end_time_ns=T0 + 1_000 * S)
+    house.crash()
+    assert house.pay(210).skip_ns == 50 * S, "no plan has counted it: the gap ended at the end"

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from streamer.core.payment import TABLE, Event, Money, move
-from streamer.model import OPEN
-from streamer.model import PaymentState as S
+from streamer.words.model import OPEN
+from streamer.words.model import PaymentState as S
 
 PAIRS = list(itertools.product(S, Event))
 ENDED = frozenset(S) - OPEN
@@ -19,7 +19,10 @@ def test_every_move_is_in_the_table_or_refused(state: S, event: Event) -> None:
     if (state, event) in TABLE:
         assert move(state, event) == TABLE[state, event]
     else:
-        with pytest.raises(AssertionError, match=rf"^a payment that is {state} cannot become known as {event.value}$"):
+        with pytest.raises(
+            AssertionError,
+            match=rf"^a payment that is {state} cannot become known as {event.value}$",
+        ):
             move(state, event)
 
 
@@ -54,7 +57,9 @@ def test_what_the_node_accepted_is_not_refused() -> None:
 
 
 def test_failed_then_settled_is_late_and_alarmed() -> None:
-    assert move(S.FAILED, Event.SETTLED) == move(S.REFUSED, Event.SETTLED) == (S.SETTLED, Money.LATE)
+    assert (
+        move(S.FAILED, Event.SETTLED) == move(S.REFUSED, Event.SETTLED) == (S.SETTLED, Money.LATE)
+    )
 
 
 def test_a_write_off_stays_and_gives_back_to_the_budgets_what_failed() -> None:

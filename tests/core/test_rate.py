@@ -6,13 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.core.rate import Bucket, Window
-from streamer.money import SECOND_NS
+from streamer.words.money import SECOND_NS
 
 MS = SECOND_NS // 1_000
 
 
-@given(st.integers(1, 1_000), st.lists(st.tuples(st.integers(0, 300 * MS), st.integers(1, 200)), max_size=60))
-def test_no_window_has_more_than_rate_and_burst(per_second: int, asks: list[tuple[int, int]]) -> None:
+@given(
+    st.integers(1, 1_000),
+    st.lists(st.tuples(st.integers(0, 300 * MS), st.integers(1, 200)), max_size=60),
+)
+def test_no_window_has_more_than_rate_and_burst(
+    per_second: int, asks: list[tuple[int, int]]
+) -> None:
     bucket, now, taken = Bucket(per_second), 10**18, list[tuple[int, int]]()
     for wait, wanted in asks:
         now += wait
@@ -46,7 +51,14 @@ def test_in_the_long_run_the_whole_rate_is_given() -> None:
     assert 500 <= count <= 505
 
 
-def run(window: Window, rounds: int, latency_ns: int, in_flight: int, now_ns: int = 10**18, destinations: int = 3) -> int:
+def run(
+    window: Window,
+    rounds: int,
+    latency_ns: int,
+    in_flight: int,
+    now_ns: int = 10**18,
+    destinations: int = 3,
+) -> int:
     """Rounds of ends at this latency; the moment after."""
     for _ in range(rounds):
         for number in range(window.size):
@@ -75,7 +87,9 @@ def test_one_slow_receiver_does_not_shrink_the_window_of_all() -> None:
     for round_number in range(20):
         for number in range(60):
             slow = number % 2 == 0
-            window.ended(b"slow" if slow else bytes([number % 5]), 20 * SECOND_NS if slow else MS, now, 49)
+            window.ended(
+                b"slow" if slow else bytes([number % 5]), 20 * SECOND_NS if slow else MS, now, 49
+            )
         now += Window.ROUND_NS
         assert window.size == 50, round_number
 
@@ -112,8 +126,17 @@ def test_the_burst_is_a_tenth_of_the_rate_and_at_least_one_unless_another_is_giv
 # -- the window, round by round -----------------------------------------------------------------
 
 
-def end_round(window: Window, latency_ns: int, now_ns: int, seconds: int = 2, in_flight: int = 10**6, ends: int = 0) -> int:
-    """One round of ends (as many as the window is large), the last of them when the round is over; that moment."""
+def end_round(
+    window: Window,
+    latency_ns: int,
+    now_ns: int,
+    seconds: int = 2,
+    in_flight: int = 10**6,
+    ends: int = 0,
+) -> int:
+    """One round of ends (as many as the window is large), the last of them when the round is over;
+    that moment.
+    """
     count = ends or window.size
     for _ in range(count - 1):
         window.ended(b"one", latency_ns, now_ns, in_flight)
@@ -189,7 +212,11 @@ def test_a_window_is_full_when_one_more_ended_than_went_on() -> None:
 
 def test_latency_is_the_median_of_a_destinations_newest_payments() -> None:
     slow, quick = 3 * Window.TARGET_NS, MS
-    for latencies, size in (([slow] * 60 + [quick] * 16, 100), ([slow] * 60 + [quick] * 7 + [slow] * 9, 90), ([quick] * 60 + [slow], 100)):
+    for latencies, size in (
+        ([slow] * 60 + [quick] * 16, 100),
+        ([slow] * 60 + [quick] * 7 + [slow] * 9, 90),
+        ([quick] * 60 + [slow], 100),
+    ):
         window, now = begun(100)
         for latency_ns in latencies[:-1]:
             window.ended(b"one", latency_ns, now, 99)

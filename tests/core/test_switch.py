@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streamer.core.switch import DURABLE_HALTS, Switch
-from streamer.model import Facts
-from streamer.reasons import Halt
+from streamer.words.model import Facts
+from streamer.words.reasons import Halt
 
 
 def restarted(facts: Facts, scope: str = "") -> Switch:
@@ -63,7 +63,10 @@ def test_the_daemon_and_each_node_have_their_own() -> None:
     assert restarted(facts, "one").halts == {Halt.OPERATOR: "one only"}
     assert restarted(facts, "two").sending and restarted(facts).sending
     Switch().stop(Halt.SPEND_LIMIT, "all", facts)
-    assert restarted(facts).halts == {Halt.SPEND_LIMIT: "all"} and Halt.SPEND_LIMIT not in restarted(facts, "one").halts
+    assert (
+        restarted(facts).halts == {Halt.SPEND_LIMIT: "all"}
+        and Halt.SPEND_LIMIT not in restarted(facts, "one").halts
+    )
 
 
 def test_a_halt_has_its_name_in_the_journal() -> None:

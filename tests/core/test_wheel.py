@@ -10,11 +10,26 @@ from streamer.core import wheel as wheel_file
 from streamer.core.wheel import TICK_NS, Wheel
 
 times = st.integers(0, 12 * TICK_NS)
-steps = st.lists(st.tuples(st.sampled_from(["schedule", "schedule", "cancel", "pop"]), st.integers(0, 6), times), max_size=60)
+steps = st.lists(
+    st.tuples(st.sampled_from(["schedule", "schedule", "cancel", "pop"]), st.integers(0, 6), times),
+    max_size=60,
+)
 
-STALE_HEAD = [("schedule", item, at_ns) for item, at_ns in ((1, 20), (0, 1), (0, 5), (1, 21), (1, 22), (1, 23))]
-"""What is stale at the head is dropped, and what was dropped is not counted when the next ones become too many."""
-CANCELLED = [("schedule", 0, 1), ("schedule", 1, 2), ("schedule", 2, 3), ("cancel", 1, 0), ("cancel", 2, 0), ("schedule", 0, 1)]
+STALE_HEAD = [
+    ("schedule", item, at_ns)
+    for item, at_ns in ((1, 20), (0, 1), (0, 5), (1, 21), (1, 22), (1, 23))
+]
+"""What is stale at the head is dropped, and what was dropped is not counted when the next ones
+become too many.
+"""
+CANCELLED = [
+    ("schedule", 0, 1),
+    ("schedule", 1, 2),
+    ("schedule", 2, 3),
+    ("cancel", 1, 0),
+    ("cancel", 2, 0),
+    ("schedule", 0, 1),
+]
 """What is due at that moment already leaves everything as it is, even if most of it is stale."""
 
 
@@ -22,7 +37,9 @@ CANCELLED = [("schedule", 0, 1), ("schedule", 1, 2), ("schedule", 2, 3), ("cance
 @example(STALE_HEAD)
 @example(CANCELLED)
 @given(steps)
-def test_the_wheel_is_a_dict_of_moments(most_stale: int, actions: list[tuple[str, int, int]]) -> None:
+def test_the_wheel_is_a_dict_of_moments(
+    most_stale: int, actions: list[tuple[str, int, int]]
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wheel_file, "MOST_STALE", most_stale)
         play(actions)
@@ -41,7 +58,9 @@ def play(actions: list[tuple[str, int, int]]) -> None:
             wheel.schedule(item, at_ns)
             model[item] = at_ns
             swept = anew and before + 1 > 2 * len(model) + wheel_file.MOST_STALE
-            assert kept(wheel) == (len(model) if swept else before + anew), "when too much is stale, and only then: that takes time"
+            assert kept(wheel) == (len(model) if swept else before + anew), (
+                "when too much is stale, and only then: that takes time"
+            )
         elif action == "cancel":
             wheel.cancel(item)
             model.pop(item, None)

@@ -1,4 +1,6 @@
-"""A place in which the printed commands run as they are: `streamer` on the path, a home, an lnd in it."""
+"""A place in which the printed commands run as they are: `streamer` on the path, a home, an lnd in
+it.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +26,26 @@ PATIENCE_SECONDS = 60
 
 
 class House:
-    """A home folder with ~/.lnd of a simulated node; what the daemon listens on is in the environment."""
+    """A home folder with ~/.lnd of a simulated node; what the daemon listens on is in the
+    environment.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.grpc, self.http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        more = {"PATH": path, "STREAMER_API_GRPC_LISTEN": self.grpc, "STREAMER_API_HTTP_LISTEN": self.http, "TERM": "dumb"}
+        more = {
+            "PATH": path,
+            "STREAMER_API_GRPC_LISTEN": self.grpc,
+            "STREAMER_API_HTTP_LISTEN": self.http,
+            "TERM": "dumb",
+        }
         self.environment = environment(home, **more)
 
     def settle_lnd(self, node: dict[str, str]) -> None:
-        """Put the node's files where lnd has them, and its address where lnd listens unless told otherwise."""
+        """Put the node's files where lnd has them, and its address where lnd listens unless told
+        otherwise.
+        """
         lnddir = self.home / ".lnd"
         chain = lnddir / "data" / "chain" / "bitcoin" / "mainnet"
         chain.mkdir(parents=True)
@@ -43,8 +54,12 @@ class House:
         least = Path(node["macaroonpath"]).with_name("streamer.macaroon")
         shutil.copy(least, self.home / "streamer.macaroon")
         der = ssl.PEM_cert_to_DER_cert((lnddir / "tls.cert").read_text())
-        cert, macaroon = (base64.urlsafe_b64encode(raw).decode().rstrip("=") for raw in (der, least.read_bytes()))
-        (self.home / "lndconnect.txt").write_text(f"lndconnect://{node['rpcserver']}?cert={cert}&macaroon={macaroon}\n")
+        cert, macaroon = (
+            base64.urlsafe_b64encode(raw).decode().rstrip("=") for raw in (der, least.read_bytes())
+        )
+        (self.home / "lndconnect.txt").write_text(
+            f"lndconnect://{node['rpcserver']}?cert={cert}&macaroon={macaroon}\n"
+        )
         self.lnd = node["rpcserver"]
         self.environment["THEIRS"] = node["theirs"]
 
@@ -52,14 +67,24 @@ class House:
         """Run lines as a person would type them; the first that fails ends it."""
         command = ["bash", "-euo", "pipefail", "-c", script]
         return subprocess.run(
-            command, cwd=self.home, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+            command,
+            cwd=self.home,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
 
     @contextmanager
     def begun(self, line: str, **more: str) -> Iterator[subprocess.Popen[str]]:
         """A command that runs until it is stopped; it must then end well."""
         with subprocess.Popen(
-            ["bash", "-c", f"exec {line}"], cwd=self.home, env={**self.environment, **more}, stdout=subprocess.PIPE, text=True
+            ["bash", "-c", f"exec {line}"],
+            cwd=self.home,
+            env={**self.environment, **more},
+            stdout=subprocess.PIPE,
+            text=True,
         ) as process:
             try:
                 yield process
@@ -78,9 +103,23 @@ class House:
 
 @contextmanager
 def simulated_lnd(folder: Path) -> Iterator[dict[str, str]]:
-    """A simulated mainnet; its first node, as `streamer simulate --json` tells of it, and an invoice of the second ("theirs")."""
-    command = [sys.executable, "-m", "streamer", "simulate", "--network", "mainnet", "--dir", str(folder), "--json"]
-    with subprocess.Popen(command, env=environment(folder), stdout=subprocess.PIPE, text=True) as process:
+    """A simulated mainnet; its first node, as `streamer simulate --json` tells of it, and an
+    invoice of the second ("theirs").
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "streamer",
+        "simulate",
+        "--network",
+        "mainnet",
+        "--dir",
+        str(folder),
+        "--json",
+    ]
+    with subprocess.Popen(
+        command, env=environment(folder), stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             first, second = json.loads(process.stdout.readline())["nodes"][:2]

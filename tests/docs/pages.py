@@ -8,7 +8,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
-PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(DOCS.glob("*.md")),
+)
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _EXAMPLE = re.compile(r"<!-- example: (.*?) -->\n\n((?:\|.*\n)+)")
@@ -25,7 +30,9 @@ class Table:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return [body for kind, body in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
+    return [
+        body for kind, body in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language
+    ]
 
 
 def languages(page: Path) -> set[str]:
@@ -34,7 +41,8 @@ def languages(page: Path) -> set[str]:
 
 def read_table(text: str) -> Table:
     lines = [
-        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]] for line in text.strip().splitlines()
+        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+        for line in text.strip().splitlines()
     ]
     return Table(lines[0], lines[2:])
 
@@ -51,7 +59,10 @@ def table(page: Path, *headers: str) -> Table:
 
 
 def examples(page: Path) -> list[tuple[str, Table]]:
-    return [(terms, read_table(text)) for terms, text in _EXAMPLE.findall(page.read_text(encoding="utf-8"))]
+    return [
+        (terms, read_table(text))
+        for terms, text in _EXAMPLE.findall(page.read_text(encoding="utf-8"))
+    ]
 
 
 def plain(cell: str) -> str:

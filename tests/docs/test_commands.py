@@ -1,9 +1,9 @@
 """Every command that the documentation prints in an `sh` block is run, as it stands.
 
-Those that talk to a daemon run in a daemon's home, page by page from top to bottom. `streamer serve`
-runs on a simulated lnd whose files are where lnd has them, `streamer simulate` until it is ready.
-`make` and `lncli` lines are compared with what they name (test_tables.py); a line of any other kind
-fails here.
+Those that talk to a daemon run in a daemon's home, page by page from top to bottom. `streamer
+serve` runs on a simulated lnd whose files are where lnd has them, `streamer simulate` until it is
+ready. `make`, `lncli` and `.venv/bin` lines are compared with what they name (test_tables.py,
+test_citations.py); a line of any other kind fails here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tests.cli.daemon import free_port
 from tests.docs.house import House, simulated_lnd
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, languages
 
-COMPARED = ("make ", "lncli bakemacaroon ", ".venv/bin/pytest ")
+GENERATED = re.compile(r"<!-- generated: \w+ -->\n(.*?)<!-- end -->", re.DOTALL)
+COMPARED = ("make ", "lncli bakemacaroon ", ".venv/bin/")
 SERVES, SIMULATES, STRIKES = "streamer serve ", "streamer simulate ", "streamer simulate fault "
 CONTROL = "127.0.0.1:9736"
 """Where the printed simulator is controlled."""
@@ -31,11 +32,24 @@ def lines(page: Path) -> list[str]:
 
 def spoken_to(page: Path) -> list[str]:
     """The lines of a page that need a daemon."""
-    return [line for line in lines(page) if line.startswith(TALKS) and not line.startswith((SERVES, SIMULATES)) and CONTROL not in line]
+    return [
+        line
+        for line in lines(page)
+        if line.startswith(TALKS)
+        and not line.startswith((SERVES, SIMULATES))
+        and CONTROL not in line
+    ]
 
 
 SERVED = sorted({line for page in PAGES for line in lines(page) if line.startswith(SERVES)})
-SIMULATED = sorted({line for page in PAGES for line in lines(page) if line.startswith(SIMULATES) and not line.startswith(STRIKES)})
+SIMULATED = sorted(
+    {
+        line
+        for page in PAGES
+        for line in lines(page)
+        if line.startswith(SIMULATES) and not line.startswith(STRIKES)
+    }
+)
 STRUCK = [line for page in PAGES for line in lines(page) if CONTROL in line]
 
 
@@ -50,7 +64,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, lnd: dict[str, str]) -> Iter
     made = House(tmp_path_factory.mktemp("home"))
     made.settle_lnd(lnd)
     (made.home / "streamer.toml").write_text(blocks(DOCS / "configuration.md", "toml")[0])
-    with made.begun("streamer serve --node.lnddir ~/.lnd", STREAMER_NODE_RPCSERVER=made.lnd) as daemon:
+    with made.begun(
+        "streamer serve --node.lnddir ~/.lnd", STREAMER_NODE_RPCSERVER=made.lnd
+    ) as daemon:
         made.wait_healthy(daemon)
         yield made
 
@@ -59,10 +75,16 @@ def house(tmp_path_factory: pytest.TempPathFactory, lnd: dict[str, str]) -> Iter
 def test_each_line_is_of_a_kind_that_is_proved(page: Path) -> None:
     for line in lines(page):
         assert line.startswith((*COMPARED, *TALKS)), line
-    assert languages(page) <= {"sh", "toml", "python"}
+    assert languages(page) <= {"sh", "toml", "python", "mermaid"}
+    drawn = sum(
+        body.count("```mermaid") for body in GENERATED.findall(page.read_text(encoding="utf-8"))
+    )
+    assert len(blocks(page, "mermaid")) == drawn, "what is drawn is made from the code"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if spoken_to(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if spoken_to(page)], ids=lambda page: page.name
+)
 def test_the_commands_of_a_page_run(page: Path, house: House) -> None:
     script = "\n".join(spoken_to(page)).replace("127.0.0.1:8882", house.http)
     done = house.bash(script)
@@ -77,7 +99,10 @@ def test_a_printed_serve_pays(line: str, tmp_path: Path, lnd: dict[str, str]) ->
     more = {"STREAMER_NODE_RPCSERVER": house.lnd} if "lnddir" in line else {}
     with house.begun(line.replace("127.0.0.1:10009", house.lnd), **more) as daemon:
         house.wait_healthy(daemon)
-        paid = house.bash("streamer keysend 0304d18d21a872438701aaa6f6b1e19bc22b49988cd5e23ab79cdb90b39c85dd0a 2sat")
+        paid = house.bash(
+            "streamer keysend 0304d18d21a872438701aaa6f6b1e19bc22b49988cd5e23ab79cdb90b39c85dd0a"
+            " 2sat"
+        )
         assert paid.returncode == 0, paid.stdout + paid.stderr
 
 
@@ -85,13 +110,17 @@ def test_a_printed_serve_pays(line: str, tmp_path: Path, lnd: dict[str, str]) ->
 def test_a_printed_simulate_shows_its_nodes(line: str, tmp_path: Path) -> None:
     with House(tmp_path).begun(line) as process:
         assert process.stdout is not None
-        shown = "".join(iter(process.stdout.readline, "alice is funded towards the others. Ctrl-C ends it.\n"))
+        shown = "".join(
+            iter(process.stdout.readline, "alice is funded towards the others. Ctrl-C ends it.\n")
+        )
     assert shown.count("--rpcserver ") == int(line.split("--nodes ")[1].split()[0])
 
 
 def test_the_printed_faults_strike(tmp_path: Path) -> None:
     house, control = House(tmp_path), f"127.0.0.1:{free_port()}"
-    line = next(line for line in SIMULATED if "--control-port" in line).replace("9736", control.rpartition(":")[2])
+    line = next(line for line in SIMULATED if "--control-port" in line).replace(
+        "9736", control.rpartition(":")[2]
+    )
     with house.begun(line) as process:
         assert process.stdout is not None
         assert any("Ctrl-C ends it" in shown for shown in iter(process.stdout.readline, ""))
@@ -107,5 +136,7 @@ def test_the_pages_have_such_commands() -> None:
 
 
 def test_tests_that_are_named_exist() -> None:
-    for line in (line for page in PAGES for line in lines(page) if line.startswith(".venv/bin/pytest ")):
+    for line in (
+        line for page in PAGES for line in lines(page) if line.startswith(".venv/bin/pytest ")
+    ):
         assert all((ROOT / name).exists() for name in re.findall(r"tests/\S+", line))

@@ -17,7 +17,13 @@ record = runpy.run_path(str(DOCS / "record.py"))
 
 def shape(line: str) -> str:
     """A line without what changes from run to run: numbers, names of temporary folders, padding."""
-    return re.sub(r"[─━═]+", "─", re.sub(r"\s+", " ", re.sub(r"[0-9][0-9,.]*", "0", re.sub(r"streamer-demo-\w+", "folder", line)))).strip()
+    return re.sub(
+        r"[─━═]+",
+        "─",
+        re.sub(
+            r"\s+", " ", re.sub(r"[0-9][0-9,.]*", "0", re.sub(r"streamer-demo-\w+", "folder", line))
+        ),
+    ).strip()
 
 
 def lines_of(picture: str) -> list[str]:
@@ -29,7 +35,9 @@ def test_the_picture_is_what_the_demo_prints() -> None:
     assert len(drawn.encode()) < MOST_BYTES
     typed, *lines = lines_of(drawn)
     assert typed.startswith(record["TYPED"])
-    frames = list(record["run"]([str(Path(sys.executable).parent / "streamer"), "demo", "--for", "2s"]))
+    frames = list(
+        record["run"]([str(Path(sys.executable).parent / "streamer"), "demo", "--for", "2s"])
+    )
     printed = {shape(line) for line in frames[-1][1]}
     last = drawn[drawn.rindex("<g ") :]
     assert {shape(line) for line in lines_of(last)} == printed - {""}

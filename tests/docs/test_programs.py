@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from streamer.daemon import DRAIN_SECONDS
-from streamer.fanout import BOOKMARK_SECONDS, REST
-from streamer.feed import RING_EVENTS
-from streamer.money import DAY_NS
+from streamer.api.webhook import delivery, outbox, signature
+from streamer.run.daemon import DRAIN_SECONDS
 from streamer.service.reports import WATCHER_LIMIT
-from streamer.webhook import delivery, kinds, outbox, signature
+from streamer.watch.fanout import BOOKMARK_SECONDS, REST
+from streamer.watch.feed import RING_EVENTS
+from streamer.words import event_types as kinds
+from streamer.words.money import DAY_NS
 from tests.cli.daemon import served
 from tests.docs.pages import DOCS, PAGES
 
@@ -28,14 +29,24 @@ _PROGRAM = re.compile(r"<!-- runs: (\w+) -->\n```python\n(.*?)^```$", re.DOTALL 
 def program(page: Path, name: str) -> dict[str, Any]:
     """What a printed program defines."""
     defined: dict[str, Any] = {}
-    (body,) = (body for known, body in _PROGRAM.findall(page.read_text(encoding="utf-8")) if known == name)
+    (body,) = (
+        body for known, body in _PROGRAM.findall(page.read_text(encoding="utf-8")) if known == name
+    )
     exec(compile(body, str(page), "exec"), defined)
     return defined
 
 
 def test_every_printed_program_is_run_here() -> None:
-    found = [(page.name, name) for page in PAGES for name, _ in _PROGRAM.findall(page.read_text(encoding="utf-8"))]
-    assert found == [("client.md", "client"), ("simulator.md", "simulator"), ("webhooks.md", "webhook")]
+    found = [
+        (page.name, name)
+        for page in PAGES
+        for name, _ in _PROGRAM.findall(page.read_text(encoding="utf-8"))
+    ]
+    assert found == [
+        ("client.md", "client"),
+        ("simulator.md", "simulator"),
+        ("webhooks.md", "webhook"),
+    ]
     assert sum(page.read_text(encoding="utf-8").count("```python") for page in PAGES) == len(found)
 
 
@@ -51,10 +62,14 @@ def test_the_signature_is_checked_as_printed() -> None:
     assert not genuine(secret, signature.signature(secret, now, body), body + b" ")
     assert not genuine(b"t" * 32, signature.signature(secret, now, body), body)
     assert not genuine(secret, signature.signature(secret, now - 400, body), body)
-    assert not genuine(secret, f"t={now},v1=" + hmac.new(secret, body, hashlib.sha256).hexdigest(), body)
+    assert not genuine(
+        secret, f"t={now},v1=" + hmac.new(secret, body, hashlib.sha256).hexdigest(), body
+    )
 
 
-def test_the_client_does_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_client_does_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with served(tmp_path) as daemon:
         for name, value in (("HOME", str(tmp_path)), ("STREAMER_SERVER", daemon.grpc)):
             monkeypatch.setenv(name, value)
@@ -63,7 +78,9 @@ def test_the_client_does_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         receiver = "0304d18d21a872438701aaa6f6b1e19bc22b49988cd5e23ab79cdb90b39c85dd0a"
         asyncio.run(asyncio.wait_for(program(CLIENT, "client")["main"](receiver), 60))
         assert "4000 msat paid until 20" in capsys.readouterr().out
-        assert [stream["state"] for stream in daemon.json("stream", "list")["streams"]] == ["CANCELLED"]
+        assert [stream["state"] for stream in daemon.json("stream", "list")["streams"]] == [
+            "CANCELLED"
+        ]
 
 
 def test_numbers_and_names() -> None:

@@ -1,15 +1,17 @@
-"""Every reason that a call can be refused with is in the documentation, with its status by either door."""
+"""Every reason that a call can be refused with is in the documentation, with its status by either
+door.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
-from streamer import errors
-from streamer.api.answers import HTTP_STATUS, TOO_LARGE, TOO_LARGE_STATUS
 from streamer.api.errors import STATUS, status_code
+from streamer.api.http.answers import HTTP_STATUS, TOO_LARGE, TOO_LARGE_STATUS
 from streamer.api.refusals import REFUSALS
-from streamer.reasons import Halt, Reason
+from streamer.words import errors
+from streamer.words.reasons import Halt, Reason
 from tests.docs.pages import DOCS, ROOT, plain, table
 
 KINDS = {kind.__name__: kind for kind in STATUS}
@@ -25,9 +27,15 @@ def named() -> Iterator[tuple[str, str]]:
         known = {
             node.targets[0].id: node.value.value
             for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Constant)
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
         } | {"TOO_LARGE": TOO_LARGE}
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        for call in (
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        ):
             name, args = call.func.id, call.args  # type: ignore[attr-defined]
             if name in KINDS and len(args) > 1:
                 status, reason = status_code(KINDS[name]("")).name, args[1]
@@ -37,7 +45,11 @@ def named() -> Iterator[tuple[str, str]]:
                 continue
             if isinstance(reason, ast.Attribute):
                 yield reason.attr, status
-            elif text := reason.value if isinstance(reason, ast.Constant) else known.get(getattr(reason, "id", "")):
+            elif (
+                text := reason.value
+                if isinstance(reason, ast.Constant)
+                else known.get(getattr(reason, "id", ""))
+            ):
                 yield str(text), status
 
 
@@ -55,5 +67,8 @@ def test_the_page_has_each_with_its_status_once() -> None:
     rows = {plain(row[0]): (plain(row[1]), int(row[2])) for row in said.rows}
     assert len(rows) == len(said.rows)
     for reason, (status, _) in REFUSALS.items():
-        assert rows[reason] == (status.name, TOO_LARGE_STATUS if reason == TOO_LARGE else HTTP_STATUS[status])
+        assert rows[reason] == (
+            status.name,
+            TOO_LARGE_STATUS if reason == TOO_LARGE else HTTP_STATUS[status],
+        )
     assert {kind.reason for kind in STATUS} | set(REFUSALS) == set(rows)

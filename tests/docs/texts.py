@@ -21,7 +21,10 @@ def texts() -> Iterator[str]:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                parts = [str(part.value) if isinstance(part, ast.Constant) else GAP for part in node.values]
+                parts = [
+                    str(part.value) if isinstance(part, ast.Constant) else GAP
+                    for part in node.values
+                ]
                 yield spoken("".join(parts))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield spoken(node.value)

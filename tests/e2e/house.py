@@ -1,4 +1,6 @@
-"""A real daemon in a process of its own, the command line against it, and what it left in its folder."""
+"""A real daemon in a process of its own, the command line against it, and what it left in its
+folder.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,24 @@ from typing import Any, TypeVar
 STREAMER = (sys.executable, "-m", "streamer")
 PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.02
-OBEDIENT = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
-"""Runs a command for which file permissions hold even if it is root's: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE (capabilities(7))."""
+OBEDIENT = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0); os.execv(sys.argv[1],"
+    " sys.argv[1:])"
+)
+"""Runs a command for which file permissions hold even if it is root's: PR_CAPBSET_DROP of
+CAP_DAC_OVERRIDE (capabilities(7)).
+"""
 
 T = TypeVar("T")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """No configuration but what a test gives."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STREAMER_", "XDG_", "GRPC_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("STREAMER_", "XDG_", "GRPC_"))
+    }
     return {**kept, "HOME": str(home), **more}
 
 
@@ -46,7 +57,9 @@ def until(look: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS) -
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended. There is never a traceback, nor gRPC's own chatter, whatever happened."""
+    """How a command ended. There is never a traceback, nor gRPC's own chatter, whatever
+    happened.
+    """
 
     code: int
     out: str
@@ -56,13 +69,25 @@ class Said:
 def run(home: Path, *arguments: str, **more: str) -> Said:
     """One command, to its end."""
     done = subprocess.run(
-        [*STREAMER, *arguments], env=environment(home, **more), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        [*STREAMER, *arguments],
+        env=environment(home, **more),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     return said(done.returncode, done.stdout, done.stderr)
 
 
 def said(code: int, out: str, err: str) -> Said:
-    for words in ("Traceback", "unexpected", ".cc:", "goaway", "never awaited", "was never retrieved"):
+    for words in (
+        "Traceback",
+        "unexpected",
+        ".cc:",
+        "goaway",
+        "never awaited",
+        "was never retrieved",
+    ):
         assert words not in err, err
     return Said(code, out, err)
 
@@ -142,13 +167,20 @@ class House:
         until(lambda: not self.unready(), "the daemon can pay", seconds)
 
     def until_unready(self, words: str) -> str:
-        return until(lambda: text if words in (text := self.unready()) else "", f"/readyz says {words!r}, not {self.unready()!r}")
+        return until(
+            lambda: text if words in (text := self.unready()) else "",
+            f"/readyz says {words!r}, not {self.unready()!r}",
+        )
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
         with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=5) as reply:
             text = reply.read().decode()
-        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if re.match(rf"streamer_{name}[ {{]", line))
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in text.splitlines()
+            if re.match(rf"streamer_{name}[ {{]", line)
+        )
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -163,7 +195,9 @@ def house(home: Path, *arguments: str, **more: str) -> Iterator[House]:
     home.mkdir(exist_ok=True)
     log_file = home / f"log{time.monotonic_ns()}"
     with log_file.open("wb") as output:
-        process = subprocess.Popen([*STREAMER, "serve", *DOORS, *arguments], env=environment(home, **more), stderr=output)
+        process = subprocess.Popen(
+            [*STREAMER, "serve", *DOORS, *arguments], env=environment(home, **more), stderr=output
+        )
     made = House(home, process, log_file)
     try:
         until(made.starts, "the doors are open")
@@ -195,7 +229,9 @@ def journal(home: Path) -> Iterator[sqlite3.Connection]:
 def settled(home: Path) -> dict[bytes, int]:
     """payment hash → settled msat of all that the journal calls settled."""
     with journal(home) as connection:
-        rows = connection.execute("SELECT payment_hash, settled_msat FROM payments WHERE state = 'SETTLED'").fetchall()
+        rows = connection.execute(
+            "SELECT payment_hash, settled_msat FROM payments WHERE state = 'SETTLED'"
+        ).fetchall()
     assert len(rows) == len(dict(rows))
     return dict(rows)
 
@@ -203,4 +239,6 @@ def settled(home: Path) -> dict[bytes, int]:
 def states(home: Path) -> dict[str, int]:
     """How many payments are in which state."""
     with journal(home) as connection:
-        return dict(connection.execute("SELECT state, count(*) FROM payments GROUP BY state").fetchall())
+        return dict(
+            connection.execute("SELECT state, count(*) FROM payments GROUP BY state").fetchall()
+        )

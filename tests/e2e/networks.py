@@ -1,4 +1,6 @@
-"""Simulated lnd nodes in a thread of the test's process, so that a test may break them while they serve."""
+"""Simulated lnd nodes in a thread of the test's process, so that a test may break them while they
+serve.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from streamer.simulator.books import Status
-from streamer.simulator.faults import Faults
+from streamer.simulator.network.books import Status
+from streamer.simulator.network.faults import Faults
 from streamer.simulator.serve import Plan, ServedNetwork, ServedNode, start_network
 
 T = TypeVar("T")
@@ -30,7 +32,12 @@ class Networks:
         self._stack = AsyncExitStack()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
         self.wait(self._stack.aclose())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
@@ -93,9 +100,17 @@ class Network:
         return sum(len(node.received) for node in self.served.network.named.values())
 
     def received(self) -> dict[bytes, int]:
-        """payment hash → msat that arrived, from the receivers' own books; fails if one was settled twice."""
-        htlcs = self._networks.do(lambda: [htlc for node in self.served.network.named.values() for htlc in node.received])
-        twice = [digest.hex() for digest, count in Counter(htlc.payment_hash for htlc in htlcs).items() if count > 1]
+        """payment hash → msat that arrived, from the receivers' own books; fails if one was settled
+        twice.
+        """
+        htlcs = self._networks.do(
+            lambda: [htlc for node in self.served.network.named.values() for htlc in node.received]
+        )
+        twice = [
+            digest.hex()
+            for digest, count in Counter(htlc.payment_hash for htlc in htlcs).items()
+            if count > 1
+        ]
         assert not twice
         return {htlc.payment_hash: htlc.amount_msat for htlc in htlcs}
 

@@ -1,4 +1,5 @@
-"""A TCP proxy before a simulated node that loses the exchange at a byte of its own choice, or keeps it for later.
+"""A TCP proxy before a simulated node that loses the exchange at a byte of its own choice, or keeps
+it for later.
 
 It ends the client's TLS with the node's own certificate and speaks TLS to the node, so the bytes it
 counts are those of HTTP/2: a cut inside a frame, or between two, is really there for both ends. It
@@ -32,12 +33,17 @@ class Fate(Enum):
     """What happens when a trap springs."""
 
     CUT = "both ends lose the connection"
-    KEEP = "from here on the bytes of this way are kept on every connection there is, even when the client is gone"
+    KEEP = (
+        "from here on the bytes of this way are kept on every connection there is, even when the"
+        " client is gone"
+    )
 
 
 @dataclass(slots=True)
 class Trap:
-    """Springs when `left` more bytes have gone this way and another one comes, or at once behind the last of them."""
+    """Springs when `left` more bytes have gone this way and another one comes, or at once behind
+    the last of them.
+    """
 
     way: Way
     left: int
@@ -62,7 +68,9 @@ class Lane:
 
 
 class Proxy:
-    """Call everything in the thread of its loop. `passed` counts bytes that went through, by way."""
+    """Call everything in the thread of its loop. `passed` counts bytes that went through, by
+    way.
+    """
 
     def __init__(self) -> None:
         self.address = ""
@@ -75,7 +83,9 @@ class Proxy:
         self._pairs: set[tuple[Lane, Lane]] = set()
 
     def set_trap(self, way: Way, after: int, fate: Fate = Fate.CUT) -> None:
-        """It springs once; `after` bytes of this way still go through, counted from now over all connections."""
+        """It springs once; `after` bytes of this way still go through, counted from now over all
+        connections.
+        """
         self._trap = Trap(way, after, fate)
 
     def clear_trap(self) -> None:
@@ -96,7 +106,9 @@ class Proxy:
         return any(words in lane.kept for pair in self._pairs for lane in pair)
 
     def swallow(self) -> None:
-        """A black hole: connections stay and new ones are taken, nothing comes through either way."""
+        """A black hole: connections stay and new ones are taken, nothing comes through either
+        way.
+        """
         self._hole = True
         for pair in self._pairs:
             for lane in pair:
@@ -154,7 +166,9 @@ class Proxy:
             else:
                 self._trap = None
                 if trap.fate is Fate.KEEP:
-                    for each in (one for pair in self._pairs for one in pair if one.way is lane.way):
+                    for each in (
+                        one for pair in self._pairs for one in pair if one.way is lane.way
+                    ):
                         each.keeping = True
                 await lane.write(data[: trap.left])
                 if trap.fate is Fate.CUT:
@@ -179,7 +193,9 @@ class Proxy:
 
 @asynccontextmanager
 async def start_proxy(node_address: str, certificate: Path, key: Path) -> AsyncIterator[Proxy]:
-    """A proxy on a free port of loopback, until the block ends; its address is for --node.rpcserver."""
+    """A proxy on a free port of loopback, until the block ends; its address is for
+    --node.rpcserver.
+    """
     inside = ssl.create_default_context(cafile=str(certificate))
     inside.check_hostname = False
     outside = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -196,13 +212,17 @@ async def start_proxy(node_address: str, certificate: Path, key: Path) -> AsyncI
         running.add(task)
         task.add_done_callback(running.discard)
         try:
-            far_reader, far_writer = await asyncio.open_connection(host, int(port), ssl=inside, ssl_shutdown_timeout=SHUTDOWN_SECONDS)
+            far_reader, far_writer = await asyncio.open_connection(
+                host, int(port), ssl=inside, ssl_shutdown_timeout=SHUTDOWN_SECONDS
+            )
         except OSError:
             writer.transport.abort()
             return
         await proxy.serve(Lane(Way.UP, reader, far_writer), Lane(Way.DOWN, far_reader, writer))
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=outside, ssl_shutdown_timeout=SHUTDOWN_SECONDS)
+    server = await asyncio.start_server(
+        connected, "127.0.0.1", 0, ssl=outside, ssl_shutdown_timeout=SHUTDOWN_SECONDS
+    )
     own_host, own_port = server.sockets[0].getsockname()
     proxy.address = f"{own_host}:{own_port}"
     try:

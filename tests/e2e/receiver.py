@@ -18,7 +18,9 @@ ELSEWHERE = "elsewhere"
 
 @dataclass
 class Receiver:
-    """mode says what it answers; calls are all attempts, taken those answered well, followed what was asked for after a redirect."""
+    """mode says what it answers; calls are all attempts, taken those answered well, followed what
+    was asked for after a redirect.
+    """
 
     mode: int = OK
     calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -32,7 +34,11 @@ class Receiver:
 
     def settled(self) -> set[str]:
         """The payments of which it was told that they settled."""
-        return {event["payment"]["id"] for event in list(self.taken) if event["type"] == "payment.settled"}
+        return {
+            event["payment"]["id"]
+            for event in list(self.taken)
+            if event["type"] == "payment.settled"
+        }
 
 
 @contextmanager
@@ -44,7 +50,9 @@ def receiving(port: int = 0, context: ssl.SSLContext | None = None) -> Iterator[
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             mode = receiver.mode
-            receiver.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            receiver.calls.append(
+                ({name.lower(): value for name, value in self.headers.items()}, body)
+            )
             if self.path.endswith(ELSEWHERE):
                 receiver.followed.append(self.path)
             if mode == SLOW:
@@ -68,7 +76,9 @@ def receiving(port: int = 0, context: ssl.SSLContext | None = None) -> Iterator[
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     receiver.url = f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_port}/"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -1,4 +1,5 @@
-"""The network between daemon and node loses, delays or keeps bytes anywhere: every payment still arrives once.
+"""The network between daemon and node loses, delays or keeps bytes anywhere: every payment still
+arrives once.
 
 `make prove` cuts behind every byte; otherwise a sample is taken.
 """
@@ -14,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.money import MILLISECOND_NS
-from streamer.simulator.books import Failure
+from streamer.simulator.network.books import Failure
 from streamer.simulator.serve import Plan
+from streamer.words.money import MILLISECOND_NS
 from tests.e2e.house import House, house, settled, until
 from tests.e2e.networks import Network, Networks
 from tests.e2e.proxy import Fate, Proxy, Way, start_proxy
@@ -28,7 +29,9 @@ SAMPLE = 1 << 20 if FULL else 20
 START_SAMPLE = 1_000 if FULL else 5
 """Cuts of a connection that is checked: eight thousand bytes, most of them credentials."""
 ROADS = 8 if FULL else 2
-"""Daemons that are cut at the same time, each at its own part of the bytes: they wait more than they compute."""
+"""Daemons that are cut at the same time, each at its own part of the bytes: they wait more than
+they compute.
+"""
 RECOVERY_BYTES = 300
 """More than a connection with a payment to ask for takes beyond one without."""
 QUIET_SECONDS = 0.05
@@ -45,18 +48,26 @@ class Road:
         self.networks = networks
         self.home = folder / "home"
         latency = (MILLISECOND_NS, 10 * MILLISECOND_NS)
-        self.network: Network = networks.start(folder / "network", Plan(nodes=2, channels=2, seed=seed, latency_ns=latency))
+        self.network: Network = networks.start(
+            folder / "network", Plan(nodes=2, channels=2, seed=seed, latency_ns=latency)
+        )
         certificate = Path(self.network.payer.tlscertpath)
-        self.proxy: Proxy = networks.enter(start_proxy(self.network.payer.rpcserver, certificate, certificate.with_name("tls.key")))
+        self.proxy: Proxy = networks.enter(
+            start_proxy(self.network.payer.rpcserver, certificate, certificate.with_name("tls.key"))
+        )
 
     @contextmanager
     def daemon(self, *more: str) -> Iterator[House]:
-        with house(self.home, *self.network.flags(rpcserver=self.proxy.address), *TERMS, *QUICK, *more) as daemon:
+        with house(
+            self.home, *self.network.flags(rpcserver=self.proxy.address), *TERMS, *QUICK, *more
+        ) as daemon:
             yield daemon
 
     def open_stream(self, daemon: House) -> None:
         daemon.until_paying()
-        done = daemon.cli("stream", "open", self.network.receivers[0], "10sat/200ms", "--catch-up", "forever")
+        done = daemon.cli(
+            "stream", "open", self.network.receivers[0], "10sat/200ms", "--catch-up", "forever"
+        )
         assert done.code == 0, done
         self.until_paid(2)
 
@@ -66,7 +77,10 @@ class Road:
         until(lambda: self.network.count() >= enough, f"payment {enough} arrives", ARRIVES_SECONDS)
 
     def until_quiet(self) -> None:
-        until(lambda: self.networks.do(lambda: self.proxy.quiet(QUIET_SECONDS)), "nothing is being said")
+        until(
+            lambda: self.networks.do(lambda: self.proxy.quiet(QUIET_SECONDS)),
+            "nothing is being said",
+        )
 
     def trap(self, way: Way, after: int, fate: Fate = Fate.CUT) -> None:
         self.networks.do(lambda: self.proxy.set_trap(way, after, fate))
@@ -75,7 +89,9 @@ class Road:
         until(lambda: self.proxy.trapped, "the trap springs")
 
     def exchange(self) -> dict[Way, int]:
-        """How many bytes one payment takes each way, by the shortest of a few: two may have been made while we looked."""
+        """How many bytes one payment takes each way, by the shortest of a few: two may have been
+        made while we looked.
+        """
         found = []
         for _ in range(5):
             self.until_quiet()
@@ -89,7 +105,9 @@ class Road:
         """The stream is paid ahead, and the ledger is what arrived."""
         with self.daemon() as daemon:
             until(lambda: paid_ahead(daemon), "the stream is paid ahead")
-            assert [stream["skipped_msat"] for stream in daemon.json("stream", "list")["streams"]] == [0]
+            assert [
+                stream["skipped_msat"] for stream in daemon.json("stream", "list")["streams"]
+            ] == [0]
             assert daemon.stop() == 0
         nothing_open(self.home)
         check_books(self.home, self.network)
@@ -101,7 +119,9 @@ def paid_ahead(daemon: House) -> bool:
         return False
     (stream,) = daemon.json("stream", "list")["streams"]
     words = stream["explanation"]
-    return stream["state"] == "ACTIVE" and ("paid ahead" in words or "waits for the end of 1 open" in words)
+    return stream["state"] == "ACTIVE" and (
+        "paid ahead" in words or "waits for the end of 1 open" in words
+    )
 
 
 @pytest.fixture
@@ -110,7 +130,9 @@ def road(tmp_path: Path, networks: Networks) -> Road:
 
 
 def some(length: int, count: int) -> list[int]:
-    """So many byte numbers from 0 to length, a spread that is another one in each run; all, if there are fewer."""
+    """So many byte numbers from 0 to length, a spread that is another one in each run; all, if
+    there are fewer.
+    """
     if length < count:
         return list(range(length + 1))
     step = (length + 1) / count
@@ -126,7 +148,9 @@ def on_roads(folder: Path, networks: Networks, work: Callable[[Road, int], int])
 
 @pytest.mark.timeout(3600 if FULL else 120)
 @pytest.mark.parametrize("way", Way)
-def test_an_exchange_cut_behind_any_byte_pays_once(tmp_path: Path, networks: Networks, way: Way) -> None:
+def test_an_exchange_cut_behind_any_byte_pays_once(
+    tmp_path: Path, networks: Networks, way: Way
+) -> None:
     def work(road: Road, number: int) -> int:
         with road.daemon() as daemon:
             road.open_stream(daemon)
@@ -145,7 +169,9 @@ def test_an_exchange_cut_behind_any_byte_pays_once(tmp_path: Path, networks: Net
 
 
 @pytest.mark.timeout(3600 if FULL else 120)
-def test_a_connection_cut_while_it_is_checked_and_recovers_pays_once(tmp_path: Path, networks: Networks) -> None:
+def test_a_connection_cut_while_it_is_checked_and_recovers_pays_once(
+    tmp_path: Path, networks: Networks
+) -> None:
     def work(road: Road, number: int) -> int:
         with road.daemon() as daemon:
             daemon.until_paying()

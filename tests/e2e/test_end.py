@@ -1,4 +1,6 @@
-"""SIGTERM as callers see it: nothing new, what is under way ends, and watchers go on after the restart."""
+"""SIGTERM as callers see it: nothing new, what is under way ends, and watchers go on after the
+restart.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +45,17 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(bounded())
 
 
-def test_a_request_that_is_still_arriving_over_http_is_told(network: Network, tmp_path: Path) -> None:
+def test_a_request_that_is_still_arriving_over_http_is_told(
+    network: Network, tmp_path: Path
+) -> None:
     with house(tmp_path, *network.flags()) as daemon:
         host, _, port = daemon.http.rpartition(":")
         key = (data_of(daemon.home) / "admin.key").read_text().strip()
         with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as slow:
-            slow.sendall(b"POST /v1/sending:stop HTTP/1.1\r\nHost: x\r\nX-API-KEY: %b\r\nContent-Length: 10\r\n\r\n{" % key.encode())
+            slow.sendall(
+                b"POST /v1/sending:stop HTTP/1.1\r\nHost: x\r\nX-API-KEY: %b\r\nContent-Length:"
+                b" 10\r\n\r\n{" % key.encode()
+            )
             time.sleep(LOOK_SECONDS)
             assert daemon.stop() == 0
             told = slow.recv(4_096).decode()
@@ -65,7 +72,10 @@ def test_calls_under_way_end_and_new_ones_are_told(network: Network, tmp_path: P
 
         async def test() -> None:
             async with client_of(daemon) as client:
-                paying, begun = asyncio.ensure_future(client.keysend(network.receivers[0], 1_000, "r1")), asyncio.Event()
+                paying, begun = (
+                    asyncio.ensure_future(client.keysend(network.receivers[0], 1_000, "r1")),
+                    asyncio.Event(),
+                )
                 watching = asyncio.ensure_future(last_of(client, begun))
                 await begun.wait()
                 while not daemon.metric("payments_open"):
@@ -95,7 +105,9 @@ async def until_refused(client: Client) -> None:
 
 
 async def last_of(client: Client, begun: asyncio.Event) -> tuple[int, str]:
-    """(the last cursor, why it ended) of one watching call; begun is set when the call is no new one any more."""
+    """(the last cursor, why it ended) of one watching call; begun is set when the call is no new
+    one any more.
+    """
     cursor = 0
     try:
         async for event in client.events("", 0, SILENCE_SECONDS):
@@ -106,19 +118,29 @@ async def last_of(client: Client, begun: asyncio.Event) -> tuple[int, str]:
     return cursor, ""
 
 
-def test_a_call_that_cannot_end_in_time_is_told_what_to_do(network: Network, tmp_path: Path) -> None:
+def test_a_call_that_cannot_end_in_time_is_told_what_to_do(
+    network: Network, tmp_path: Path
+) -> None:
     network.fault(lambda faults: faults.hold("bob"))
     with house(tmp_path, *network.flags(), "--node.hold-after", "2s") as daemon:
         daemon.until_paying()
 
         async def test() -> None:
             async with client_of(daemon) as client:
-                paying = asyncio.ensure_future(client.keysend(network.receivers[0], 1_000, "r1", timeout_seconds=300))
+                paying = asyncio.ensure_future(
+                    client.keysend(network.receivers[0], 1_000, "r1", timeout_seconds=300)
+                )
                 while not daemon.metric("payments_open"):
                     await asyncio.sleep(0.02)
                 began = time.monotonic()
                 daemon.process.send_signal(signal.SIGTERM)
-                with pytest.raises(CallFailed, match="streamer stopped before this call ended: when it is back, ask again with the same"):
+                with pytest.raises(
+                    CallFailed,
+                    match=(
+                        "streamer stopped before this call ended: when it is back, ask again with"
+                        " the same"
+                    ),
+                ):
                     await paying
                 assert time.monotonic() - began < 50
 
@@ -132,18 +154,37 @@ def begin_watching(home: Path, server: str, stream_id: str) -> subprocess.Popen[
     """`streamer stream watch`, what it prints in a file."""
     command = [*STREAMER, "stream", "watch", stream_id, "--json"]
     with (home / "printed").open("wb") as out:
-        return subprocess.Popen(command, env=environment(home, STREAMER_SERVER=server), stdout=out, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            command,
+            env=environment(home, STREAMER_SERVER=server),
+            stdout=out,
+            stderr=subprocess.PIPE,
+        )
 
 
 def printed(home: Path) -> list[int]:
     """The payments that it showed."""
-    whole = (line for line in (home / "printed").read_text().splitlines(keepends=True) if line.endswith("\n"))
+    whole = (
+        line
+        for line in (home / "printed").read_text().splitlines(keepends=True)
+        if line.endswith("\n")
+    )
     return [event["payment"]["seq"] for event in map(json.loads, whole) if event.get("payment")]
 
 
-def test_a_watch_survives_a_restart_and_is_told_of_a_crash(network: Network, tmp_path: Path) -> None:
-    """Over a clean restart every payment is seen once; after SIGKILL the reader learns that it must list again."""
-    flags = (*network.flags(), "--api.grpc-listen", f"127.0.0.1:{free_port()}", "--streams.catch-up", "forever")
+def test_a_watch_survives_a_restart_and_is_told_of_a_crash(
+    network: Network, tmp_path: Path
+) -> None:
+    """Over a clean restart every payment is seen once; after SIGKILL the reader learns that it must
+    list again.
+    """
+    flags = (
+        *network.flags(),
+        "--api.grpc-listen",
+        f"127.0.0.1:{free_port()}",
+        "--streams.catch-up",
+        "forever",
+    )
     seen: list[int] = []
 
     async def watch(client: Client) -> None:
@@ -157,6 +198,7 @@ def test_a_watch_survives_a_restart_and_is_told_of_a_crash(network: Network, tmp
 
     async def test() -> None:
         with house(tmp_path, *flags) as daemon:
+            await asyncio.to_thread(daemon.until_paying)
             client = client_of(daemon)
             watching = asyncio.ensure_future(watch(client))
             stream = await client.open_stream(network.receivers[0], 2_000, "1s")
@@ -168,7 +210,11 @@ def test_a_watch_survives_a_restart_and_is_told_of_a_crash(network: Network, tmp
             await until_seen(len(seen) + 2)
             assert seen == list(range(seen[0], seen[0] + len(seen)))
             last = seen[-1]
-            shown = await asyncio.to_thread(until, lambda: last in (seqs := printed(tmp_path)) and seqs, "the command shows it too")
+            shown = await asyncio.to_thread(
+                until,
+                lambda: seqs if last in (seqs := printed(tmp_path)) else [],
+                "the command shows it too",
+            )
             assert shown == list(range(shown[0], shown[-1] + 1))
             printing.send_signal(signal.SIGINT)
             assert not (await asyncio.to_thread(printing.communicate))[1].strip()
@@ -194,7 +240,9 @@ def test_a_deadline_bounds_the_call_and_not_the_payment(network: Network, tmp_pa
                 network.fault(lambda faults: faults.release("bob"))
                 settled = await client.keysend(network.receivers[0], 1_000, "r1")
                 assert (settled.id, settled.state) == (pending.id, payment_pb2.Payment.SETTLED)
-                call = client.streams.WatchStreams(stream_pb2.WatchStreamsRequest(), metadata=client._metadata, timeout=0.3)
+                call = client.streams.WatchStreams(
+                    stream_pb2.WatchStreamsRequest(), metadata=client._metadata, timeout=0.3
+                )
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
                     while True:
                         await call.read()

@@ -1,4 +1,6 @@
-"""A disk that takes no more: nothing more is paid, the user reads why, nothing is lost, and after making room it goes on."""
+"""A disk that takes no more: nothing more is paid, the user reads why, nothing is lost, and after
+making room it goes on.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.money import MILLISECOND_NS
 from streamer.simulator.serve import Plan
+from streamer.words.money import MILLISECOND_NS
 from tests.e2e.house import House, house, settled, states, until
 from tests.e2e.networks import Network, Networks
 
@@ -18,16 +20,23 @@ from tests.e2e.networks import Network, Networks
 @pytest.fixture
 def network(tmp_path: Path, networks: Networks) -> Network:
     latency_ns = (50 * MILLISECOND_NS, 250 * MILLISECOND_NS)
-    return networks.start(tmp_path / "network", Plan(nodes=3, channels=1, seed=50, latency_ns=latency_ns))
+    return networks.start(
+        tmp_path / "network", Plan(nodes=3, channels=1, seed=50, latency_ns=latency_ns)
+    )
 
 
 @pytest.fixture
 def daemon(tmp_path: Path, network: Network) -> Iterator[House]:
-    with house(tmp_path / "home", *network.flags(), "--node.ghost-after", "1s", "--log.format", "json") as running:
+    with house(
+        tmp_path / "home", *network.flags(), "--node.ghost-after", "1s", "--log.format", "json"
+    ) as running:
         running.until_paying()
         for receiver in network.receivers:
             for _ in range(3):
-                assert running.cli("stream", "open", receiver, "1sat/1s", "--catch-up", "forever").code == 0
+                assert (
+                    running.cli("stream", "open", receiver, "1sat/1s", "--catch-up", "forever").code
+                    == 0
+                )
         until(lambda: network.count() >= 6, "all streams are paid")
         yield running
 
@@ -46,10 +55,15 @@ def make_room(daemon: House) -> None:
 def until_stopped(daemon: House) -> None:
     text = daemon.until_unready("STORE_FAILED")
     assert f"the journal {daemon.data / 'journal.db'} could not be written (" in text
-    assert "nothing is paid until it is. Make room or repair the disk, then `streamer sending start` replays the journal" in text
+    assert (
+        "nothing is paid until it is. Make room or repair the disk, then `streamer sending start`"
+        " replays the journal" in text
+    )
 
 
-def test_a_full_disk_stops_all_payments_and_says_so_until_there_is_room(daemon: House, network: Network) -> None:
+def test_a_full_disk_stops_all_payments_and_says_so_until_there_is_room(
+    daemon: House, network: Network
+) -> None:
     fill(daemon)
     until_stopped(daemon)
     # what was in flight may still arrive, and is the last that does
@@ -59,7 +73,9 @@ def test_a_full_disk_stops_all_payments_and_says_so_until_there_is_room(daemon: 
     assert "stopped: STORE_FAILED" in status
     assert "problem: sending is stopped (STORE_FAILED): the journal" in status
     stream = daemon.json("stream", "list")["streams"][0]["id"]
-    assert "waits because sending is stopped: the journal" in daemon.cli("stream", "show", stream).out
+    assert (
+        "waits because sending is stopped: the journal" in daemon.cli("stream", "show", stream).out
+    )
     refusals = [
         daemon.cli("keysend", network.receivers[0], "5sat"),
         daemon.cli("stream", "open", network.receivers[0], "1sat/1s"),
@@ -71,8 +87,10 @@ def test_a_full_disk_stops_all_payments_and_says_so_until_there_is_room(daemon: 
     early = daemon.cli("sending", "start")
     assert (early.code, early.err) == (
         1,
-        f"streamer: the disk of {daemon.data} still refuses to be written (File too large):"
-        " make room or repair it, then `streamer sending start`\n",
+        (
+            f"streamer: the disk of {daemon.data} still refuses to be written (File too large):"
+            " make room or repair it, then `streamer sending start`\n"
+        ),
     )
     until_stopped(daemon)
     assert not (daemon.data / "probe").exists()
@@ -81,7 +99,10 @@ def test_a_full_disk_stops_all_payments_and_says_so_until_there_is_room(daemon: 
     begun = daemon.cli("sending", "start")
     assert (begun.code, begun.out) == (
         4,
-        "sending is still stopped: STORE_FAILED; the journal is being replayed, and `streamer status` tells what came of it\n",
+        (
+            "sending is still stopped: STORE_FAILED; the journal is being replayed, and `streamer"
+            " status` tells what came of it\n"
+        ),
     )
     until(lambda: daemon.starts() == 2, "the doors are open again")
     until(lambda: network.count() >= arrived + 12, "it goes on")

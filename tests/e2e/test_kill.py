@@ -1,4 +1,6 @@
-"""The daemon ends, in order or not, at any moment: the ledger equals the receivers' books, and nothing is paid twice."""
+"""The daemon ends, in order or not, at any moment: the ledger equals the receivers' books, and
+nothing is paid twice.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,25 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from streamer.money import MILLISECOND_NS
+from streamer.simulator.network.faults import Faults
 from streamer.simulator.serve import Plan
-from tests.e2e.house import DOORS, STREAMER, House, environment, house, journal, settled, states, until
+from streamer.words.money import MILLISECOND_NS
+from tests.e2e.house import (
+    DOORS,
+    STREAMER,
+    House,
+    environment,
+    house,
+    journal,
+    settled,
+    states,
+    until,
+)
 from tests.e2e.networks import Network, Networks
 from tests.prove.volumes import FULL, tried
 
@@ -27,14 +41,25 @@ QUICK = ("--node.ghost-after", "1s")
 """Ghosts of a killed daemon die with its process here; two minutes are for the open internet."""
 
 
-def street(networks: Networks, folder: Path, seed: int, latency_ns: tuple[int, int] = LATENCY_NS) -> Network:
-    return networks.start(folder, Plan(nodes=RECEIVERS + 1, channels=2, seed=seed, latency_ns=latency_ns))
+def street(
+    networks: Networks, folder: Path, seed: int, latency_ns: tuple[int, int] = LATENCY_NS
+) -> Network:
+    return networks.start(
+        folder, Plan(nodes=RECEIVERS + 1, channels=2, seed=seed, latency_ns=latency_ns)
+    )
 
 
 def open_streams(daemon: House, network: Network, count: int) -> list[str]:
     made = []
     for number in range(count):
-        done = daemon.cli("stream", "open", network.receivers[number % RECEIVERS], "1sat/1s", "--catch-up", "forever")
+        done = daemon.cli(
+            "stream",
+            "open",
+            network.receivers[number % RECEIVERS],
+            "1sat/1s",
+            "--catch-up",
+            "forever",
+        )
         assert done.code == 0, done
         made.append(done.out.strip())
     return made
@@ -45,13 +70,17 @@ def check_books(home: Path, network: Network) -> None:
     assert settled(home) == network.received()
     with journal(home) as connection:
         (in_accounts,) = connection.execute("SELECT sum(settled_msat) FROM accounts").fetchone()
-        (written_off,) = connection.execute("SELECT count(*) FROM payments WHERE state = 'WRITTEN_OFF'").fetchone()
+        (written_off,) = connection.execute(
+            "SELECT count(*) FROM payments WHERE state = 'WRITTEN_OFF'"
+        ).fetchone()
     assert (in_accounts, written_off) == (sum(network.received().values()), 0)
 
 
 def nothing_open(home: Path) -> None:
     with journal(home) as connection:
-        left = connection.execute("SELECT * FROM payments WHERE state NOT IN ('SETTLED', 'FAILED', 'REFUSED')").fetchall()
+        left = connection.execute(
+            "SELECT * FROM payments WHERE state NOT IN ('SETTLED', 'FAILED', 'REFUSED')"
+        ).fetchall()
     assert left == []
 
 
@@ -61,9 +90,31 @@ def current(daemon: House) -> bool:
         return False
     streams = daemon.json("stream", "list")["streams"]
     return len(streams) == STREAMS and all(
-        stream["state"] == "ACTIVE" and ("paid ahead" in stream["explanation"] or "waits for the end of 1 open" in stream["explanation"])
+        stream["state"] == "ACTIVE"
+        and (
+            "paid ahead" in stream["explanation"]
+            or "waits for the end of 1 open" in stream["explanation"]
+        )
         for stream in streams
     )
+
+
+def arrived(network: Network, enough: int) -> bool:
+    return network.count() >= enough
+
+
+def is_past(moment: float) -> bool:
+    return time.monotonic() >= moment
+
+
+def hold_all(network: Network, faults: Faults) -> None:
+    for node in network.served.nodes[1:]:
+        faults.hold(node.name)
+
+
+def release_all(network: Network, faults: Faults) -> None:
+    for node in network.served.nodes[1:]:
+        faults.release(node.name)
 
 
 @contextmanager
@@ -74,7 +125,9 @@ def paying(home: Path, network: Network) -> Iterator[House]:
 
 
 @pytest.mark.timeout(KILLS_SECONDS)
-def test_sigkill_at_random_moments_loses_nothing_and_pays_nothing_twice(tmp_path: Path, networks: Networks) -> None:
+def test_sigkill_at_random_moments_loses_nothing_and_pays_nothing_twice(
+    tmp_path: Path, networks: Networks
+) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -86,12 +139,18 @@ def test_sigkill_at_random_moments_loses_nothing_and_pays_nothing_twice(tmp_path
     for _ in range(KILLS):
         with house(home, *network.flags(), *QUICK) as daemon:
             enough = network.count() + chance.randrange(1, 2 * STREAMS)
-            until(lambda enough=enough: network.count() >= enough, f"payments arrive; seed {seed}")
+            until(partial(arrived, network, enough), f"payments arrive; seed {seed}")
             strike = time.monotonic() + chance.uniform(0, 0.3)
-            until(lambda strike=strike: time.monotonic() >= strike, "the moment of the kill")
+            until(partial(is_past, strike), "the moment of the kill")
             daemon.process.send_signal(signal.SIGKILL)
             assert daemon.process.wait() == -signal.SIGKILL
-        opens.append(sum(count for state, count in states(home).items() if state in ("PLANNED", "IN_FLIGHT", "UNKNOWN")))
+        opens.append(
+            sum(
+                count
+                for state, count in states(home).items()
+                if state in ("PLANNED", "IN_FLIGHT", "UNKNOWN")
+            )
+        )
     assert sum(opens) > 0, "no kill met an open payment"
     with paying(home, network) as daemon:
         until(lambda: current(daemon), f"every stream is paid ahead; seed {seed}")
@@ -104,7 +163,9 @@ def test_sigkill_at_random_moments_loses_nothing_and_pays_nothing_twice(tmp_path
 
 
 @pytest.mark.timeout(KILLS_SECONDS)
-def test_sigkill_while_it_starts_and_recovers_loses_nothing_and_pays_nothing_twice(tmp_path: Path, networks: Networks) -> None:
+def test_sigkill_while_it_starts_and_recovers_loses_nothing_and_pays_nothing_twice(
+    tmp_path: Path, networks: Networks
+) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -116,7 +177,9 @@ def test_sigkill_while_it_starts_and_recovers_loses_nothing_and_pays_nothing_twi
         assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
     for _ in range(KILLS_AT_START):
         starting = (*STREAMER, "serve", *DOORS, *network.flags(), *QUICK)
-        with subprocess.Popen(starting, env=environment(home), stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            starting, env=environment(home), stderr=subprocess.DEVNULL
+        ) as process:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(chance.uniform(0, LONGEST_START_SECONDS))
             process.kill()
@@ -128,14 +191,21 @@ def test_sigkill_while_it_starts_and_recovers_loses_nothing_and_pays_nothing_twi
     tried("SIGKILLs", KILLS_AT_START + 1)
 
 
-def test_sigterm_while_paying_drains_and_the_next_start_has_nothing_open(tmp_path: Path, networks: Networks) -> None:
-    network = street(networks, tmp_path / "network", 41, (700 * MILLISECOND_NS, 900 * MILLISECOND_NS))
+def test_sigterm_while_paying_drains_and_the_next_start_has_nothing_open(
+    tmp_path: Path, networks: Networks
+) -> None:
+    network = street(
+        networks, tmp_path / "network", 41, (700 * MILLISECOND_NS, 900 * MILLISECOND_NS)
+    )
     home = tmp_path / "home"
     with paying(home, network) as daemon:
         open_streams(daemon, network, 4)
         until(lambda: daemon.metric("payments_open"), "something is in flight")
         assert daemon.stop() == 0
-        assert any(line == "SIGTERM: planning nothing new, waiting for what is in flight" for line in daemon.messages())
+        assert any(
+            line == "SIGTERM: planning nothing new, waiting for what is in flight"
+            for line in daemon.messages()
+        )
     assert set(states(home)) == {"SETTLED"}
     check_books(home, network)
     before = network.count()
@@ -145,34 +215,48 @@ def test_sigterm_while_paying_drains_and_the_next_start_has_nothing_open(tmp_pat
     check_books(home, network)
 
 
-def test_a_drain_that_did_not_end_in_time_says_so_with_its_exit_code(tmp_path: Path, networks: Networks) -> None:
+def test_a_drain_that_did_not_end_in_time_says_so_with_its_exit_code(
+    tmp_path: Path, networks: Networks
+) -> None:
     network = street(networks, tmp_path / "network", 44)
     with house(tmp_path / "home", *network.flags(), *QUICK, "--node.hold-after", "3s") as daemon:
         daemon.until_paying()
-        network.fault(lambda faults: [faults.hold(node.name) for node in network.served.nodes[1:]])
+        network.fault(partial(hold_all, network))
         open_streams(daemon, network, 1)
         until(lambda: daemon.metric("payments_open") == 1, "it is under way")
         told = daemon.cli("sending", "stop", "--drain", "--wait", "1")
         assert (told.code, told.out) == (4, "sending is stopped; 1 payment pending\n")
         told = daemon.cli("sending", "stop", "--drain")
-        assert (told.code, told.out) == (0, "sending is stopped; 0 payments pending, 1 held, orphaned or out of sight\n")
+        assert (told.code, told.out) == (
+            0,
+            "sending is stopped; 0 payments pending, 1 held, orphaned or out of sight\n",
+        )
         assert daemon.stop() == 0
 
 
-def test_a_second_signal_does_not_wait_and_the_next_start_finds_out(tmp_path: Path, networks: Networks) -> None:
+def test_a_second_signal_does_not_wait_and_the_next_start_finds_out(
+    tmp_path: Path, networks: Networks
+) -> None:
     network = street(networks, tmp_path / "network", 42)
     home = tmp_path / "home"
     with paying(home, network) as daemon:
-        network.fault(lambda faults: [faults.hold(node.name) for node in network.served.nodes[1:]])
+        network.fault(partial(hold_all, network))
         open_streams(daemon, network, 2)
         until(lambda: daemon.metric("payments_open") >= 2, "two payments are held")
         daemon.process.send_signal(signal.SIGINT)
-        until(lambda: any(line.startswith("SIGINT: planning nothing new") for line in daemon.messages()), "it drains")
+        until(
+            lambda: any(
+                line.startswith("SIGINT: planning nothing new") for line in daemon.messages()
+            ),
+            "it drains",
+        )
         assert daemon.process.poll() is None
         assert daemon.stop(signal.SIGINT) == 0
-        assert any(line == "SIGINT again: not waiting for what is in flight" for line in daemon.messages())
+        assert any(
+            line == "SIGINT again: not waiting for what is in flight" for line in daemon.messages()
+        )
     assert set(states(home)) <= {"PLANNED", "IN_FLIGHT", "UNKNOWN"}
-    network.fault(lambda faults: [faults.release(node.name) for node in network.served.nodes[1:]])
+    network.fault(partial(release_all, network))
     assert network.count() == 2
     with paying(home, network) as daemon:
         until(lambda: network.count() >= 4, "it goes on")
@@ -181,7 +265,9 @@ def test_a_second_signal_does_not_wait_and_the_next_start_finds_out(tmp_path: Pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_daemon_ends_at_once(tmp_path: Path, networks: Networks, number: signal.Signals) -> None:
+def test_an_idle_daemon_ends_at_once(
+    tmp_path: Path, networks: Networks, number: signal.Signals
+) -> None:
     network = street(networks, tmp_path / "network", 43)
     with paying(tmp_path / "home", network) as daemon:
         began = time.monotonic()

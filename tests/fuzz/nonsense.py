@@ -8,7 +8,23 @@ from collections.abc import Callable
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-INTS = (0, 1, -1, 2, 999, 1_000, 5_000, 2**31 - 1, -(2**31), 2**32 - 1, 2**63 - 1, -(2**63), 2**64 - 1, 10**12, 65_536)
+INTS = (
+    0,
+    1,
+    -1,
+    2,
+    999,
+    1_000,
+    5_000,
+    2**31 - 1,
+    -(2**31),
+    2**32 - 1,
+    2**63 - 1,
+    -(2**63),
+    2**64 - 1,
+    10**12,
+    65_536,
+)
 BOUNDS = {
     FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.TYPE_INT64: (-(2**63), 2**63 - 1),
@@ -16,15 +32,40 @@ BOUNDS = {
     FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
 }
 TEXTS = (
-    "", "0", "total", "1h", "1d", "-1h", "state=ACTIVE", "labels.a=b", "stream=st_", "in_doubt", "reason=", "=", "\x00", "é" * 50,
-    "\U0010ffff", "ff" * 33, "02" + "ab" * 32, "00ff", "a" * 200, "9" * 400, "x" * 70_000, "../../etc/passwd", "{}", "%s%n", "' OR 1=1 --",
-)  # fmt: skip
+    "",
+    "0",
+    "total",
+    "1h",
+    "1d",
+    "-1h",
+    "state=ACTIVE",
+    "labels.a=b",
+    "stream=st_",
+    "in_doubt",
+    "reason=",
+    "=",
+    "\x00",
+    "é" * 50,
+    "\U0010ffff",
+    "ff" * 33,
+    "02" + "ab" * 32,
+    "00ff",
+    "a" * 200,
+    "9" * 400,
+    "x" * 70_000,
+    "../../etc/passwd",
+    "{}",
+    "%s%n",
+    "' OR 1=1 --",
+)
 DEEPEST = 4
 MOST = 3
 
 
 class Nonsense:
-    """What chance sends. known: texts that mean something here (destinations, ids), so that calls get far."""
+    """What chance sends. known: texts that mean something here (destinations, ids), so that calls
+    get far.
+    """
 
     def __init__(self, rng: random.Random, known: list[str]) -> None:
         self._rng = rng
@@ -40,7 +81,8 @@ class Nonsense:
 
     def filled(self, message: Message, depth: int = 0) -> Message:
         """Some of a message's fields, set to anything that its types hold."""
-        schema: Descriptor = message.DESCRIPTOR
+        schema = message.DESCRIPTOR
+        assert isinstance(schema, Descriptor)
         for field in schema.fields:
             if self._rng.random() < 0.6:
                 self._fill(message, field, depth)
@@ -53,7 +95,11 @@ class Nonsense:
                 place[self.text()] = self._value(field.message_type.fields_by_name["value"])
         elif field.message_type is not None:
             if depth < DEEPEST:
-                for inner in [place.add() for _ in range(self._rng.randrange(MOST))] if field.is_repeated else [place]:
+                for inner in (
+                    [place.add() for _ in range(self._rng.randrange(MOST))]
+                    if field.is_repeated
+                    else [place]
+                ):
                     inner.SetInParent()
                     self.filled(inner, depth + 1)
         elif field.is_repeated:
@@ -83,7 +129,8 @@ class Nonsense:
         if kind < 0.8:
             return self._rng.choice(TEXTS)
         return "".join(
-            chr(self._rng.choice((self._rng.randrange(128), self._rng.randrange(0xD800)))) for _ in range(self._rng.randrange(40))
+            chr(self._rng.choice((self._rng.randrange(128), self._rng.randrange(0xD800))))
+            for _ in range(self._rng.randrange(40))
         )
 
     def _flipped(self, data: bytes) -> bytes:

@@ -1,4 +1,6 @@
-"""Nonsense over gRPC: noise, wrong types, absurd sizes and values, unknown fields, broken frames."""
+"""Nonsense over gRPC: noise, wrong types, absurd sizes and values, unknown fields, broken
+frames.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,16 @@ CALL_SECONDS = 0.5
 OPEN: dict[str, type[Message]] = {
     "/grpc.health.v1.Health/Check": health_pb2.HealthCheckRequest,
     "/grpc.health.v1.Health/Watch": health_pb2.HealthCheckRequest,
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": reflection_pb2.ServerReflectionRequest,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": (
+        reflection_pb2.ServerReflectionRequest
+    ),
 }
 """What anybody may call, without a key. One request is a stream of one on the wire."""
 KINDS = OPEN | {"/{}/{}".format(*rpc.full_name.rsplit(".", 1)): rpc.request for rpc in methods()}
-STREAMING = {"/grpc.health.v1.Health/Watch", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"} | {
-    "/{}/{}".format(*rpc.full_name.rsplit(".", 1)) for rpc in methods() if rpc.streams
-}
+STREAMING = {
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+} | {"/{}/{}".format(*rpc.full_name.rsplit(".", 1)) for rpc in methods() if rpc.streams}
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 STARTS = (
     b"",
@@ -43,15 +48,19 @@ STARTS = (
 """What a connection may begin with; noise follows."""
 
 
-async def call(channel: grpc.aio.Channel, path: str, request: bytes, key: str, seconds: float = CALL_SECONDS) -> str:
+async def call(
+    channel: grpc.aio.Channel, path: str, request: bytes, key: str, seconds: float = CALL_SECONDS
+) -> str:
     """The name of the code that a call ends with."""
-    options = {"metadata": (("x-api-key", key),), "timeout": seconds}
+    metadata = (("x-api-key", key),)
     try:
         if path in STREAMING:
-            async for _ in channel.unary_stream(path)(request, **options):
+            listen: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
+            async for _ in listen(request, metadata=metadata, timeout=seconds):
                 pass
         else:
-            await channel.unary_unary(path)(request, **options)
+            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+            await ask(request, metadata=metadata, timeout=seconds)
     except grpc.aio.AioRpcError as error:
         assert error.code().name not in UNFORESEEN, (path, error.details(), request)
         return error.code().name
@@ -73,7 +82,10 @@ async def fuzz(made: Victim, rng: random.Random) -> Counter[tuple[str, str]]:
 
     async with grpc.aio.insecure_channel(made.house.grpc) as channel:
         for path in rng.sample(paths, 3):
-            assert await call(channel, path, b"\x00" * (MAX_MESSAGE_BYTES + 1), made.key, 30) == "RESOURCE_EXHAUSTED"
+            assert (
+                await call(channel, path, b"\x00" * (MAX_MESSAGE_BYTES + 1), made.key, 30)
+                == "RESOURCE_EXHAUSTED"
+            )
             assert await call(channel, path + "s", b"", made.key, 30) == "UNIMPLEMENTED"
         await asyncio.gather(*(worker(channel) for _ in range(AT_ONCE)))
     return ends

@@ -1,4 +1,6 @@
-"""The daemon that is called with nonsense: a process of its own that pays on simulated nodes, watched from outside."""
+"""The daemon that is called with nonsense: a process of its own that pays on simulated nodes,
+watched from outside.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ SECONDS = 300 if os.environ.get("STREAMER_PROVE") else 8
 TEST_SECONDS = SECONDS + 240
 CONNECTIONS = 300
 MOST_GROWTH_BYTES = 96 * 1024 * 1024
-"""What chance opened is remembered; beyond that nothing may grow. The daemon starts with about 75 MB."""
+"""What chance opened is remembered; beyond that nothing may grow. The daemon starts with about 75
+MB.
+"""
 
 
 @dataclass
@@ -48,15 +52,27 @@ class Victim:
 
 @contextmanager
 def victim(folder: Path) -> Iterator[Victim]:
-    """A daemon that streams; when the block ends it must still, have logged no surprise, and not have grown."""
+    """A daemon that streams; when the block ends it must still, have logged no surprise, and not
+    have grown.
+    """
     with Networks() as networks:
         network = networks.start(folder / "network", Plan(nodes=3, channels=4))
-        with house(folder / "home", *network.flags(), "--api.requests-per-second", "100000") as served:
+        with house(
+            folder / "home", *network.flags(), "--api.requests-per-second", "100000"
+        ) as served:
             served.until_paying()
             destination = network.receivers[0]
             opened = served.json("stream", "open", destination, "1sat/1s")
-            invoices = [invoice_of(networks, network, 1_000 * number) for number in (0, 7, 7_000_000)]
-            made = Victim(served, (served.data / "admin.key").read_text().strip(), destination, opened["id"], invoices)
+            invoices = [
+                invoice_of(networks, network, 1_000 * number) for number in (0, 7, 7_000_000)
+            ]
+            made = Victim(
+                served,
+                (served.data / "admin.key").read_text().strip(),
+                destination,
+                opened["id"],
+                invoices,
+            )
             before = made.memory_bytes()
             yield made
             _still_streams(made)
@@ -68,10 +84,15 @@ def victim(folder: Path) -> Iterator[Victim]:
 
 
 def _still_streams(made: Victim) -> None:
-    """A stream that is opened now is paid; nonsense may have stopped sending, or used up the spend limit."""
+    """A stream that is opened now is paid; nonsense may have stopped sending, or used up the spend
+    limit.
+    """
     made.house.cli("sending", "start")
     opened = made.house.json("stream", "open", made.destination, "1sat/1s")
-    until(lambda: int(made.house.json("stream", "show", opened["id"])["paid_msat"]) >= 2_000, "a new stream is paid")
+    until(
+        lambda: int(made.house.json("stream", "show", opened["id"])["paid_msat"]) >= 2_000,
+        "a new stream is paid",
+    )
 
 
 def throw(address: str, starts: Sequence[bytes], rng: random.Random) -> None:

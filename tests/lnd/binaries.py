@@ -59,10 +59,30 @@ def _compile() -> None:
 def go_build(target: str | Path, *packages: str) -> None:
     """Build packages of the module in tests/lnd/build. RuntimeError says what is missing."""
     if shutil.which("go") is None:
-        raise RuntimeError("the tests on real lnd build it with Go, and there is no go command: install Go 1.25 or newer")
-    command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-tags", TAGS, "-o", str(target), *packages]
+        raise RuntimeError(
+            "the tests on real lnd build it with Go, and there is no go command: install Go 1.25 or"
+            " newer"
+        )
+    command = [
+        "go",
+        "build",
+        "-trimpath",
+        "-ldflags",
+        "-s -w",
+        "-tags",
+        TAGS,
+        "-o",
+        str(target),
+        *packages,
+    ]
     done = subprocess.run(
-        command, cwd=MODULE, env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+        command,
+        cwd=MODULE,
+        env={**os.environ, "CGO_ENABLED": "0"},
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"lnd was not built: {done.stderr[-2000:]}")

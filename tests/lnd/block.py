@@ -1,6 +1,8 @@
-"""Blocks of regtest made by hand, so that a test decides the time in their headers: a chain can be hours old at once.
+"""Blocks of regtest made by hand, so that a test decides the time in their headers: a chain can be
+hours old at once.
 
-btcd takes any time later than the median of the eleven blocks before (BIP 113), and at most two hours ahead of its clock.
+btcd takes any time later than the median of the eleven blocks before (BIP 113), and at most two
+hours ahead of its clock.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ def made(parent: str, time_seconds: int) -> tuple[str, str]:
     transaction = _coinbase(next(_numbers))
     root = _twice(transaction)
     for nonce in itertools.count():
-        header = struct.pack("<i", VERSION) + bytes.fromhex(parent)[::-1] + root + struct.pack("<III", time_seconds, EASIEST_BITS, nonce)
+        header = (
+            struct.pack("<i", VERSION)
+            + bytes.fromhex(parent)[::-1]
+            + root
+            + struct.pack("<III", time_seconds, EASIEST_BITS, nonce)
+        )
         digest = _twice(header)[::-1]
         if digest[0] < EASIEST_BITS >> 16 & 0xFF:
             return digest.hex(), (header + b"\x01" + transaction).hex()
@@ -35,7 +42,17 @@ def made(parent: str, time_seconds: int) -> tuple[str, str]:
 def _coinbase(number: int) -> bytes:
     """Each is another one: two with the same hash cannot be in one chain (BIP 30)."""
     script = b"\x09\x08" + struct.pack("<q", number)
-    return struct.pack("<i", 1) + b"\x01" + NOTHING_SPENT + script + b"\xff" * 4 + b"\x01" + bytes(8) + ANYONE + bytes(4)
+    return (
+        struct.pack("<i", 1)
+        + b"\x01"
+        + NOTHING_SPENT
+        + script
+        + b"\xff" * 4
+        + b"\x01"
+        + bytes(8)
+        + ANYONE
+        + bytes(4)
+    )
 
 
 def _twice(data: bytes) -> bytes:

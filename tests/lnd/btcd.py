@@ -45,7 +45,11 @@ class Btcd:
         }
         flags = ("--regtest", "--txindex", "--nobanning", "--nostalldetect", "--nodnsseed")
         (self._folder / "btcd.conf").touch()
-        self._child.command = [str(self._binary), *flags, *(f"--{name}={value}" for name, value in options.items())]
+        self._child.command = [
+            str(self._binary),
+            *flags,
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
         self._child.start()
         until("btcd answers", lambda: self.call("getblockcount") >= 0)
 
@@ -73,7 +77,9 @@ class Btcd:
         self._child.send_signal(signal.SIGCONT)
 
     def call(self, method: str, *arguments: Any) -> Any:
-        body = json.dumps({"jsonrpc": "1.0", "id": 1, "method": method, "params": arguments}).encode()
+        body = json.dumps(
+            {"jsonrpc": "1.0", "id": 1, "method": method, "params": arguments}
+        ).encode()
         key = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"https://127.0.0.1:{self.port}", body, headers)

@@ -38,7 +38,13 @@ def lnd_street(tmp_path_factory: pytest.TempPathFactory, networks: Networks) -> 
 def scene(lnd_street: Street, tmp_path: Path) -> Iterator[Scene]:
     town = lnd_street.town
     town.home = tmp_path / "home"
-    yield Scene(town, lnd_street.hub, lnd_street.receiver, lnd_street.holder, frozenset(arrived(town.receivers)))
+    yield Scene(
+        town,
+        lnd_street.hub,
+        lnd_street.receiver,
+        lnd_street.holder,
+        frozenset(arrived(town.receivers)),
+    )
     town.delay(0)
     town.drop()
     for node in town.network.nodes:

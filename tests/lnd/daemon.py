@@ -27,8 +27,23 @@ class DaemonProcess:
         self._log = folder.with_suffix(".log")
         self._command = [
             *(sys.executable, "-m", "streamer", "serve", "--data-dir", str(folder)),
-            *("--node.rpcserver", lnd.rpcserver, "--node.tlscertpath", str(lnd.tlscertpath), "--node.macaroonpath", str(lnd.macaroonpath)),
-            *("--node.network", "regtest", "--api.grpc-listen", self.server, "--api.http-listen", self.http, *options),
+            *(
+                "--node.rpcserver",
+                lnd.rpcserver,
+                "--node.tlscertpath",
+                str(lnd.tlscertpath),
+                "--node.macaroonpath",
+                str(lnd.macaroonpath),
+            ),
+            *(
+                "--node.network",
+                "regtest",
+                "--api.grpc-listen",
+                self.server,
+                "--api.http-listen",
+                self.http,
+                *options,
+            ),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,7 +67,16 @@ class DaemonProcess:
         return self._log.read_text()
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "streamer", *words, "--server", self.server, "--key-file", str(self.key)]
+        command = [
+            sys.executable,
+            "-m",
+            "streamer",
+            *words,
+            "--server",
+            self.server,
+            "--key-file",
+            str(self.key),
+        ]
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     def cli(self, *words: str) -> Any:
@@ -70,7 +94,9 @@ class DaemonProcess:
 
     def payments(self, stream_id: str) -> list[Any]:
         """The payments of a stream, oldest first, as the API lists them."""
-        found: list[Any] = self.cli("payment", "list", "--stream", stream_id, "--limit", "10000")["payments"]
+        found: list[Any] = self.cli("payment", "list", "--stream", stream_id, "--limit", "10000")[
+            "payments"
+        ]
         return found[::-1]
 
     def __enter__(self) -> Self:

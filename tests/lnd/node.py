@@ -19,7 +19,10 @@ from tests.lnd.btcd import PASSWORD, USER, Btcd
 from tests.lnd.process import Child, free_port, until
 
 CALL_SECONDS = 30
-GIVEN_BACK = re.compile(r"unable to decode onion hop iterator for htlc\(id=(\d+), hash=([0-9a-f]{64})\): InvalidOnionVersion")
+GIVEN_BACK = re.compile(
+    r"unable to decode onion hop iterator for htlc\(id=(\d+), hash=([0-9a-f]{64})\):"
+    r" InvalidOnionVersion"
+)
 """What lnd logs of an HTLC that it takes for the replay of another one, and fails."""
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
@@ -37,7 +40,9 @@ class Received:
 
 
 class Lnd:
-    def __init__(self, binaries: Binaries, btcd: Btcd, folder: Path, name: str, *options: str) -> None:
+    def __init__(
+        self, binaries: Binaries, btcd: Btcd, folder: Path, name: str, *options: str
+    ) -> None:
         self.name = name
         self.folder = folder
         self.port = free_port()
@@ -61,7 +66,10 @@ class Lnd:
         }
         switches = ("--bitcoin.regtest", "--nobootstrap", "--norest", *options)
         folder.mkdir(parents=True)
-        self.child = Child([binaries.lnd, *switches, *(f"--{key}={value}" for key, value in flags.items())], folder / "lnd.log")
+        self.child = Child(
+            [binaries.lnd, *switches, *(f"--{key}={value}" for key, value in flags.items())],
+            folder / "lnd.log",
+        )
 
     @property
     def rpcserver(self) -> str:
@@ -84,7 +92,11 @@ class Lnd:
 
     def wait_ready(self, seconds: float = 60) -> None:
         try:
-            until(f"{self.name} is SERVER_ACTIVE", lambda: self.state() == stateservice_pb2.SERVER_ACTIVE, seconds)
+            until(
+                f"{self.name} is SERVER_ACTIVE",
+                lambda: self.state() == stateservice_pb2.SERVER_ACTIVE,
+                seconds,
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.child.tail()}") from None
 
@@ -107,7 +119,11 @@ class Lnd:
     def connect(self) -> grpc.Channel:
         if self._channel is None:
             credentials = grpc.ssl_channel_credentials(self.tlscertpath.read_bytes())
-            self._channel = grpc.secure_channel(self.rpcserver, credentials, [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)])
+            self._channel = grpc.secure_channel(
+                self.rpcserver,
+                credentials,
+                [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)],
+            )
         return self._channel
 
     @property
@@ -116,7 +132,11 @@ class Lnd:
 
     def state(self) -> int:
         try:
-            return int(stateservice_pb2_grpc.StateStub(self.connect()).GetState(stateservice_pb2.GetStateRequest(), timeout=5).state)
+            return int(
+                stateservice_pb2_grpc.StateStub(self.connect())
+                .GetState(stateservice_pb2.GetStateRequest(), timeout=5)
+                .state
+            )
         except grpc.RpcError:
             self._hang_up()
             raise
@@ -128,10 +148,15 @@ class Lnd:
 
     def cli(self, *words: str) -> Any:
         """What lncli says, for everything that streamer's own protocol subset does not hold."""
-        command = [self._binaries.lncli, f"--rpcserver={self.rpcserver}", f"--lnddir={self.folder}", "--network=regtest", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=CALL_SECONDS, check=False)
+        flags = (f"--rpcserver={self.rpcserver}", f"--lnddir={self.folder}", "--network=regtest")
+        command: list[str | Path] = [self._binaries.lncli, *flags, *words]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=CALL_SECONDS, check=False
+        )
         assert done.returncode == 0, f"lncli {' '.join(words)}: {done.stderr or done.stdout}"
-        return json.loads(done.stdout) if done.stdout.lstrip().startswith("{") else done.stdout.strip()
+        return (
+            json.loads(done.stdout) if done.stdout.lstrip().startswith("{") else done.stdout.strip()
+        )
 
     @property
     def pubkey(self) -> bytes:
@@ -141,21 +166,30 @@ class Lnd:
         return list(self.rpc("ListChannels", ln.ListChannelsRequest()).channels)
 
     def given_back(self) -> set[tuple[int, bytes]]:
-        """(htlc index, payment hash) of HTLCs that this node failed as replays: their money went back.
+        """(htlc index, payment hash) of HTLCs that this node failed as replays: their money went
+        back.
 
-        lnd notes an onion as seen before it notes that the HTLC was dealt with. Killed in between it takes the HTLC,
-        locked in as it is, for a replay when it is up again, whatever its invoice says, and even if the payer has the
-        preimage already (lnd 0.21.2: DecodeHopIterators, DecayedLog.PutBatch, SetFwdFilter).
+        lnd notes an onion as seen before it notes that the HTLC was dealt with. Killed in between
+        it takes the HTLC, locked in as it is, for a replay when it is up again, whatever its
+        invoice says, and even if the payer has the preimage already (lnd 0.21.2:
+        DecodeHopIterators, DecayedLog.PutBatch, SetFwdFilter).
         """
-        return {(int(index), bytes.fromhex(digest)) for index, digest in GIVEN_BACK.findall(self.child.log.read_text(errors="replace"))}
+        return {
+            (int(index), bytes.fromhex(digest))
+            for index, digest in GIVEN_BACK.findall(self.child.log.read_text(errors="replace"))
+        }
 
     def received(self) -> list[Received]:
-        """All HTLCs that the invoices call settled, in their order: what this node was paid, but for what it gave back."""
+        """All HTLCs that the invoices call settled, in their order: what this node was paid, but
+        for what it gave back.
+        """
         given_back = self.given_back()
         found: list[Received] = []
         offset = 0
         while True:
-            page = self.rpc("ListInvoices", ln.ListInvoiceRequest(index_offset=offset, num_max_invoices=1000))
+            page = self.rpc(
+                "ListInvoices", ln.ListInvoiceRequest(index_offset=offset, num_max_invoices=1000)
+            )
             for invoice in page.invoices:
                 found += [
                     Received(
@@ -174,8 +208,14 @@ class Lnd:
             offset = page.last_index_offset
 
     def money_sat(self) -> dict[int, int]:
-        """chan_id → its own side of the channel, where it has a satoshi or more; an HTLC under way is on neither side."""
-        return {channel.chan_id: channel.local_balance for channel in self.channels() if channel.local_balance}
+        """chan_id → its own side of the channel, where it has a satoshi or more; an HTLC under way
+        is on neither side.
+        """
+        return {
+            channel.chan_id: channel.local_balance
+            for channel in self.channels()
+            if channel.local_balance
+        }
 
     def received_of(self, payment_hash: bytes) -> list[Received]:
         return [htlc for htlc in self.received() if htlc.payment_hash == payment_hash]

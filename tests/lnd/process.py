@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,22 +16,37 @@ from typing import TypeVar
 
 MORTAL = (
     *(sys.executable, "-I", "-S", "-c"),
-    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9, 0, 0, 0);"
-    " os.getppid() == int(sys.argv[1]) or sys.exit('the starter is gone'); os.execvp(sys.argv[2], sys.argv[2:])",
+    (
+        "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9, 0, 0, 0); os.getppid() =="
+        " int(sys.argv[1]) or sys.exit('the starter is gone'); os.execvp(sys.argv[2], sys.argv[2:])"
+    ),
 )
 """Runs a command that gets SIGKILL when its starter dies (PR_SET_PDEATHSIG, prctl(2)).
 
-Not as a preexec_fn: that would be run in a fork of this process, where gRPC's threads may leave a lock taken for ever.
+Not as a preexec_fn: that would be run in a fork of this process, where gRPC's threads may leave a
+lock taken for ever.
 """
 POLL_SECONDS = 0.05
+GIVEN_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""Linux says here from which port on it gives one to whoever asks for any."""
+LEAST_PORT = 10_240
 T = TypeVar("T")
+_taken: set[int] = set()
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that stays free while its process is down: none of those that the system gives to
+    whoever asks for any. A daemon that did so was once given the port of an lnd that had just been
+    killed, and that lnd never came back.
+    """
+    end = int(GIVEN_PORTS.read_text().split()[0]) if GIVEN_PORTS.exists() else 32_768
+    while True:
+        port = random.SystemRandom().randrange(LEAST_PORT, end)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _taken:
+                _taken.add(port)
+                return port
 
 
 def until(what: str, ask: Callable[[], T], seconds: float = 60) -> T:

@@ -1,4 +1,6 @@
-"""A TCP relay between two peers that can be shut and opened: a peer that cannot be reached, though it runs."""
+"""A TCP relay between two peers that can be shut and opened: a peer that cannot be reached, though
+it runs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Real lnd: payments deleted on lnd while a ghost waits are paid twice; docs/exactly-once.md warns of it."""
+"""Real lnd: payments deleted on lnd while a ghost waits are paid twice; docs/exactly-once.md warns
+of it.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,14 @@ def test_what_the_documentation_warns_of_is_so(town: Town) -> None:
     patient = ("--node.ghost-after", "100s")
     ghost = leave_a_ghost(town, *patient)
     with town.daemon(*patient) as daemon:
-        until(lambda: sent(town.payer).get(ghost.payment_hash) == ln.Payment.SUCCEEDED, "the same hash was sent again, and settled")
+        until(
+            lambda: sent(town.payer).get(ghost.payment_hash) == ln.Payment.SUCCEEDED,
+            "the same hash was sent again, and settled",
+        )
         assert daemon.stop() == 0
     town.payer.cli("deletepayments", "--all", "--include_non_failed")
     town.deliver()
-    until(lambda: len(town.receivers[0].received_of(ghost.payment_hash)) == 2, "lnd took the ghost for a new payment")
+    until(
+        lambda: len(town.receivers[0].received_of(ghost.payment_hash)) == 2,
+        "lnd took the ghost for a new payment",
+    )

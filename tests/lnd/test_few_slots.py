@@ -1,4 +1,6 @@
-"""Real lnd: a peer that accepts few HTLCs at a time, as nodes that are not lnd do (max_accepted_htlcs, BOLT 2)."""
+"""Real lnd: a peer that accepts few HTLCs at a time, as nodes that are not lnd do
+(max_accepted_htlcs, BOLT 2).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ AMOUNT_MSAT, INTERVAL_MS = 1_000, 500
 @pytest.fixture
 def town(tmp_path: Path, networks: Networks) -> Iterator[Town]:
     network = Network(build(), tmp_path / "network")
-    payer, receiver = network.add("payer"), network.add("receiver", options=[f"--default-remote-max-htlcs={FEW}"])
+    payer, receiver = (
+        network.add("payer"),
+        network.add("receiver", options=[f"--default-remote-max-htlcs={FEW}"]),
+    )
     network.fund(payer)
     network.start(payer, receiver)
     network.wait_coins(payer)
@@ -34,7 +39,10 @@ def town(tmp_path: Path, networks: Networks) -> Iterator[Town]:
 
 def test_no_more_is_sent_at_a_time_than_the_peer_accepts(town: Town) -> None:
     [channel] = town.payer.channels()
-    assert (channel.local_constraints.max_accepted_htlcs, channel.remote_constraints.max_accepted_htlcs) == (FEW, 483)
+    assert (
+        channel.local_constraints.max_accepted_htlcs,
+        channel.remote_constraints.max_accepted_htlcs,
+    ) == (FEW, 483)
     with town.daemon(direct=True) as daemon:
         daemon.until_paying()
         town.open_streams(daemon, STREAMS, AMOUNT_MSAT, INTERVAL_MS)

@@ -1,6 +1,10 @@
-"""Real lnd: a call whose end was lost is executed late, or by a lnd that was frozen meanwhile (MONEY.md 1)."""
+"""Real lnd: a call whose end was lost is executed late, or by a lnd that was frozen meanwhile
+(money rule 4).
+"""
 
 from __future__ import annotations
+
+from functools import partial
 
 import pytest
 
@@ -15,13 +19,19 @@ pytestmark = pytest.mark.lnd
 FROZEN_ROUNDS = 5
 
 
+def two_are_open(daemon: House) -> bool:
+    return daemon.metric("payments_open") >= 2
+
+
 def take_receiver_away(scene: Scene) -> None:
     scene.receiver.kill()
     until(lambda: not any(channel.active for channel in to(scene)), "the hub has noticed")
 
 
 def to(scene: Scene) -> list[ln.Channel]:
-    return [channel for channel in scene.hub.channels() if channel.remote_pubkey == scene.town.keys[0]]
+    return [
+        channel for channel in scene.hub.channels() if channel.remote_pubkey == scene.town.keys[0]
+    ]
 
 
 def bring_receiver_back(scene: Scene) -> None:
@@ -45,7 +55,10 @@ def test_a_ghost_whose_resend_failed_is_executed_late_and_paid_once(scene: Scene
     ghost = leave_a_ghost(town, *patient)
     take_receiver_away(scene)
     with town.daemon(*patient) as daemon:
-        until(lambda: status(scene, ghost) == ln.Payment.FAILED, "the same hash was sent again, and failed")
+        until(
+            lambda: status(scene, ghost) == ln.Payment.FAILED,
+            "the same hash was sent again, and failed",
+        )
         newest = daemon.json("payment", "list", "--limit", "1")["payments"][0]
         assert (newest["seq"], newest["state"]) == (ghost.seq, "PENDING")
         # nothing but the ghost may pay it now
@@ -66,7 +79,12 @@ def test_a_ghost_later_than_ghost_after_is_posted_late_and_becomes_a_credit(scen
     ghost = leave_a_ghost(town, *short)
     take_receiver_away(scene)
     with town.daemon(*short) as daemon:
-        until(lambda: daemon.json("payment", "list", "--limit", "1")["payments"][0]["state"] == "FAILED", "it is given up")
+        until(
+            lambda: (
+                daemon.json("payment", "list", "--limit", "1")["payments"][0]["state"] == "FAILED"
+            ),
+            "it is given up",
+        )
         bring_receiver_back(scene)
         until(lambda: paid_again(scene, daemon, ghost), "its time is paid again")
         town.deliver()
@@ -74,7 +92,12 @@ def test_a_ghost_later_than_ghost_after_is_posted_late_and_becomes_a_credit(scen
         assert daemon.stop() == 0
     with town.daemon(*short) as daemon:
         daemon.until_paying()
-        until(lambda: daemon.json("payment", "show", f"{ghost.owner}.{ghost.seq}")["state"] == "SETTLED", "it is posted late")
+        until(
+            lambda: (
+                daemon.json("payment", "show", f"{ghost.owner}.{ghost.seq}")["state"] == "SETTLED"
+            ),
+            "it is posted late",
+        )
         town.until_arrived(3)
         assert daemon.stop() == 0
     scene.check()
@@ -94,12 +117,14 @@ def test_what_a_killed_daemon_said_to_a_frozen_lnd_is_paid_once(scene: Scene) ->
             daemon.until_paying()
             town.until_arrived(2)
             town.payer.freeze()
-            until(lambda daemon=daemon: daemon.metric("payments_open") >= 2, "calls are with the frozen lnd")
+            until(partial(two_are_open, daemon), "calls are with the frozen lnd")
             kill(daemon)
             town.payer.thaw()
     with town.daemon("--node.ghost-after", "5s", direct=True) as daemon:
         daemon.until_paying()
-        until(lambda: daemon.metric("oldest_open_payment_seconds") < 1, "nothing is open from before")
+        until(
+            lambda: daemon.metric("oldest_open_payment_seconds") < 1, "nothing is open from before"
+        )
         town.until_arrived(3)
         assert daemon.stop() == 0
     scene.check()
@@ -115,7 +140,9 @@ def test_a_lnd_that_froze_for_longer_than_our_patience_pays_once(scene: Scene) -
         town.payer.freeze()
         until(lambda: daemon.metric("oldest_open_payment_seconds") > 4, "payments hang")
         town.payer.thaw()
-        until(lambda: daemon.metric("oldest_open_payment_seconds") < 1, "nothing is open from before")
+        until(
+            lambda: daemon.metric("oldest_open_payment_seconds") < 1, "nothing is open from before"
+        )
         town.until_arrived(6)
         assert daemon.stop() == 0
     scene.check()

@@ -1,4 +1,6 @@
-"""The Impervious flow on real lnd, by gRPC and by HTTP: generate on one node, pay from the other, check on the first."""
+"""The Impervious flow on real lnd, by gRPC and by HTTP: generate on one node, pay from the other,
+check on the first.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +41,17 @@ def by_grpc(daemon: DaemonProcess, method: str, request: Any) -> Any:
     """A call as any client of the Impervious protos makes it."""
     with grpc.insecure_channel(daemon.server) as channel:
         stub = lightning_pb2_grpc.LightningStub(channel)
-        return getattr(stub, method)(request, timeout=CALL_SECONDS, metadata=(("x-api-key", daemon.key.read_text().strip()),))
+        return getattr(stub, method)(
+            request, timeout=CALL_SECONDS, metadata=(("x-api-key", daemon.key.read_text().strip()),)
+        )
 
 
 def by_http(daemon: DaemonProcess, method: str, **fields: Any) -> Any:
     """The same as curl does: POST, JSON, and the key in the header that Impervious has for it."""
-    headers = {"Grpc-Metadata-X-API-KEY": daemon.key.read_text().strip(), "Content-Type": "application/json"}
+    headers = {
+        "Grpc-Metadata-X-API-KEY": daemon.key.read_text().strip(),
+        "Content-Type": "application/json",
+    }
     url = f"http://{daemon.http}/v1/lightning/{method}"
     request = urllib.request.Request(url, json.dumps(fields).encode(), headers)
     try:
@@ -58,12 +65,18 @@ def by_http(daemon: DaemonProcess, method: str, **fields: Any) -> Any:
 def arrived(network: Network, invoice: str) -> int:
     """What the payee's own lnd says was paid for it, in msat."""
     payee = network.nodes[1]
-    found = payee.cli("lookupinvoice", "--rhash", payee.cli("decodepayreq", "--pay_req", invoice)["payment_hash"])
+    found = payee.cli(
+        "lookupinvoice", "--rhash", payee.cli("decodepayreq", "--pay_req", invoice)["payment_hash"]
+    )
     return int(found["amt_paid_msat"])
 
 
-def test_generate_pay_and_check_by_grpc(lnd_network: Network, payer: DaemonProcess, payee: DaemonProcess) -> None:
-    made = by_grpc(payee, "GenerateInvoice", ln.GenerateInvoiceRequest(amount=25, memo="tea ☕")).invoice
+def test_generate_pay_and_check_by_grpc(
+    lnd_network: Network, payer: DaemonProcess, payee: DaemonProcess
+) -> None:
+    made = by_grpc(
+        payee, "GenerateInvoice", ln.GenerateInvoiceRequest(amount=25, memo="tea ☕")
+    ).invoice
     assert not by_grpc(payee, "CheckInvoice", ln.CheckInvoiceRequest(invoice=made)).paid
     preimage = by_grpc(payer, "PayInvoice", ln.PayInvoiceRequest(invoice=made)).preimage
     payment_hash = lnd_network.nodes[1].cli("decodepayreq", "--pay_req", made)["payment_hash"]
@@ -74,27 +87,45 @@ def test_generate_pay_and_check_by_grpc(lnd_network: Network, payer: DaemonProce
     assert by_grpc(payer, "PayInvoice", ln.PayInvoiceRequest(invoice=made)).preimage == preimage
     assert arrived(lnd_network, made) == 25_000
     local = by_grpc(payer, "GetChannels", ln.GetChannelsRequest()).amt
-    assert local == sum(channel.local_balance for channel in lnd_network.nodes[0].channels() if channel.active)
+    assert local == sum(
+        channel.local_balance for channel in lnd_network.nodes[0].channels() if channel.active
+    )
     [listed] = json.loads(by_grpc(payer, "ListPayments", ln.ListPaymentsRequest()).payments)
-    assert (listed["paymentRequest"], listed["state"], listed["amountMsat"]) == (made, "SETTLED", "25000")
+    assert (listed["paymentRequest"], listed["state"], listed["amountMsat"]) == (
+        made,
+        "SETTLED",
+        "25000",
+    )
     newest = json.loads(by_grpc(payee, "ListInvoices", ln.ListInvoicesRequest()).invoices)[0]
     assert (newest["invoice"], newest["state"], newest["paidMsat"]) == (made, "SETTLED", "25000")
 
 
-def test_generate_pay_and_check_by_http(lnd_network: Network, payer: DaemonProcess, payee: DaemonProcess) -> None:
+def test_generate_pay_and_check_by_http(
+    lnd_network: Network, payer: DaemonProcess, payee: DaemonProcess
+) -> None:
     made = by_http(payee, "generateinvoice", amount="25", memo="tea")["invoice"]
     assert by_http(payee, "checkinvoice", invoice=made) == {"paid": False}
     paid = by_http(payer, "payinvoice", invoice=made)
-    assert by_http(payer, "payinvoice", invoice=made) == paid and len(bytes.fromhex(paid["preimage"])) == 32
+    assert (
+        by_http(payer, "payinvoice", invoice=made) == paid
+        and len(bytes.fromhex(paid["preimage"])) == 32
+    )
     assert by_http(payee, "checkinvoice", invoice=made) == {"paid": True}
     refused = by_http(payer, "payinvoice", invoice="lnbcrt1garbage")
-    assert (refused["status"], refused["code"]) == (400, 3) and refused["message"].startswith("the invoice cannot be read: ")
+    assert (refused["status"], refused["code"]) == (400, 3) and refused["message"].startswith(
+        "the invoice cannot be read: "
+    )
     own = by_http(payer, "generateinvoice", amount=5)["invoice"]
-    assert by_http(payer, "payinvoice", invoice=own)["message"] == "the invoice is our own node's: a node cannot pay itself"
+    assert (
+        by_http(payer, "payinvoice", invoice=own)["message"]
+        == "the invoice is our own node's: a node cannot pay itself"
+    )
     assert arrived(lnd_network, made) == 25_000
 
 
-def test_what_lncli_paid_is_not_paid_again(lnd_network: Network, payer: DaemonProcess, payee: DaemonProcess) -> None:
+def test_what_lncli_paid_is_not_paid_again(
+    lnd_network: Network, payer: DaemonProcess, payee: DaemonProcess
+) -> None:
     made = payee.cli("invoice", "create", "30sat")["invoice"]
     lnd_network.nodes[0].cli("payinvoice", "--force", "--pay_req", made)
     paid = payer.cli("invoice", "pay", made)
@@ -103,7 +134,9 @@ def test_what_lncli_paid_is_not_paid_again(lnd_network: Network, payer: DaemonPr
     assert arrived(lnd_network, made) == 30_000
 
 
-def test_a_kill_in_the_middle_of_pay_invoice(lnd_network: Network, payer: DaemonProcess, payee: DaemonProcess) -> None:
+def test_a_kill_in_the_middle_of_pay_invoice(
+    lnd_network: Network, payer: DaemonProcess, payee: DaemonProcess
+) -> None:
     receiver = lnd_network.nodes[1]
     made = [payee.cli("invoice", "create", f"{amount}sat")["invoice"] for amount in (31, 32, 33)]
     receiver.freeze()

@@ -1,7 +1,8 @@
-"""Real lnd: the daemon and the nodes are killed at random moments under load, behind a proxy that cuts and delays.
+"""Real lnd: the daemon and the nodes are killed at random moments under load, behind a proxy that
+cuts and delays.
 
-Afterwards the receivers' books are compared with the journal and with the payer's lnd, payment by payment,
-and with the money in the receivers' channels.
+Afterwards the receivers' books are compared with the journal and with the payer's lnd, payment by
+payment, and with the money in the receivers' channels.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ from tests.e2e.house import House, until
 from tests.e2e.networks import Networks
 from tests.e2e.proxy import Fate, Way
 from tests.lnd.binaries import build
-from tests.lnd.books import check_arrived, check_conservation, check_money, check_payer, clock, in_flight_without_htlc, orphans, rows
+from tests.lnd.books import (
+    check_arrived,
+    check_conservation,
+    check_money,
+    check_payer,
+    clock,
+    in_flight_without_htlc,
+    orphans,
+    rows,
+)
 from tests.lnd.town import Town, star
 
 pytestmark = pytest.mark.lnd
@@ -37,14 +47,23 @@ EXCHANGE_BYTES = 6_000
 """A cut falls within a few payments' bytes."""
 GHOST_SECONDS = 20.0
 QUICK = (
-    *("--node.ghost-after", f"{GHOST_SECONDS:.0f}s", "--node.hold-after", "5s", "--streams.in-doubt-after", "4s"),
+    *(
+        "--node.ghost-after",
+        f"{GHOST_SECONDS:.0f}s",
+        "--node.hold-after",
+        "5s",
+        "--streams.in-doubt-after",
+        "4s",
+    ),
     *("--node.max-in-flight-per-destination", "50", "--streams.stall-after", "1000"),
 )
 ATTEMPTS_KEPT = ("--keep-failed-payment-attempts",)
 """The payer's lnd still knows afterwards who failed an HTLC, and with which words."""
 LIMIT_SECONDS = 2_400
 READY_SECONDS = 240.0
-"""A connection that the proxy keeps is given up after half a minute; chance may keep one after the other."""
+"""A connection that the proxy keeps is given up after half a minute; chance may keep one after the
+other.
+"""
 END_SECONDS = 600.0
 
 
@@ -99,10 +118,19 @@ class Storm:
         self.town.restart(self.chance.choice(self.town.receivers))
         self.town.until_active()
         if not daemon.unready():
-            self.town.try_now(daemon, [stream.id for stream in self.town.streams(daemon) if stream.HasField("next_attempt_time")])
+            self.town.try_now(
+                daemon,
+                [
+                    stream.id
+                    for stream in self.town.streams(daemon)
+                    if stream.HasField("next_attempt_time")
+                ],
+            )
 
     def mischief(self) -> None:
-        """The road to the node is slow, cut somewhere, or keeps what the next kill leaves behind."""
+        """The road to the node is slow, cut somewhere, or keeps what the next kill leaves
+        behind.
+        """
         self.town.delay(self.chance.uniform(0, LONGEST_DELAY_SECONDS))
         way, after = self.chance.choice(list(Way)), self.chance.randrange(EXCHANGE_BYTES)
         self.town.trap(way, after)
@@ -136,7 +164,9 @@ class Storm:
 def current(stream: stream_pb2.Stream) -> bool:
     """Paid ahead, or the payment that makes it so is on its way."""
     words = stream.explanation
-    return stream.state == stream_pb2.Stream.ACTIVE and ("paid ahead" in words or "waits for the end of 1 open" in words)
+    return stream.state == stream_pb2.Stream.ACTIVE and (
+        "paid ahead" in words or "waits for the end of 1 open" in words
+    )
 
 
 @pytest.mark.timeout(LIMIT_SECONDS, func_only=True)
@@ -152,20 +182,36 @@ def test_kills_at_random_moments_lose_nothing_and_pay_nothing_twice(town: Town) 
         with town.daemon(*QUICK) as daemon:
             daemon.until_paying(READY_SECONDS)
             storm.deliver()
-            storm.live(daemon, strikes, mischief=DAEMON_KILLS // 3 <= number < 2 * DAEMON_KILLS // 3)
+            storm.live(
+                daemon, strikes, mischief=DAEMON_KILLS // 3 <= number < 2 * DAEMON_KILLS // 3
+            )
         town.delay(0)
-    print(f"done {dict(storm.done)}, {town.count()} keysends came in; killed: {', '.join(storm.diary)}")
+    print(
+        f"done {dict(storm.done)}, {town.count()} keysends came in; killed:"
+        f" {', '.join(storm.diary)}"
+    )
     with town.daemon(*QUICK) as daemon:
         daemon.until_paying(READY_SECONDS)
         storm.deliver()
         town.until_active()
-        town.try_now(daemon, [stream.id for stream in town.streams(daemon) if stream.HasField("next_attempt_time")])
-        until(lambda: settled_down(town, daemon), f"nothing is open but orphans, all streams are current; seed {seed}", END_SECONDS)
+        town.try_now(
+            daemon,
+            [stream.id for stream in town.streams(daemon) if stream.HasField("next_attempt_time")],
+        )
+        until(
+            lambda: settled_down(town, daemon),
+            f"nothing is open but orphans, all streams are current; seed {seed}",
+            END_SECONDS,
+        )
         town.until_arrived(max(0, KEYSENDS - town.count()))
         assert [stream.skipped_msat for stream in town.streams(daemon)] == [0] * STREAMS
         assert daemon.stop() == 0
     check_books(town)
-    assert (storm.done["daemon"], storm.done["payer"], storm.done["receiver"]) == (DAEMON_KILLS, PAYER_KILLS, RECEIVER_KILLS)
+    assert (storm.done["daemon"], storm.done["payer"], storm.done["receiver"]) == (
+        DAEMON_KILLS,
+        PAYER_KILLS,
+        RECEIVER_KILLS,
+    )
 
 
 def settled_down(town: Town, daemon: House) -> bool:
@@ -183,11 +229,17 @@ def settled_down(town: Town, daemon: House) -> bool:
 def check_books(town: Town) -> None:
     left = orphans(town.home)
     payments = rows(town.home)
-    print(f"{dict(Counter(row.state for row in payments))}; why failed: {dict(Counter(row.message for row in payments if row.message))}")
+    print(
+        f"{dict(Counter(row.state for row in payments))}; why failed:"
+        f" {dict(Counter(row.message for row in payments if row.message))}"
+    )
     print(f"{len(left)} orphans: {', '.join(sorted(left.values()))}")
     given_back = sum(len(receiver.given_back()) for receiver in town.receivers)
     booked = sum(htlc.given_back for receiver in town.receivers for htlc in receiver.received())
-    print(f"{given_back} HTLCs given back by a receiver that was killed, {booked} of them with an invoice that stays settled")
+    print(
+        f"{given_back} HTLCs given back by a receiver that was killed, {booked} of them with an"
+        " invoice that stays settled"
+    )
     settled = check_arrived(town.home, town.payer, town.receivers)
     check_payer(town.home, town.payer)
     for receiver in town.receivers:

@@ -1,4 +1,6 @@
-"""Real lnd: what GetInfo's best_header_timestamp says while lnd lags, and what the check of our clock makes of it (MONEY.md 13)."""
+"""Real lnd: what GetInfo's best_header_timestamp says while lnd lags, and what the check of our
+clock makes of it.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,13 @@ import pytest
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import lightning_pb2_grpc
 from streamer._proto.lnrpc import stateservice_pb2 as state
-from streamer.errors import NodeUnavailable
-from streamer.link import _clock_problem
-from streamer.money import SECOND_NS
 from streamer.nodes import checks
 from streamer.nodes.credentials import access
 from streamer.nodes.lnd import LndNode
+from streamer.pay.link import _clock_problem
 from streamer.ports import NodeIdentity
+from streamer.words.errors import NodeUnavailable
+from streamer.words.money import SECOND_NS
 from tests.lnd.binaries import build
 from tests.lnd.btcd import Btcd
 from tests.lnd.node import Lnd
@@ -31,7 +33,9 @@ pytestmark = pytest.mark.lnd
 
 HOUR_SECONDS = 3_600
 OLD_BLOCKS = 12
-"""So many below the newest ones, that the median of eleven, after which the next block must be, stays old."""
+"""So many below the newest ones, that the median of eleven, after which the next block must be,
+stays old.
+"""
 MISSED_BLOCKS = 400
 """An lnd that was frozen takes half a second for them."""
 GET_INFO_SECONDS = 3.0
@@ -58,13 +62,18 @@ class Chain:
     def asked(self) -> Any:
         """GetInfo, asked now and answered when lnd can."""
         stub = lightning_pb2_grpc.LightningStub(self.lnd.connect())
-        return stub.GetInfo.future(ln.GetInfoRequest(), metadata=self.lnd.metadata, timeout=ANSWER_SECONDS)
+        return stub.GetInfo.future(
+            ln.GetInfoRequest(), metadata=self.lnd.metadata, timeout=ANSWER_SECONDS
+        )
 
     def connect(self) -> NodeIdentity:
         """As the daemon would."""
 
         async def opening() -> NodeIdentity:
-            node = LndNode(self.lnd.name, access(self.lnd.rpcserver, str(self.lnd.tlscertpath), str(self.lnd.macaroonpath)))
+            node = LndNode(
+                self.lnd.name,
+                access(self.lnd.rpcserver, str(self.lnd.tlscertpath), str(self.lnd.macaroonpath)),
+            )
             try:
                 return await node.open()
             finally:
@@ -126,14 +135,19 @@ def test_a_chain_that_is_hours_old_keeps_lnd_from_becoming_active(chain: Chain) 
     until("lnd waits for the chain", lambda: chain.lnd.state() == state.RPC_ACTIVE)
     info = chain.info()
     assert (info.best_header_timestamp, info.synced_to_chain) == (newest, False)
-    with pytest.raises(NodeUnavailable, match=f"lnd at {chain.lnd.rpcserver} is starting and not yet synced to the chain"):
+    with pytest.raises(
+        NodeUnavailable,
+        match=f"lnd at {chain.lnd.rpcserver} is starting and not yet synced to the chain",
+    ):
         chain.connect()
     chain.btcd.mine_at(fresh := ago(hours=0))
     chain.lnd.wait_ready()
     chain.until_synced(fresh)
 
 
-def test_an_lnd_that_was_down_says_the_time_of_the_newest_block_from_its_first_answer_on(chain: Chain) -> None:
+def test_an_lnd_that_was_down_says_the_time_of_the_newest_block_from_its_first_answer_on(
+    chain: Chain,
+) -> None:
     chain.lnd.stop()
     newest = chain.grow()
     chain.lnd.start(wait=False)
@@ -151,7 +165,9 @@ def test_an_lnd_that_was_down_says_the_time_of_the_newest_block_from_its_first_a
     chain.until_synced(newest)
 
 
-def test_an_lnd_that_was_frozen_says_the_time_of_the_block_up_to_which_it_has_come(chain: Chain) -> None:
+def test_an_lnd_that_was_frozen_says_the_time_of_the_block_up_to_which_it_has_come(
+    chain: Chain,
+) -> None:
     chain.btcd.mine_at(last := ago(hours=5))
     until("the wallet has the block", lambda: chain.info().best_header_timestamp == last)
     chain.lnd.freeze()
@@ -164,11 +180,15 @@ def test_an_lnd_that_was_frozen_says_the_time_of_the_block_up_to_which_it_has_co
     chain.until_synced(newest)
 
 
-def test_while_its_chain_does_not_answer_lnd_tells_nothing(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_its_chain_does_not_answer_lnd_tells_nothing(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checks, "CALL_SECONDS", GET_INFO_SECONDS)
     chain.btcd.freeze()
     assert chain.lnd.state() == state.SERVER_ACTIVE
-    with pytest.raises(NodeUnavailable, match=r"did not answer .*GetInfo in time: does its bitcoind or btcd answer"):
+    with pytest.raises(
+        NodeUnavailable, match=r"did not answer .*GetInfo in time: does its bitcoind or btcd answer"
+    ):
         chain.connect()
     chain.btcd.thaw()
     until("lnd goes on", lambda: chain.info().synced_to_chain)

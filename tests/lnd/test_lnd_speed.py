@@ -17,8 +17,8 @@ import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.routerrpc import router_pb2, router_pb2_grpc
+from streamer.core.keysend import PREIMAGE_TYPE, payment_hash
 from streamer.nodes.credentials import access
-from streamer.nodes.keysend import PREIMAGE_TYPE, payment_hash
 from streamer.nodes.lnd import LndNode
 from streamer.ports import Kind
 from tests.lnd.network import Network
@@ -40,7 +40,9 @@ def test_a_hundred_workers(lnd_network: Network) -> None:
     destination = receiver.pubkey
 
     async def scene() -> Spans:
-        node = LndNode("payer", access(payer.rpcserver, str(payer.tlscertpath), str(payer.macaroonpath)))
+        node = LndNode(
+            "payer", access(payer.rpcserver, str(payer.tlscertpath), str(payer.macaroonpath))
+        )
         await node.open()
         credentials = grpc.ssl_channel_credentials(payer.tlscertpath.read_bytes())
         async with grpc.aio.secure_channel(payer.rpcserver, credentials) as channel:
@@ -48,7 +50,9 @@ def test_a_hundred_workers(lnd_network: Network) -> None:
 
             async def ours() -> None:
                 preimage = secrets.token_bytes(32)
-                payment = intent(destination=destination, payment_hash=payment_hash(preimage), amount_msat=1000)
+                payment = intent(
+                    destination=destination, payment_hash=payment_hash(preimage), amount_msat=1000
+                )
                 assert (await node.send(payment, preimage, 60)).kind is Kind.SETTLED
 
             async def bare() -> None:
@@ -65,7 +69,9 @@ def test_a_hundred_workers(lnd_network: Network) -> None:
                     dest_custom_records={PREIMAGE_TYPE: preimage, 65537: b"hello"},
                 )
                 last = None
-                async for update in stub.SendPaymentV2(request, timeout=60, metadata=payer.metadata):
+                async for update in stub.SendPaymentV2(
+                    request, timeout=60, metadata=payer.metadata
+                ):
                     last = update
                 assert last is not None
                 assert last.status == ln.Payment.SUCCEEDED
@@ -79,7 +85,9 @@ def test_a_hundred_workers(lnd_network: Network) -> None:
 
     taken = asyncio.run(scene())
     count = PAYMENTS * ORDER.count("a")
-    (ours_wall, ours_work), (bare_wall, bare_work) = ([sum(span) for span in zip(*taken[turn], strict=True)] for turn in "ab")
+    (ours_wall, ours_work), (bare_wall, bare_work) = (
+        [sum(span) for span in zip(*taken[turn], strict=True)] for turn in "ab"
+    )
     print(f"\nadapter {count / ours_wall:.0f}/s, {ours_work / count * 1e6:.0f} us of work each")
     print(f"bare    {count / bare_wall:.0f}/s, {bare_work / count * 1e6:.0f} us of work each")
     assert ours_work / bare_work < MOST_WORK

@@ -8,9 +8,9 @@ import grpc
 import pytest
 
 from streamer._proto.lnrpc import stateservice_pb2 as state
-from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.nodes.credentials import access
 from streamer.nodes.lnd import LndNode
+from streamer.words.errors import NodeRejected, NodeUnavailable
 from tests.lnd.network import Network
 from tests.lnd.node import Lnd
 from tests.lnd.process import until
@@ -20,8 +20,12 @@ PASSWORD = b"correct horse"
 
 
 def unlocker(lnd: Lnd, method: str, request: bytes) -> bytes:
-    """A call of lnrpc.WalletUnlocker, which is no part of our protocol subset: bytes in, bytes out."""
-    call = lnd.connect().unary_unary(f"/lnrpc.WalletUnlocker/{method}", lambda sent: sent, lambda got: got)
+    """A call of lnrpc.WalletUnlocker, which is no part of our protocol subset: bytes in, bytes
+    out.
+    """
+    call = lnd.connect().unary_unary(
+        f"/lnrpc.WalletUnlocker/{method}", lambda sent: sent, lambda got: got
+    )
     reply: bytes = call(request, timeout=30)
     return reply
 
@@ -56,7 +60,10 @@ def test_no_wallet_then_locked_then_open(lnd_network: Network) -> None:
     try:
         lnd.start(wait=False)
         until("it has no wallet", lambda: lnd.state() == state.NON_EXISTING or None)
-        with pytest.raises(NodeRejected, match=r"no macaroon at .*admin.macaroon: is the path right, and has lnd been started"):
+        with pytest.raises(
+            NodeRejected,
+            match=r"no macaroon at .*admin.macaroon: is the path right, and has lnd been started",
+        ):
             open_once(lnd)
         words = seed_words(unlocker(lnd, "GenSeed", b""))
         assert len(words) == 24
@@ -65,7 +72,10 @@ def test_no_wallet_then_locked_then_open(lnd_network: Network) -> None:
         lnd.stop()
         lnd.start(wait=False)
         until("it is locked", lambda: lnd.state() == state.LOCKED)
-        with pytest.raises(NodeUnavailable, match=f"lnd at {lnd.rpcserver} has its wallet locked: unlock it with `lncli unlock`"):
+        with pytest.raises(
+            NodeUnavailable,
+            match=f"lnd at {lnd.rpcserver} has its wallet locked: unlock it with `lncli unlock`",
+        ):
             open_once(lnd)
         with pytest.raises(grpc.RpcError):
             unlocker(lnd, "UnlockWallet", fields((1, b"wrong")))

@@ -47,5 +47,7 @@ def play(places: dict[str, Place]) -> list[list[Any]]:
 
 def compare(answers: list[list[Any]]) -> None:
     """One by one, so that a failure shows what was asked."""
-    for (name, found), (asked, wanted) in zip(answers, json.loads(RECORDED.read_text()), strict=True):
+    for (name, found), (asked, wanted) in zip(
+        answers, json.loads(RECORDED.read_text()), strict=True
+    ):
         assert (name, found) == (asked, wanted), name

@@ -1,6 +1,8 @@
-"""Real lnd on SQLite: what its restart leaves IN_FLIGHT for ever blocks nobody, and ends by itself (MONEY.md 2).
+"""Real lnd on SQLite: what its restart leaves IN_FLIGHT for ever blocks nobody, and ends by itself
+(money rule 6).
 
-lnd ends it as well, when it is started after the channel was closed: FAILED, and the budgets have it back.
+lnd ends it as well, when it is started after the channel was closed: FAILED, and the budgets have
+it back.
 """
 
 from __future__ import annotations
@@ -24,21 +26,32 @@ pytestmark = pytest.mark.lnd
 
 STREAMS, AMOUNT_MSAT, INTERVAL_MS = 60, 1_000, 1_000
 WRITE_OFF_SECONDS = 120
-"""Counted from the payment; the minute in which nothing counts as an orphan comes first, after lnd's start."""
+"""Counted from the payment; the minute in which nothing counts as an orphan comes first, after
+lnd's start.
+"""
 MOST_RESTARTS = 5
 FLIGHT_SECONDS = 3
 """What lnd still calls IN_FLIGHT after so long, without an HTLC, stays so."""
 LOOK_SECONDS = 150
 """What was written off is asked for after ghost_after, at recovery's next round."""
 OPTIONS = (
-    *("--node.ghost-after", "2s", "--streams.in-doubt-after", "5s", "--node.orphan-write-off-after", f"{WRITE_OFF_SECONDS}s"),
+    *(
+        "--node.ghost-after",
+        "2s",
+        "--streams.in-doubt-after",
+        "5s",
+        "--node.orphan-write-off-after",
+        f"{WRITE_OFF_SECONDS}s",
+    ),
     *("--node.max-in-flight-per-destination", "100"),
 )
 
 
 @pytest.fixture
 def town(tmp_path: Path, networks: Networks) -> Iterator[Town]:
-    with star(build(), tmp_path, networks, 1, 2, ["--db.backend=sqlite", "--db.use-native-sql"]) as made:
+    with star(
+        build(), tmp_path, networks, 1, 2, ["--db.backend=sqlite", "--db.use-native-sql"]
+    ) as made:
         yield made
 
 
@@ -57,7 +70,9 @@ def all_known(town: Town, daemon: House) -> bool:
 
 
 def restart_leaves_some(town: Town, daemon: House) -> bool:
-    """Whether lnd, killed while many payments are open, has orphans when it is back: chance decides."""
+    """Whether lnd, killed while many payments are open, has orphans when it is back: chance
+    decides.
+    """
     until(lambda: daemon.metric("payments_open") > STREAMS / 3, "many payments are open")
     town.restart(town.payer)
     town.until_active()
@@ -67,11 +82,18 @@ def restart_leaves_some(town: Town, daemon: House) -> bool:
 def close_channel_of(town: Town, orphans: set[bytes]) -> None:
     """The channel over which most of them went is closed for good."""
     payer, network = town.payer, town.network
-    went = Counter(payment.htlcs[-1].route.hops[0].chan_id for payment in listed(payer) if bytes.fromhex(payment.payment_hash) in orphans)
+    went = Counter(
+        payment.htlcs[-1].route.hops[0].chan_id
+        for payment in listed(payer)
+        if bytes.fromhex(payment.payment_hash) in orphans
+    )
     [(closing, _)] = went.most_common(1)
     [point] = [channel.channel_point for channel in payer.channels() if channel.chan_id == closing]
     network.close_channel(payer, point)
-    until(lambda: point not in [channel.channel_point for channel in payer.channels()], "the channel is closing")
+    until(
+        lambda: point not in [channel.channel_point for channel in payer.channels()],
+        "the channel is closing",
+    )
     network.btcd.mine(6)
     network.wait_synced(payer)
     until(lambda: not payer.cli("pendingchannels")["waiting_close_channels"], "it is closed")
@@ -92,12 +114,20 @@ def test_orphans_free_their_slots_and_are_written_off_by_themselves(town: Town) 
         daemon.until_paying()
         town.open_streams(daemon, STREAMS, AMOUNT_MSAT, INTERVAL_MS)
         town.until_arrived(STREAMS)
-        assert any(restart_leaves_some(town, daemon) for _ in range(MOST_RESTARTS)), "lnd leaves orphans when it is killed under load"
-        until(lambda: daemon.metric("payments_orphaned") > 0, "orphans are found", WRITE_OFF_SECONDS)
+        assert any(restart_leaves_some(town, daemon) for _ in range(MOST_RESTARTS)), (
+            "lnd leaves orphans when it is killed under load"
+        )
+        until(
+            lambda: daemon.metric("payments_orphaned") > 0, "orphans are found", WRITE_OFF_SECONDS
+        )
         until(lambda: all_known(town, daemon), "all are, and nobody waits")
         left = stuck(town)
         town.until_arrived(2 * STREAMS)
-        until(lambda: daemon.metric("payments_orphaned") == 0, "they are written off", 2 * WRITE_OFF_SECONDS)
+        until(
+            lambda: daemon.metric("payments_orphaned") == 0,
+            "they are written off",
+            2 * WRITE_OFF_SECONDS,
+        )
         assert daemon.cli("sending", "stop", "--drain").code == 0
         before_msat = spent_msat(daemon)
         assert daemon.stop() == 0

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from tests.lnd.binaries import ROOT
-from tests.lnd.process import Child, free_port, until
+from tests.lnd.process import GIVEN_PORTS, Child, free_port, until
 
 STARTER = """
 import sys, time
 from pathlib import Path
-from tests.lnd.process import Child
+from tests.lnd.process import GIVEN_PORTS, Child
 child = Child(["sleep", "1000"], Path(sys.argv[1]))
 child.start()
 print(child._process.pid, flush=True)
@@ -27,7 +27,12 @@ def gone(pid: int) -> bool:
 
 
 def test_a_child_dies_with_a_starter_that_is_killed(tmp_path: Path) -> None:
-    starter = subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path / "log")], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path / "log")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert starter.stdout is not None
     pid = int(starter.stdout.readline())
     assert not gone(pid)
@@ -46,7 +51,9 @@ def test_stop_ends_a_frozen_child(tmp_path: Path) -> None:
 
 
 def test_a_child_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
-    child = Child(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], tmp_path / "log")
+    child = Child(
+        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"], tmp_path / "log"
+    )
     child.start()
     until("it runs", lambda: "ready" in child.tail(), 10)
     child.stop(seconds=0.2)
@@ -55,4 +62,5 @@ def test_a_child_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
 
 def test_free_ports_are_free() -> None:
     ports = {free_port() for _ in range(5)}
-    assert all(port > 1024 for port in ports)
+    first, _ = GIVEN_PORTS.read_text().split()
+    assert all(1024 < port < int(first) for port in ports) and len(ports) == 5

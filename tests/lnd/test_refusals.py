@@ -1,4 +1,6 @@
-"""Real lnd refuses the call itself: that ends the payment, unless a call of it may still be alive (MONEY.md 5)."""
+"""Real lnd refuses the call itself: that ends the payment, unless a call of it may still be alive
+(money rule 7).
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,24 @@ TOO_SHORT = ("--node.cltv-limit", "20")
 """lnd wants more than the final hop's 80 blocks, and says so with the code UNKNOWN."""
 
 
-def test_a_definite_refusal_stalls_the_stream_with_lnds_words_and_nothing_is_lost(scene: Scene) -> None:
+def test_a_definite_refusal_stalls_the_stream_with_lnds_words_and_nothing_is_lost(
+    scene: Scene,
+) -> None:
     town = scene.town
     with town.daemon(*TOO_SHORT) as daemon:
         daemon.until_paying()
         [stream] = town.open_streams(daemon, 1, AMOUNT_MSAT, INTERVAL_MS, scene.receiver)
-        until(lambda: daemon.json("stream", "show", stream)["payments_failed"] == 1, "it is refused")
+        until(
+            lambda: daemon.json("stream", "show", stream)["payments_failed"] == 1, "it is refused"
+        )
         town.try_now(daemon, [stream])
         until(lambda: daemon.json("stream", "show", stream)["state"] == "STALLED", "twice")
         shown = daemon.json("stream", "show", stream)
-        assert (shown["reason"], shown["paid_msat"], shown["reserved_msat"]) == ("NODE_REFUSED", 0, 0)
+        assert (shown["reason"], shown["paid_msat"], shown["reserved_msat"]) == (
+            "NODE_REFUSED",
+            0,
+            0,
+        )
         assert "cltv limit" in shown["last_failure"]
         assert daemon.stop() == 0
     refused = rows(town.home)
@@ -58,9 +68,14 @@ def test_a_refusal_ends_nothing_while_a_ghost_of_the_call_may_be_alive(scene: Sc
         [payment] = payments(daemon)
         assert payment["state"] == "PENDING"
         town.deliver()
-        until(lambda: payments(daemon)[-1]["state"] == "FAILED", "its end is believed when the ghost is surely dead")
+        until(
+            lambda: payments(daemon)[-1]["state"] == "FAILED",
+            "its end is believed when the ghost is surely dead",
+        )
         assert daemon.stop() == 0
-    assert [row.state for row in rows(town.home) if row.payment_hash == ghost.payment_hash] == ["REFUSED"]
+    assert [row.state for row in rows(town.home) if row.payment_hash == ghost.payment_hash] == [
+        "REFUSED"
+    ]
     scene.check()
 
 

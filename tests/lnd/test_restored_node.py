@@ -1,4 +1,6 @@
-"""Real lnd: the payer's node is restored from an old copy; what it forgot is never paid again (MONEY.md 4)."""
+"""Real lnd: the payer's node is restored from an old copy; what it forgot is never paid again
+(money rule 5).
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,12 @@ LOOK_SECONDS = 15
 
 
 @pytest.fixture
-def triangle(tmp_path_factory: pytest.TempPathFactory, networks: Networks) -> Iterator[tuple[Town, Relay]]:
-    """Two ways to the receiver: channels through a relay, of which a test loses one or two, and a way over a hub. Nothing is shared."""
+def triangle(
+    tmp_path_factory: pytest.TempPathFactory, networks: Networks
+) -> Iterator[tuple[Town, Relay]]:
+    """Two ways to the receiver: channels through a relay, of which a test loses one or two, and a
+    way over a hub. Nothing is shared.
+    """
     with alone(build(), tmp_path_factory.mktemp("triangle"), networks, receivers=2) as town:
         receiver, hub = town.receivers
         relay = networks.enter(start_relay(receiver.peer_port))
@@ -144,6 +150,9 @@ def test_what_a_restored_node_forgot_is_not_paid_again_while_the_channel_that_kn
         until(lambda: another_arrived(town, daemon, other, before), "others go on, over the hub")
         networks.do(relay.open)
         town.network.dial(town.payer, town.receivers[0], relay.port)
-        until(lambda: daemon.metric("payments_lost_sight") == 1, "the channel is back, and closes: it is out of sight")
+        until(
+            lambda: daemon.metric("payments_lost_sight") == 1,
+            "the channel is back, and closes: it is out of sight",
+        )
         assert daemon.stop() == 0
     assert lost.payment_hash in arrived(town.receivers)

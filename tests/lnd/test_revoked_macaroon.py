@@ -1,4 +1,6 @@
-"""Real lnd: the macaroon is revoked in the middle of paying. Nothing is decided by it, and a new one is enough (MONEY.md 5)."""
+"""Real lnd: the macaroon is revoked in the middle of paying. Nothing is decided by it, and a new
+one is enough (money rule 7).
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,18 @@ def bake(lnd: Lnd, path: Path) -> None:
     """The macaroon of the documentation, with no right more."""
     path.unlink(missing_ok=True)
     lnd.cli(
-        "bakemacaroon", "--save_to", str(path), "--root_key_id", str(ROOT_KEY_ID), *(f"uri:{method}" for method in NEEDED + FOR_INVOICES)
+        "bakemacaroon",
+        "--save_to",
+        str(path),
+        "--root_key_id",
+        str(ROOT_KEY_ID),
+        *(f"uri:{method}" for method in NEEDED + FOR_INVOICES),
     )
 
 
-def test_a_revoked_macaroon_stops_the_node_and_fails_no_payment(scene: Scene, tmp_path: Path) -> None:
+def test_a_revoked_macaroon_stops_the_node_and_fails_no_payment(
+    scene: Scene, tmp_path: Path
+) -> None:
     town, macaroon = scene.town, tmp_path / "streamer.macaroon"
     bake(town.payer, macaroon)
     with town.daemon("--node.macaroonpath", str(macaroon), "--node.ghost-after", "5s") as daemon:

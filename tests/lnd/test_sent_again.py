@@ -1,4 +1,6 @@
-"""Real lnd: the same hash, sent again in the instant in which lnd has said FAILED, is paid once (MONEY.md, C)."""
+"""Real lnd: the same hash, sent again in the instant in which lnd has said FAILED, is paid once
+(money rule 4).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ from collections import Counter
 
 import pytest
 
-from streamer.model import Answer, Kind
+from streamer.core.keysend import payment_hash
 from streamer.nodes.credentials import access
-from streamer.nodes.keysend import payment_hash
 from streamer.nodes.lnd import LndNode
+from streamer.words.model import Answer, Kind
 from tests.e2e.networks import Networks
 from tests.lnd.conftest import Scene
 from tests.nodes.tiny import intent
@@ -23,17 +25,26 @@ PAYMENTS, AT_ONCE = 200, 20
 PATIENCE_SECONDS = 60.0
 
 
-def test_what_is_sent_again_at_once_after_it_failed_is_paid_once(scene: Scene, networks: Networks) -> None:
+def test_what_is_sent_again_at_once_after_it_failed_is_paid_once(
+    scene: Scene, networks: Networks
+) -> None:
     preimages = [secrets.token_bytes(32) for _ in range(PAYMENTS)]
     payer, destination = scene.town.payer, scene.receiver.pubkey
 
     async def main() -> list[tuple[Answer, Answer]]:
-        node = LndNode("main", access(payer.rpcserver, str(payer.tlscertpath), str(payer.macaroonpath)))
+        node = LndNode(
+            "main", access(payer.rpcserver, str(payer.tlscertpath), str(payer.macaroonpath))
+        )
         await node.open()
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def twice(preimage: bytes) -> tuple[Answer, Answer]:
-            payment = intent(destination=destination, payment_hash=payment_hash(preimage), amount_msat=AMOUNT_MSAT, fee_limit_msat=5_000)
+            payment = intent(
+                destination=destination,
+                payment_hash=payment_hash(preimage),
+                amount_msat=AMOUNT_MSAT,
+                fee_limit_msat=5_000,
+            )
             async with gate:
                 # a keysend whose preimage does not fit its hash is one that its receiver fails
                 first = await node.send(payment, secrets.token_bytes(32), PATIENCE_SECONDS)

@@ -12,7 +12,7 @@ import pytest
 
 from streamer._proto.streamer.v1.stream_pb2 import CreateStreamRequest, Stream
 from streamer.client import Client
-from streamer.nodes.keysend import STREAM_TYPE, decode_stream_record
+from streamer.core.keysend import STREAM_TYPE, decode_stream_record
 from tests.lnd.daemon import DaemonProcess, until
 from tests.lnd.network import Network
 from tests.lnd.node import Lnd
@@ -27,7 +27,9 @@ NOBODY = "0257892b7a7046bfe0fba5ded89b8ddb24b9eb0658f3de721e35702d3cdea1b2ee"
 @pytest.fixture
 def daemon(lnd_network: Network, tmp_path: Path) -> Iterator[DaemonProcess]:
     payer = lnd_network.nodes[0]
-    with DaemonProcess(payer, tmp_path / "data", "--node.max-in-flight-per-destination", "50") as process:
+    with DaemonProcess(
+        payer, tmp_path / "data", "--node.max-in-flight-per-destination", "50"
+    ) as process:
         yield process
 
 
@@ -38,14 +40,19 @@ def open_many(daemon: DaemonProcess, count: int, destination: str) -> list[str]:
         async with Client(daemon.server, daemon.key.read_text().strip()) as client:
             order = Stream(destination=destination, amount_msat=1000)
             order.interval.FromSeconds(1)
-            calls = (client.call(client.streams.CreateStream, CreateStreamRequest(stream=order)) for _ in range(count))
+            calls = (
+                client.call(client.streams.CreateStream, CreateStreamRequest(stream=order))
+                for _ in range(count)
+            )
             return [stream.id for stream in await asyncio.gather(*calls)]
 
     return asyncio.run(scene())
 
 
 def books_agree(daemon: DaemonProcess, receiver: Lnd, stream_ids: list[str]) -> int:
-    """Each settled payment of the ledger is one settled HTLC with its amount, and no other; how many."""
+    """Each settled payment of the ledger is one settled HTLC with its amount, and no other; how
+    many.
+    """
     received: dict[str, list[int]] = {}
     for htlc in receiver.received():
         received.setdefault(htlc.payment_hash.hex(), []).append(htlc.amt_msat)
@@ -57,7 +64,9 @@ def books_agree(daemon: DaemonProcess, receiver: Lnd, stream_ids: list[str]) -> 
             assert received.get(payment["payment_hash"], []) == expected, payment
             settled += len(expected)
         assert [payment["seq"] for payment in payments] == list(range(1, len(payments) + 1))
-        assert daemon.stream(stream_id)["paid_msat"] == sum(int(p["amount_msat"]) for p in payments if p["state"] == "SETTLED")
+        assert daemon.stream(stream_id)["paid_msat"] == sum(
+            int(p["amount_msat"]) for p in payments if p["state"] == "SETTLED"
+        )
     return settled
 
 
@@ -73,21 +82,46 @@ def test_twenty_streams_for_a_minute(lnd_network: Network, daemon: DaemonProcess
         settled = books_agree(daemon, receiver, ids)
         assert settled >= STREAMS * SECONDS * 0.9
         streams = [daemon.stream(stream_id) for stream_id in ids]
-        assert not [stream for stream in streams if stream["skipped_msat"] or stream["payments_failed"]]
+        assert not [
+            stream for stream in streams if stream["skipped_msat"] or stream["payments_failed"]
+        ]
         assert all(stream["paid_msat"] >= SECONDS * 1000 for stream in streams)
         ours = {htlc.payment_hash.hex(): htlc for htlc in receiver.received()}
         payments = daemon.payments(ids[0])
-        records = [decode_stream_record(ours[payment["payment_hash"]].custom_records[STREAM_TYPE]) for payment in payments]
+        records = [
+            decode_stream_record(ours[payment["payment_hash"]].custom_records[STREAM_TYPE])
+            for payment in payments
+        ]
         assert [record.seq for record in records] == [payment["seq"] for payment in payments]
-        assert [record.amount_msat for record in records] == [int(payment["amount_msat"]) for payment in payments]
+        assert [record.amount_msat for record in records] == [
+            int(payment["amount_msat"]) for payment in payments
+        ]
         assert "preimage" not in daemon.log() and daemon.key.read_text().strip() not in daemon.log()
 
 
-def test_pause_resume_new_rate_cancel_and_a_budget(lnd_network: Network, daemon: DaemonProcess) -> None:
+def test_pause_resume_new_rate_cancel_and_a_budget(
+    lnd_network: Network, daemon: DaemonProcess
+) -> None:
     receiver = lnd_network.nodes[1].pubkey.hex()
     [paused, raised, cancelled] = open_many(daemon, 3, receiver)
-    spent = daemon.cli("stream", "open", receiver, "1sat/1s", "--budget", "12sat", "--fee-floor", "1sat", "--fee-limit-ppm", "0")["id"]
-    until("all have paid", lambda: all(daemon.stream(one)["payments_settled"] >= 3 for one in (paused, raised, cancelled)))
+    spent = daemon.cli(
+        "stream",
+        "open",
+        receiver,
+        "1sat/1s",
+        "--budget",
+        "12sat",
+        "--fee-floor",
+        "1sat",
+        "--fee-limit-ppm",
+        "0",
+    )["id"]
+    until(
+        "all have paid",
+        lambda: all(
+            daemon.stream(one)["payments_settled"] >= 3 for one in (paused, raised, cancelled)
+        ),
+    )
 
     daemon.cli("stream", "pause", paused)
     daemon.cli("stream", "set", raised, "--rate", "5sat/1s")
@@ -101,13 +135,18 @@ def test_pause_resume_new_rate_cancel_and_a_budget(lnd_network: Network, daemon:
 
     until("the budget is spent", lambda: daemon.stream(spent)["state"] == "COMPLETED")
     done = daemon.stream(spent)
-    assert done["reason"] == "BUDGET_SPENT" and 10_000 <= done["paid_msat"] + done["fee_msat"] <= 12_000
+    assert (
+        done["reason"] == "BUDGET_SPENT"
+        and 10_000 <= done["paid_msat"] + done["fee_msat"] <= 12_000
+    )
     assert daemon.stream(paused)["paid_msat"] == stopped["paid_msat"]
     faster = daemon.payments(raised)[-1]
     assert int(faster["amount_msat"]) >= 5_000
 
     daemon.cli("stream", "resume", paused)
-    until("it pays again", lambda: daemon.stream(paused)["paid_msat"] >= stopped["paid_msat"] + 3_000)
+    until(
+        "it pays again", lambda: daemon.stream(paused)["paid_msat"] >= stopped["paid_msat"] + 3_000
+    )
     again = daemon.stream(paused)
     assert again["state"] == "ACTIVE" and again["skipped_msat"] == 0
     running = time.time() - seconds_of(again["create_time"])
@@ -127,13 +166,17 @@ def test_those_that_cannot_be_paid_say_why(lnd_network: Network, daemon: DaemonP
     assert "resume" in stalled["explanation"]
     until("the unknown one fails", lambda: daemon.stream(nowhere)["payments_failed"] >= 1)
     failed = daemon.stream(nowhere)
-    assert failed["state"] == "ACTIVE" and seconds_of(failed["next_attempt_time"]) > time.time() + 30
+    assert (
+        failed["state"] == "ACTIVE" and seconds_of(failed["next_attempt_time"]) > time.time() + 30
+    )
     assert failed["paid_msat"] == 0 and "NO_ROUTE" in failed["explanation"] + failed["last_failure"]
     [attempt] = daemon.payments(nowhere)
     assert (attempt["state"], attempt["reason"]) == ("FAILED", "NO_ROUTE")
 
 
-def test_a_receiver_that_goes_away_and_comes_back(lnd_network: Network, daemon: DaemonProcess) -> None:
+def test_a_receiver_that_goes_away_and_comes_back(
+    lnd_network: Network, daemon: DaemonProcess
+) -> None:
     payer, receiver = lnd_network.nodes[:2]
     [stream_id] = open_many(daemon, 1, receiver.pubkey.hex())
     until("it is paid", lambda: daemon.stream(stream_id)["payments_settled"] >= 3)

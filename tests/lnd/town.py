@@ -1,4 +1,5 @@
-"""A payer's lnd, its receivers, a proxy before it, and the daemon that pays through the proxy: all can be killed.
+"""A payer's lnd, its receivers, a proxy before it, and the daemon that pays through the proxy: all
+can be killed.
 
 Networks of their own, so that what is left behind (orphans above all) troubles no other test.
 """
@@ -26,13 +27,24 @@ from tests.lnd.process import until
 PARALLEL_CALLS = 20
 HUB_SAT = 5 * CHANNEL_SAT
 PATIENT = ("--grpc.server-ping-time=1h",)
-"""lnd hangs up on a client that does not answer its pings (after 80 s by default): a ghost's client never does."""
+"""lnd hangs up on a client that does not answer its pings (after 80 s by default): a ghost's client
+never does.
+"""
 
 
 class Town:
-    """Nodes and the channels between them: (from, to, how many). `home` is the daemon's; a test may take another one."""
+    """Nodes and the channels between them: (from, to, how many). `home` is the daemon's; a test may
+    take another one.
+    """
 
-    def __init__(self, network: Network, folder: Path, networks: Networks, payer: Lnd, receivers: Sequence[Lnd]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        folder: Path,
+        networks: Networks,
+        payer: Lnd,
+        receivers: Sequence[Lnd],
+    ) -> None:
         self.network = network
         self.home = folder / "home"
         self.payer = payer
@@ -41,7 +53,9 @@ class Town:
         self.keys = [receiver.pubkey.hex() for receiver in receivers]
         self._networks = networks
         certificate = payer.tlscertpath
-        self.proxy: Proxy = networks.enter(start_proxy(payer.rpcserver, certificate, certificate.with_name("tls.key")))
+        self.proxy: Proxy = networks.enter(
+            start_proxy(payer.rpcserver, certificate, certificate.with_name("tls.key"))
+        )
         self._seen = 0
 
     def connect(self, one: Lnd, other: Lnd, channels: int, port: int = 0) -> None:
@@ -60,7 +74,9 @@ class Town:
 
     @contextmanager
     def daemon(self, *options: str, direct: bool = False) -> Iterator[House]:
-        """The daemon until the block ends, through the proxy unless direct; its doors are open when the block begins."""
+        """The daemon until the block ends, through the proxy unless direct; its doors are open when
+        the block begins.
+        """
         flags = {
             "rpcserver": self.payer.rpcserver if direct else self.proxy.address,
             "tlscertpath": str(self.payer.tlscertpath),
@@ -71,7 +87,9 @@ class Town:
         with house(self.home, *words, *options) as running:
             yield running
 
-    def open_streams(self, daemon: House, count: int, amount_msat: int, interval_ms: int, to: Lnd | None = None) -> list[str]:
+    def open_streams(
+        self, daemon: House, count: int, amount_msat: int, interval_ms: int, to: Lnd | None = None
+    ) -> list[str]:
         """Streams to one receiver, or over all in turn, that catch up for ever; their ids."""
         keys = [to.pubkey.hex()] if to is not None else self.keys
 
@@ -80,11 +98,16 @@ class Town:
             async with self._client(daemon) as client:
 
                 async def one(number: int) -> str:
-                    order = stream_pb2.Stream(destination=keys[number % len(keys)], amount_msat=amount_msat)
+                    order = stream_pb2.Stream(
+                        destination=keys[number % len(keys)], amount_msat=amount_msat
+                    )
                     order.interval.FromMilliseconds(interval_ms)
                     order.catch_up_forever = True
                     async with gate:
-                        made = await client.call(client.streams.CreateStream, stream_pb2.CreateStreamRequest(stream=order))
+                        made = await client.call(
+                            client.streams.CreateStream,
+                            stream_pb2.CreateStreamRequest(stream=order),
+                        )
                     return str(made.id)
 
                 return list(await asyncio.gather(*(one(number) for number in range(count))))
@@ -96,7 +119,9 @@ class Town:
 
         async def scene() -> list[stream_pb2.Stream]:
             async with self._client(daemon) as client:
-                page = await client.call(client.streams.ListStreams, stream_pb2.ListStreamsRequest(page_size=1000))
+                page = await client.call(
+                    client.streams.ListStreams, stream_pb2.ListStreamsRequest(page_size=1000)
+                )
                 return list(page.streams)
 
         return self._networks.wait(scene())
@@ -107,7 +132,9 @@ class Town:
         async def scene() -> None:
             async with self._client(daemon) as client:
                 for stream_id in ids:
-                    await client.call(client.streams.ResumeStream, stream_pb2.ResumeStreamRequest(id=stream_id))
+                    await client.call(
+                        client.streams.ResumeStream, stream_pb2.ResumeStreamRequest(id=stream_id)
+                    )
 
         self._networks.wait(scene())
 
@@ -165,7 +192,14 @@ class Town:
         self._networks.wait(self.proxy.deliver())
 
 
-def star(binaries: Binaries, folder: Path, networks: Networks, receivers: int, channels: int, payer_options: Sequence[str] = ()) -> Town:
+def star(
+    binaries: Binaries,
+    folder: Path,
+    networks: Networks,
+    receivers: int,
+    channels: int,
+    payer_options: Sequence[str] = (),
+) -> Town:
     """The payer has so many channels to each receiver, all funds at its side."""
     town = alone(binaries, folder, networks, receivers, payer_options)
     for receiver in town.receivers:
@@ -173,7 +207,13 @@ def star(binaries: Binaries, folder: Path, networks: Networks, receivers: int, c
     return town
 
 
-def alone(binaries: Binaries, folder: Path, networks: Networks, receivers: int, payer_options: Sequence[str] = ()) -> Town:
+def alone(
+    binaries: Binaries,
+    folder: Path,
+    networks: Networks,
+    receivers: int,
+    payer_options: Sequence[str] = (),
+) -> Town:
     """A payer with coins, and receivers, all running; no channels yet."""
     network = Network(binaries, folder / "network")
     payer = network.add("payer", options=payer_options)
@@ -187,7 +227,9 @@ def alone(binaries: Binaries, folder: Path, networks: Networks, receivers: int, 
 
 @dataclass
 class Street:
-    """payer → hub, and from there to the receiver and to the holder, who settles no keysend by itself."""
+    """payer → hub, and from there to the receiver and to the holder, who settles no keysend by
+    itself.
+    """
 
     town: Town
     hub: Lnd
@@ -196,9 +238,11 @@ class Street:
 
 
 def street(binaries: Binaries, folder: Path, networks: Networks, hold_seconds: int) -> Street:
-    """One channel each; the holder gives a keysend back after so many seconds unless it is settled by hand.
+    """One channel each; the holder gives a keysend back after so many seconds unless it is settled
+    by hand.
 
-    The payer forgets failures of a channel in seconds, so that no test waits for its penalty to end.
+    The payer forgets failures of a channel in seconds, so that no test waits for its penalty to
+    end.
     """
     network = Network(binaries, folder / "network")
     payer = network.add("payer", options=["--routerrpc.apriori.penaltyhalflife=1s", *PATIENT])

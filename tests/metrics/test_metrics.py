@@ -7,13 +7,17 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.metrics import GROUP_LIMIT, NODE_GAUGES, Metrics
 from streamer.service.reports import DaemonReport, NodeReport
+from streamer.watch.metrics import GROUP_LIMIT, NODE_GAUGES, Metrics
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     families = text_string_to_metric_families(metrics.render().decode())
-    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
 
 
 def test_payments_are_counted_by_outcome_and_money_by_group() -> None:
@@ -24,8 +28,17 @@ def test_payments_are_counted_by_outcome_and_money_by_group() -> None:
     metrics.written_off("main")
     metrics.skipped("radio", "NODE_DOWN", 77)
     got = samples(metrics)
-    assert got["streamer_payments_total", (("node", "main"), ("outcome", "settled"), ("reason", ""))] == 2
-    assert got["streamer_payments_total", (("node", "main"), ("outcome", "failed"), ("reason", "NO_ROUTE"))] == 1
+    assert (
+        got["streamer_payments_total", (("node", "main"), ("outcome", "settled"), ("reason", ""))]
+        == 2
+    )
+    assert (
+        got[
+            "streamer_payments_total",
+            (("node", "main"), ("outcome", "failed"), ("reason", "NO_ROUTE")),
+        ]
+        == 1
+    )
     assert got["streamer_paid_msat_total", (("group", "radio"),)] == 3_000
     assert got["streamer_fee_msat_total", (("group", "radio"),)] == 3
     assert got["streamer_skipped_msat_total", (("cause", "NODE_DOWN"), ("group", "radio"))] == 77
@@ -34,7 +47,13 @@ def test_payments_are_counted_by_outcome_and_money_by_group() -> None:
     assert got["streamer_payment_seconds_bucket", (("le", "+Inf"), ("node", "main"))] == 3
     assert got["streamer_payment_seconds_sum", (("node", "main"),)] == pytest.approx(2.39)
     totals = metrics.totals()
-    assert (totals.payments_settled, totals.payments_failed, totals.paid_msat, totals.fee_msat, totals.skipped_msat) == (2, 1, 3_000, 3, 77)
+    assert (
+        totals.payments_settled,
+        totals.payments_failed,
+        totals.paid_msat,
+        totals.fee_msat,
+        totals.skipped_msat,
+    ) == (2, 1, 3_000, 3, 77)
 
 
 def test_a_value_on_a_bound_belongs_to_that_bucket() -> None:
@@ -50,7 +69,11 @@ def test_groups_beyond_the_limit_are_counted_as_other() -> None:
     metrics = Metrics("1", "lnd")
     for number in range(GROUP_LIMIT + 5):
         metrics.settled("main", f"g{number}", 10, 1, 0.1)
-    got = {labels: value for (name, labels), value in samples(metrics).items() if name == "streamer_paid_msat_total"}
+    got = {
+        labels: value
+        for (name, labels), value in samples(metrics).items()
+        if name == "streamer_paid_msat_total"
+    }
     assert len(got) == GROUP_LIMIT + 1
     assert got[(("group", "other"),)] == 50
 
@@ -69,9 +92,23 @@ def test_gauges_come_from_one_look_per_scrape() -> None:
     def look() -> DaemonReport:
         looks.append(1)
         node = NodeReport(
-            "main", True, stopped_by=("CREDENTIALS",), window=7, ready_streams=3, capacity_per_second=35.5, wanted_per_second=2
+            "main",
+            True,
+            stopped_by=("CREDENTIALS",),
+            window=7,
+            ready_streams=3,
+            capacity_per_second=35.5,
+            wanted_per_second=2,
         )
-        return DaemonReport(("bad",), ("OPERATOR",), (node,), {"ACTIVE": 4}, {"NO_ROUTE": 1}, store_bytes=5, store_free_bytes=6)
+        return DaemonReport(
+            problems=("bad",),
+            stopped_by=("OPERATOR",),
+            nodes=(node,),
+            streams_by_state={"ACTIVE": 4},
+            stalled_by_reason={"NO_ROUTE": 1},
+            store_bytes=5,
+            store_free_bytes=6,
+        )
 
     metrics = Metrics("1", "lnd")
     metrics.watch(look, lambda: {"main": dict.fromkeys(NODE_GAUGES, 9.0)})
@@ -82,9 +119,15 @@ def test_gauges_come_from_one_look_per_scrape() -> None:
     assert got["streamer_sending_stopped", (("node", ""), ("reason", "OPERATOR"))] == 1
     assert got["streamer_sending_stopped", (("node", "main"), ("reason", "CREDENTIALS"))] == 1
     node = (("node", "main"),)
-    assert (got["streamer_node_up", node], got["streamer_window", node], got["streamer_ready_streams", node]) == (1, 7, 3)
+    assert (
+        got["streamer_node_up", node],
+        got["streamer_window", node],
+        got["streamer_ready_streams", node],
+    ) == (1, 7, 3)
     assert got["streamer_node_capacity_payments_per_second", node] == 35.5
-    assert {name for name, labels in got if labels == node} >= {f"streamer_{name}" for name in NODE_GAUGES}
+    assert {name for name, labels in got if labels == node} >= {
+        f"streamer_{name}" for name in NODE_GAUGES
+    }
 
 
 def test_scrapes_in_a_row_share_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +136,9 @@ def test_scrapes_in_a_row_share_one_look(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def look() -> DaemonReport:
         looks.append(1)
-        return DaemonReport((), (), (), {"ACTIVE": len(looks)})
+        return DaemonReport(
+            problems=(), stopped_by=(), nodes=(), streams_by_state={"ACTIVE": len(looks)}
+        )
 
     metrics = Metrics("1", "lnd")
     metrics.watch(look, dict)

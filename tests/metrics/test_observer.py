@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from streamer.clock import BootClock
-from streamer.feed import Feed
-from streamer.metrics import Metrics
-from streamer.model import Facts, Payment, PaymentState
-from streamer.observer import Telling
-from streamer.reasons import Reason
+from streamer.core.shared import Moment
+from streamer.watch.feed import Feed
+from streamer.watch.metrics import Metrics
+from streamer.watch.observer import Telling
+from streamer.words.clock import BootClock
+from streamer.words.model import Facts, Payment, PaymentState, StreamState
+from streamer.words.reasons import Reason
 from tests.service.given import NOW_NS, book, opened
+
+MOMENT = Moment(StreamState.PAUSED, Reason.USER, NOW_NS)
 
 
 def told() -> tuple[Telling, Metrics, Feed]:
@@ -26,7 +29,10 @@ def planned(group: str = "g") -> tuple[Payment, object]:
 
 
 def counted(metrics: Metrics, outcome: str, reason: str = "") -> bool:
-    return f'streamer_payments_total{{node="main",outcome="{outcome}",reason="{reason}"}} 1.0' in metrics.render().decode()
+    return (
+        f'streamer_payments_total{{node="main",outcome="{outcome}",reason="{reason}"}} 1.0'
+        in metrics.render().decode()
+    )
 
 
 def test_each_end_has_its_outcome() -> None:
@@ -39,14 +45,20 @@ def test_each_end_has_its_outcome() -> None:
         (PaymentState.WRITTEN_OFF, Reason.NONE, "written_off"),
     ):
         telling, metrics, _ = told()
-        telling.ended(replace(payment, state=state, reason=reason), stream, 0.1, False)  # type: ignore[arg-type]
+        telling.ended(replace(payment, state=state, reason=reason), stream, None, 0.1, False)  # type: ignore[arg-type]
         assert counted(metrics, outcome, reason if outcome == "failed" else "")
 
 
 def test_money_goes_to_the_group_and_a_late_settlement_is_marked() -> None:
     payment, stream = planned("radio")
     telling, metrics, _ = told()
-    telling.ended(replace(payment, state=PaymentState.SETTLED, settled_msat=900, fee_msat=3), stream, 0.1, True)  # type: ignore[arg-type]
+    telling.ended(
+        replace(payment, state=PaymentState.SETTLED, settled_msat=900, fee_msat=3),
+        stream,  # type: ignore[arg-type]
+        None,
+        0.1,
+        True,
+    )
     text = metrics.render().decode()
     assert 'streamer_paid_msat_total{group="radio"} 900.0' in text
     assert 'streamer_fee_msat_total{group="radio"} 3.0' in text
@@ -60,11 +72,20 @@ def test_watchers_hear_of_changes_and_ends_and_the_dropped_are_counted() -> None
         telling, metrics, feed = told()
         events = feed.watch()
         await anext(events)
-        telling.changed(stream)  # type: ignore[arg-type]
-        telling.ended(replace(payment, state=PaymentState.SETTLED), stream, 0.1, False)  # type: ignore[arg-type]
-        telling.ended(replace(payment, state=PaymentState.SETTLED, owner="pay_1", seq=0), None, 0.1, False)
+        telling.changed(stream, MOMENT)  # type: ignore[arg-type]
+        telling.ended(replace(payment, state=PaymentState.SETTLED), stream, None, 0.1, False)  # type: ignore[arg-type]
+        telling.ended(
+            replace(payment, state=PaymentState.SETTLED, owner="pay_1", seq=0),
+            None,
+            None,
+            0.1,
+            False,
+        )
         first, second = await anext(events), await anext(events)
         assert (first.stream, first.payment) == (stream, None)
+        assert (first.state, first.reason, first.state_time_ns) == MOMENT, (
+            "as it was when that became durable, not as it is"
+        )
         assert second.payment is not None
         feed.on_dropped()
         assert 'streamer_events_dropped_total{sink="watch"} 1.0' in metrics.render().decode()

@@ -1,8 +1,8 @@
 """Breaks the money rules one by one in a copy of the code, and sees that the tests notice.
 
-`python -m tests.mutations [word …]` tries those whose name has one of the words, or all. Ends with 1
-if one survived or its tests did not end, if the tests fail on the unbroken copy, or if its place in the code is gone
-(the list must then follow the code).
+`python -m tests.mutations [word …]` tries those whose name has one of the words, or all. Ends with
+1 if one survived or its tests did not end, if the tests fail on the unbroken copy, or if its place
+in the code is gone (the list must then follow the code).
 """
 
 from __future__ import annotations
@@ -22,15 +22,27 @@ from tests.mutations.invoices import INVOICE_MUTATIONS
 from tests.mutations.keys import KEY_MUTATIONS
 from tests.mutations.limits_and_halts import LATER_MUTATIONS
 from tests.mutations.mutation import Mutation
+from tests.mutations.obstacles import OBSTACLE_MUTATIONS
 from tests.mutations.patches import MUTATIONS
 from tests.mutations.sight import SIGHT_MUTATIONS
+from tests.mutations.stalls_and_pauses import STALL_MUTATIONS
+from tests.prove.volumes import ALL_SEEDS_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("streamer", "tests", "proto", "pyproject.toml")
 LIMIT_SECONDS = 300
 TIME = "time"
 PARALLEL = 2
-ALL = (*MUTATIONS, *LATER_MUTATIONS, *SIGHT_MUTATIONS, *INVOICE_MUTATIONS, *KEY_MUTATIONS, *ARCHIVE_MUTATIONS)
+ALL = (
+    *MUTATIONS,
+    *LATER_MUTATIONS,
+    *SIGHT_MUTATIONS,
+    *INVOICE_MUTATIONS,
+    *KEY_MUTATIONS,
+    *ARCHIVE_MUTATIONS,
+    *STALL_MUTATIONS,
+    *OBSTACLE_MUTATIONS,
+)
 
 
 def mutate(mutation: Mutation, tree: Path) -> str:
@@ -46,15 +58,31 @@ def mutate(mutation: Mutation, tree: Path) -> str:
 def run_tests(tree: Path, tests: tuple[str, ...]) -> str:
     """The first test that failed, TIME if they did not end, empty if all passed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", *tests]
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(tree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        ALL_SEEDS_VARIABLE: "1",
+    }
     try:
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return TIME
     if done.returncode == 0:
         return ""
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0] if failed else f"pytest ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-200:]}"
+    return (
+        failed[0]
+        if failed
+        else f"pytest ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-200:]}"
+    )
 
 
 @contextmanager
@@ -64,26 +92,43 @@ def copied() -> Iterator[Path]:
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    source, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__")
+                )
             else:
                 shutil.copy(source, Path(folder) / name)
         yield Path(folder)
 
 
 def try_unbroken(tests: tuple[str, ...]) -> str:
-    """Why these tests prove nothing: they fail, or do not end, on code that nobody broke; empty if they pass."""
+    """Why these tests prove nothing: they fail, or do not end, on code that nobody broke; empty if
+    they pass.
+    """
     with copied() as tree:
         return run_tests(tree, tests)
 
 
 def judge(mutation: Mutation) -> tuple[bool, str]:
-    """Whether a test failed, and a line that says so. That the tests do not end is no notice: a slow machine does that too."""
+    """Whether a test failed, and a line that says so. That the tests do not end is no notice: a
+    slow machine does that too.
+    """
     with copied() as tree:
         problem = mutate(mutation, tree)
         killed_by = "" if problem else run_tests(tree, mutation.tests)
     killed = killed_by.startswith("FAILED")
-    found = "killed" if killed else "NOT TRIED" if problem else "TIME" if killed_by == TIME else "SURVIVED"
-    return killed, f"{found:9} rule {mutation.rule:2}  {mutation.name}  [{problem or killed_by[:110]}]"
+    found = (
+        "killed"
+        if killed
+        else "NOT TRIED"
+        if problem
+        else "TIME"
+        if killed_by == TIME
+        else "SURVIVED"
+    )
+    return (
+        killed,
+        f"{found:9} rule {mutation.rule:2}  {mutation.name}  [{problem or killed_by[:110]}]",
+    )
 
 
 def main(words: list[str]) -> int:
@@ -92,7 +137,11 @@ def main(words: list[str]) -> int:
     killed = 0
     with ThreadPoolExecutor(PARALLEL) as pool:
         used = tuple(dict.fromkeys(one.tests for one in chosen))
-        useless = [f"{' '.join(tests)}: {why[:110]}" for tests, why in zip(used, pool.map(try_unbroken, used), strict=True) if why]
+        useless = [
+            f"{' '.join(tests)}: {why[:110]}"
+            for tests, why in zip(used, pool.map(try_unbroken, used), strict=True)
+            if why
+        ]
         if useless:
             print("tests that do not pass on the unbroken code:", *useless, sep="\n")
             return 1

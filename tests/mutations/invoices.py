@@ -1,11 +1,17 @@
-"""What makes an invoice be paid once, and its payer be told, each broken in a way in which it could be."""
+"""What makes an invoice be paid once, and its payer be told, each broken in a way in which it could
+be.
+"""
 
 from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
 
 PAYING = "streamer/service/paying.py"
-API = ("tests/api/test_lightning.py", "tests/api/test_paid_once.py", "tests/api/test_invoices_and_keys.py")
+API = (
+    "tests/api/test_lightning.py",
+    "tests/api/test_paid_once.py",
+    "tests/api/test_invoices_and_keys.py",
+)
 WAYS = ("tests/simulation/test_crash_points_of_invoices.py",)
 
 TWO = ("tests/api/test_two_nodes.py",)
@@ -19,7 +25,7 @@ INVOICE_MUTATIONS = (
         12,
         "single payments go before the streams that wait for longer",
         "streamer/core/book.py",
-        "waiting.due_ns <= self._ready[0][0]",
+        "waiting.due_ns <= ready[0][0]",
         "True",
         TURNS,
     ),
@@ -27,14 +33,14 @@ INVOICE_MUTATIONS = (
         12,
         "single payments fill their destination",
         "streamer/core/singles.py",
-        " if not full(waiting.order.destination)",
+        " if may_go(waiting.order)",
         "",
         TURNS,
     ),
     Mutation(
         4,
         "an invoice is attempted anew although the attempt before has settled meanwhile",
-        "streamer/engine.py",
+        "streamer/pay/engine.py",
         "            self._callers.refuse_paid()\n",
         "",
         TURNS,
@@ -47,7 +53,22 @@ INVOICE_MUTATIONS = (
         "        await task\n",
         LEAVING,
     ),
-    Mutation(1, "only the named node is asked whether an invoice is paid", PAYING, "if other is not engine and other.up", "if False", TWO),
+    Mutation(
+        1,
+        "a request_id makes a stream and a payment at once",
+        "streamer/service/streams.py",
+        "self._around.request_ids.once(",
+        "type(self._around.request_ids)(self._around.desk).once(",
+        ("tests/api/test_request_ids.py",),
+    ),
+    Mutation(
+        1,
+        "only the named node is asked whether an invoice is paid",
+        PAYING,
+        "if other is not engine and other.up",
+        "if False",
+        TWO,
+    ),
     Mutation(
         11,
         "an adopted payment is in no period of a budget",
@@ -60,8 +81,8 @@ INVOICE_MUTATIONS = (
         1,
         "two calls for one invoice do not wait for each other",
         PAYING,
-        "self._hashes.only(found.payment_hash.hex(),",
-        "self._hashes.only(secrets.token_hex(16),",
+        ("found.payment_hash.hex(), lambda: self._by_hash(caller, engine, order, found, asked)"),
+        ("secrets.token_hex(16), lambda: self._by_hash(caller, engine, order, found, asked)"),
         WAYS,
     ),
     Mutation(
@@ -91,7 +112,7 @@ INVOICE_MUTATIONS = (
     Mutation(
         3,
         "what a caller finds settled late is posted beside the watch",
-        "streamer/givenup.py",
+        "streamer/doubt/givenup.py",
         "        if payment.row in self._posted:\n",
         "        if False:\n",
         ("tests/simulation/test_givenup.py",),
@@ -99,15 +120,16 @@ INVOICE_MUTATIONS = (
     Mutation(
         3,
         "an open attempt to pay an invoice is followed by another",
-        "streamer/model.py",
+        "streamer/words/model.py",
         "UNPAID = frozenset({PaymentState.FAILED, PaymentState.REFUSED})",
-        "UNPAID = frozenset({PaymentState.FAILED, PaymentState.REFUSED, PaymentState.UNKNOWN, PaymentState.IN_FLIGHT})",
+        "UNPAID = frozenset({PaymentState.FAILED, PaymentState.REFUSED, PaymentState.UNKNOWN,"
+        " PaymentState.IN_FLIGHT})",
         (*API, *WAYS),
     ),
     Mutation(
         3,
         "a written-off invoice is paid again",
-        "streamer/model.py",
+        "streamer/words/model.py",
         "UNPAID = frozenset({PaymentState.FAILED, PaymentState.REFUSED})",
         "UNPAID = frozenset({PaymentState.FAILED, PaymentState.REFUSED, PaymentState.WRITTEN_OFF})",
         (*API, *WAYS),
@@ -115,7 +137,7 @@ INVOICE_MUTATIONS = (
     Mutation(
         4,
         "the watch over a failed attempt goes on beside the next one",
-        "streamer/engine.py",
+        "streamer/pay/engine.py",
         "            self.recovery.let_go(payment.payment_hash)\n",
         "            pass\n",
         WAYS,
@@ -123,15 +145,16 @@ INVOICE_MUTATIONS = (
     Mutation(
         4,
         "after a start a failed attempt is not looked at if there was another at another node",
-        "streamer/givenup.py",
+        "streamer/doubt/givenup.py",
         "PaymentQuery(node=payment.node, payment_hash",
         "PaymentQuery(payment_hash",
         ("tests/simulation/test_suspects.py",),
     ),
     Mutation(
         4,
-        "a failed attempt is not looked at in the place of the one before, whose ghost may be alive",
-        "streamer/givenup.py",
+        "a failed attempt is not looked at in the place of the one before, whose ghost may be"
+        " alive",
+        "streamer/doubt/givenup.py",
         "(haunted or after_one)",
         "haunted",
         ("tests/simulation/test_givenup.py",),
@@ -148,7 +171,8 @@ INVOICE_MUTATIONS = (
         11,
         "an invoice is paid beyond the destinations of its key",
         PAYING,
-        "        require_may_pay(caller, found.destination, self._around.clock.now_ns())\n        asked_now",
+        "        require_may_pay(caller, found.destination, self._around.clock.now_ns())\n       "
+        " asked_now",
         "        caller = replace(caller, destinations=frozenset())\n        asked_now",
         API,
     ),

@@ -1,8 +1,10 @@
-"""What keys promise (docs/keys.md), each broken in the ways in which it could be. Their rule is 0, or that of budgets: 11."""
+"""What keys promise (docs/keys.md), each broken in the ways in which it could be. Their rule is 0,
+or that of budgets: 11.
+"""
 
 from __future__ import annotations
 
-from tests.mutations.mutation import Mutation
+from tests.mutations.mutation import DESK, OBSTACLE, Mutation
 
 BUDGETS = "streamer/core/budgets.py"
 BOOK = "streamer/core/book.py"
@@ -12,7 +14,11 @@ KEYS = "streamer/service/keys.py"
 STREAMS = "streamer/service/streams.py"
 PAYMENTS = "streamer/service/payments.py"
 AUTH = "streamer/api/auth.py"
-PERIOD_ROLLS = "            budget.roll(now_ns)\n        return budget\n\n    def key_shortage"
+PERIOD_ROLLS = "            self._roll(budget, now_ns)\n        return budget\n\n    def free_msat"
+LINE = "streamer/core/line.py"
+ROUNDS = "streamer/core/rounds.py"
+SHARED = ("tests/core/test_rounds.py",)
+FAIR = ("tests/core/test_fair_hours.py",)
 CORE = ("tests/core/test_key_budgets.py", "tests/core/test_machine.py")
 API = ("tests/api/test_keys.py", "tests/api/test_key_orders.py")
 STORE = ("tests/store/test_keys.py",)
@@ -27,27 +33,210 @@ KEY_MUTATIONS = (
         CORE,
     ),
     Mutation(
-        11, "key: nothing is released", BUDGETS, "            key.release(payment.key_period_ns, reserved_msat, spent_msat)\n", "", CORE
-    ),
-    Mutation(11, "key: what was spent is not in the journal", BUDGETS, "            self._moved.add(payment.api_key)\n", "", CORE),
-    Mutation(
-        11, "key: what was spent is forgotten at a start", BUDGETS, "budget.begin(spend.period_start_ns, spend.spent_msat)", "pass", CORE
-    ),
-    Mutation(11, "key: the period of a reserve is not kept", BUDGETS, "key.period_start_ns if key is not None else 0", "0", CORE),
-    Mutation(11, "key: a budget never renews", BUDGETS, PERIOD_ROLLS, PERIOD_ROLLS.replace("budget.roll(now_ns)", "pass"), CORE),
-    Mutation(11, "key: streams do not look at it", BUYING, "    if levels.key is not None:\n", "    if False:\n", CORE),
-    Mutation(
         11,
-        "key: single payments do not look at it",
-        BOOK,
-        " or self.budgets.key_shortage(order.api_key, amount_msat + fee_limit, now_ns)",
+        "key: nothing is released",
+        BUDGETS,
+        "            key.release(payment.key_period_ns, reserved_msat, spent_msat)\n",
         "",
         CORE,
     ),
     Mutation(
-        11, "key: a total ends while money may come back", BOOK, "now_ns + KEY_RECHECK_NS if key.reserved_msat else None", "None", CORE
+        11,
+        "key: what was spent is not in the journal",
+        BUDGETS,
+        "            self._moved.add(payment.api_key)\n",
+        "",
+        CORE,
     ),
-    Mutation(11, "key: streams belong to nobody", "streamer/core/lifecycle.py", "now_ns, api_key=api_key)", "now_ns, api_key=0)", CORE),
+    Mutation(
+        11,
+        "key: what was spent is forgotten at a start",
+        BUDGETS,
+        "budget.begin(spend.period_start_ns, spend.spent_msat)",
+        "pass",
+        CORE,
+    ),
+    Mutation(
+        11,
+        "key: the period of a reserve is not kept",
+        BUDGETS,
+        "key.period_start_ns if key is not None else 0",
+        "0",
+        CORE,
+    ),
+    Mutation(
+        11,
+        "key: a budget never renews",
+        BUDGETS,
+        PERIOD_ROLLS,
+        PERIOD_ROLLS.replace("self._roll(budget, now_ns)", "pass"),
+        CORE,
+    ),
+    Mutation(
+        11,
+        "key: streams do not look at it",
+        BUYING,
+        "    if levels.turn_msat is not None:\n",
+        "    if False:\n",
+        CORE,
+    ),
+    Mutation(
+        11,
+        "key: single payments do not look at it",
+        BOOK,
+        (
+            " or self.budgets.key_shortage(\n"
+            "            order.api_key, amount_msat + fee_limit, now_ns\n"
+            "        )"
+        ),
+        "",
+        CORE,
+    ),
+    Mutation(
+        11,
+        "key: a total ends while money may come back",
+        ROUNDS,
+        (
+            "return (\n"
+            "            budget.period_ns is None\n"
+            "            and not budget.reserved_msat\n"
+            "            and not self._budgets.promised.get(number)\n"
+            "        )"
+        ),
+        "return budget.period_ns is None and not self._budgets.promised.get(number)",
+        CORE,
+    ),
+    Mutation(
+        0,
+        "short key: whoever is first takes all",
+        LINE,
+        "turn_msat = max(self.level_msat - waiting.order[0]",
+        "turn_msat = max(self.left_msat",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: what is promised is free",
+        BUDGETS,
+        " - self.promised.get(number, 0)",
+        "",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: a turn never lapses",
+        LINE,
+        "if now_ns < oldest.given_ns + TURN_NS:",
+        "if True:",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: a held payment stops the others",
+        LINE,
+        "return now_ns < self.until_ns",
+        "return True",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: nobody is waited for",
+        LINE,
+        "return due_ns is not None and due_ns < self.until_ns",
+        "return False",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: the oldest comes first",
+        ROUNDS,
+        "line.join(waiting)",
+        "waiting.order = (0, 0, 0, stream.key)\n        line.join(waiting)",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: what one was served is not counted",
+        LINE,
+        "stream.account.settled_msat + stream.reserved_msat + ",
+        "",
+        FAIR,
+    ),
+    Mutation(
+        0,
+        "short key: nothing is left to a slow receiver",
+        LINE,
+        "            if first.payment.open:\n",
+        "            if False:\n",
+        FAIR,
+    ),
+    Mutation(
+        0,
+        "short key: all that is left is for a slow receiver",
+        LINE,
+        "        if modest:\n",
+        "        if False:\n",
+        FAIR,
+    ),
+    Mutation(
+        0,
+        "short key: whoever comes back soon is not minded",
+        LINE,
+        "return msat * (1 + others) <= free_msat",
+        "return True",
+        FAIR,
+    ),
+    Mutation(
+        0,
+        "short key: a pause gives credit",
+        ROUNDS,
+        "if stream.state is StreamState.PAUSED:",
+        "if False:",
+        FAIR,
+    ),
+    Mutation(
+        0, "short key: credit is without bound", ROUNDS, "and behind_msat > 0:", "and False:", FAIR
+    ),
+    Mutation(
+        0,
+        "short key: a share is cut into crumbs",
+        LINE,
+        "max(terms.min_payment_msat, terms.fee_floor_msat)",
+        "terms.min_payment_msat",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: other nodes are not woken",
+        ROUNDS,
+        "            place.wake()\n",
+        "            pass\n",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: what comes back begins no round",
+        BUDGETS,
+        "self.freed.add(payment.api_key)",
+        "pass",
+        SHARED,
+    ),
+    Mutation(
+        0,
+        "short key: each stream looks itself",
+        BOOK,
+        "None if self.rounds.keeps(self, stream) else self.due_ns(stream)",
+        "self.due_ns(stream)",
+        SHARED,
+    ),
+    Mutation(
+        11,
+        "key: streams belong to nobody",
+        "streamer/core/lifecycle.py",
+        "        api_key=api_key,\n",
+        "        api_key=0,\n",
+        CORE,
+    ),
     Mutation(
         0,
         "key: any scope allows any method",
@@ -64,9 +253,23 @@ KEY_MUTATIONS = (
         "method not in SCOPES or (Scope",
         ("tests/api/test_scopes.py",),
     ),
-    Mutation(0, "key: a revoked one is let in", AUTH, "        require_live(caller, now_ns)\n", "", API),
+    Mutation(
+        0,
+        "key: a revoked one is let in",
+        AUTH,
+        "        require_live(caller, now_ns if self._time_known() else 0)\n",
+        "",
+        API,
+    ),
     Mutation(0, "key: nobody counts requests", AUTH, "        bucket.take(1, now_ns)\n", "", API),
-    Mutation(0, "key: others' things are seen", PERMISSION, "return caller.admin or caller.number == api_key", "return True", API),
+    Mutation(
+        0,
+        "key: others' things are seen",
+        PERMISSION,
+        "return caller.admin or caller.number == api_key",
+        "return True",
+        API,
+    ),
     Mutation(
         0,
         "key: the admin sees only his own",
@@ -102,17 +305,34 @@ KEY_MUTATIONS = (
     Mutation(
         3,
         "key: what a revoked one ordered is sent again",
-        BOOK,
-        "return not self.budgets.key_ended(payment.api_key, now_ns)",
-        "return True",
+        OBSTACLE,
+        "ended = budgets.key_ended(payment.api_key, now_ns)",
+        "ended = False",
         ("tests/simulation/test_revoked_keys.py",),
     ),
-    Mutation(0, "key: streams are not counted", PERMISSION, "if running >= caller.max_streams:", "if False:", API),
     Mutation(
-        0, "key: ended streams count", PERMISSION, " and stream.state not in ENDED for stream in streams", " for stream in streams", API
+        0,
+        "key: streams are not counted",
+        PERMISSION,
+        "if running >= caller.max_streams:",
+        "if False:",
+        API,
     ),
     Mutation(
-        0, "key: a payment above its whole budget is taken", PERMISSION, "amount_msat + fee_msat > owner.budget.amount_msat", "False", API
+        0,
+        "key: ended streams count",
+        PERMISSION,
+        " and stream.state not in ENDED for stream in streams",
+        " for stream in streams",
+        API,
+    ),
+    Mutation(
+        0,
+        "key: a payment above its whole budget is taken",
+        PERMISSION,
+        "amount_msat + fee_msat > owner.budget.amount_msat",
+        "False",
+        API,
     ),
     Mutation(
         0,
@@ -122,25 +342,39 @@ KEY_MUTATIONS = (
         "    if False:",
         API,
     ),
-    Mutation(0, "key: revoking pauses nothing", KEYS, "if stream.api_key in ended and stream.state in RUNNING:", "if False:", API),
-    Mutation(0, "key: revoking is not durable", KEYS, "facts, ended = Facts(keys=keys), {", "facts, ended = Facts(), {", API),
+    Mutation(
+        0,
+        "key: revoking pauses nothing",
+        KEYS,
+        "if stream.api_key in ended and stream.state in RUNNING:",
+        "if False:",
+        API,
+    ),
+    Mutation(0, "key: revoking is not durable", KEYS, "            facts.keys += keys\n", "", API),
     Mutation(
         0,
         "key: who revokes again is answered before it is durable",
         KEYS,
-        "            await self._around.store.append(Facts())",
+        "            await self._around.desk.settled()",
         "            pass",
         ("tests/simulation/test_refused_yet_durable.py",),
     ),
     Mutation(
         0,
         "who pauses or cancels again is answered before it is durable",
-        STREAMS,
-        "            await self._around.store.append(facts)\n            engine.wake()",
-        "            if facts:\n                await self._around.store.append(facts)\n            engine.wake()",
+        DESK,
+        "        commit = self._append(facts) if facts else self._last()\n",
+        "        commit = self._append(facts) if facts else self._nothing()\n",
         ("tests/simulation/test_refused_yet_durable.py",),
     ),
-    Mutation(0, "key: a new one is not durable", KEYS, "        await around.store.append(Facts(keys=[key]))\n", "", API),
+    Mutation(
+        0,
+        "key: a new one is not durable",
+        KEYS,
+        "        await around.desk.durable(Facts(keys=[key]))\n",
+        "",
+        API,
+    ),
     Mutation(
         0,
         "key: streams of a revoked one are resumed",
@@ -149,16 +383,42 @@ KEY_MUTATIONS = (
         "",
         API,
     ),
-    Mutation(0, "key: watchers see all", STREAMS, "stream is not None and owns(caller, stream.api_key) and", "stream is not None and", API),
+    Mutation(
+        0,
+        "key: watchers see all",
+        STREAMS,
+        (
+            "return (\n"
+            "                stream is not None\n"
+            "                and owns(caller, stream.api_key)\n"
+            "                and wanted.matches(stream, event.state, event.reason)\n"
+            "            )"
+        ),
+        "return stream is not None and wanted.matches(stream, event.state, event.reason)",
+        API,
+    ),
     Mutation(
         0,
         "key: renewing renews all",
         STREAMS,
-        "stream.terms.ttl_ns is not None and owns(caller, stream.api_key) and",
-        "stream.terms.ttl_ns is not None and",
+        (
+            "if (\n"
+            "                stream.terms.ttl_ns is not None\n"
+            "                and owns(caller, stream.api_key)\n"
+            "                and wanted.matches(stream)\n"
+            "            ):"
+        ),
+        "if stream.terms.ttl_ns is not None and wanted.matches(stream):",
         API,
     ),
-    Mutation(0, "key: an admin key can be bounded", KEYS, "if Scope.ADMIN in scopes and (", "if False and (", API),
+    Mutation(
+        0,
+        "key: an admin key can be bounded",
+        KEYS,
+        "if Scope.ADMIN in scopes and (",
+        "if False and (",
+        API,
+    ),
     Mutation(
         0,
         "key: the text is kept",
@@ -175,7 +435,14 @@ KEY_MUTATIONS = (
         "if False else crc",
         STORE,
     ),
-    Mutation(0, "key: a key may be gone", "streamer/stores/replay.py", "        if number not in there:", "        if False:", STORE),
+    Mutation(
+        0,
+        "key: a key may be gone",
+        "streamer/stores/replay.py",
+        "        if number not in there:",
+        "        if False:",
+        STORE,
+    ),
     Mutation(
         0,
         "key: the doors listen everywhere in the clear",
@@ -191,5 +458,13 @@ KEY_MUTATIONS = (
         "return trust if trust is not None or is_loopback(server) else Trust()",
         "return trust",
         ("tests/api/test_door.py",),
+    ),
+    Mutation(
+        12,
+        "key: who waits for its receiver when its turn lapses falls behind by all of it",
+        "streamer/core/line.py",
+        "            if not oldest.of.place.stands_in_line(oldest.of.stream):\n    ",
+        "",
+        ("tests/core/test_fair_hours.py",),
     ),
 )

@@ -1,9 +1,10 @@
-"""The mutation score of the rules and of recovery: mutmut changes them bit by bit, and the tests must notice.
+"""The mutation score of the rules and of recovery: mutmut changes them bit by bit, and the tests
+must notice.
 
-`python -m tests.mutations.score` begins anew and takes half an hour or more; `… --again` tries only what
-survived last time, and what changed since. It works on copies in .cache/, a process at a time. What survives
-has its reason in docs/mutation-score.md: the command ends with 1 if a survivor is not in that table,
-or if the score of a part is below LEAST_PERCENT.
+`python -m tests.mutations.score` begins anew and takes half an hour or more; `… --again` tries only
+what survived last time, and what changed since. It works on copies in .cache/, a process at a time.
+What survives has its reason in docs/mutation-score.md: the command ends with 1 if a survivor is not
+in that table, or if the score of a part is below LEAST_PERCENT.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.prove.volumes import ALL_SEEDS_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / ".cache" / "mutation-score"
@@ -58,7 +61,18 @@ PARTS = (
     Part("core", ("streamer/core",), ("tests/core",)),
     Part(
         "recovery",
-        tuple(f"streamer/{name}.py" for name in ("recovery", "loose", "channelview", "givenup", "refunds", "adoption")),
+        tuple(
+            f"streamer/{name}.py"
+            for name in (
+                "recovery",
+                "doubt/case",
+                "doubt/evidence",
+                "channelview",
+                "givenup",
+                "refunds",
+                "adoption",
+            )
+        ),
         (
             "tests/simulation/test_recovery.py",
             "tests/simulation/test_loose_ends.py",
@@ -105,7 +119,9 @@ def prepare(part: Part, anew: bool) -> Path:
 
 
 def _files(folder: Path) -> set[Path]:
-    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    found = (
+        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    )
     return {path.relative_to(folder) for path in found}
 
 
@@ -114,11 +130,17 @@ def _quoted(names: tuple[str, ...]) -> str:
 
 
 def run(folder: Path, names: list[str]) -> None:
-    """Try the mutants with these names, or all that were not tried yet. SystemExit if mutmut cannot."""
-    environment = os.environ | {"STREAMER_MUTANTS": "1"}
-    done = subprocess.run([MUTMUT, "run", "--max-children", "1", *names], cwd=folder, env=environment, check=False)
+    """Try the mutants with these names, or all that were not tried yet. SystemExit if mutmut
+    cannot.
+    """
+    environment = os.environ | {"STREAMER_MUTANTS": "1", ALL_SEEDS_VARIABLE: "1"}
+    done = subprocess.run(
+        [MUTMUT, "run", "--max-children", "1", *names], cwd=folder, env=environment, check=False
+    )
     if done.returncode != 0:
-        raise SystemExit(f"mutmut ended with {done.returncode}: see above, and run its tests in {folder}")
+        raise SystemExit(
+            f"mutmut ended with {done.returncode}: see above, and run its tests in {folder}"
+        )
 
 
 def states(folder: Path) -> dict[str, str]:
@@ -131,7 +153,9 @@ def states(folder: Path) -> dict[str, str]:
 
 
 def _output(folder: Path, *arguments: str) -> str:
-    return subprocess.run([MUTMUT, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [MUTMUT, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def describe(folder: Path, name: str) -> Survivor:
@@ -140,8 +164,16 @@ def describe(folder: Path, name: str) -> Survivor:
     lines = [line for line in shown if line[:1] in "+-" and not line.startswith(("+++", "---"))]
     before = " ".join(line[1:].strip() for line in lines if line[0] == "-")
     after = " ".join(line[1:].strip() for line in lines if line[0] == "+")
-    module, _, rest = name.removeprefix("streamer.").removeprefix("core.").partition(".")
-    function = re.sub(r"__mutmut_\d+$", "", rest).removeprefix("x").removeprefix("_").replace("ǁ", ".").strip(".")
+    module, _, rest = (
+        name.removeprefix("streamer.").removeprefix("core.").removeprefix("doubt.").partition(".")
+    )
+    function = (
+        re.sub(r"__mutmut_\d+$", "", rest)
+        .removeprefix("x")
+        .removeprefix("_")
+        .replace("ǁ", ".")
+        .strip(".")
+    )
     return Survivor(f"{module}.{function}", change_of(before, after))
 
 
@@ -154,13 +186,27 @@ def change_of(before: str, after: str) -> str:
     head, tail = "".join(old[:first]), "".join(old[len(old) - last :])
     head = head if len(head) <= CONTEXT else "…" + head[-CONTEXT:]
     tail = tail if len(tail) <= CONTEXT else tail[:CONTEXT] + "…"
-    return f"{head}[{''.join(old[first : len(old) - last])} → {''.join(new[first : len(new) - last])}]{tail}".translate(NO_TABLE)
+    return (
+        f"{head}[{''.join(old[first : len(old) - last])} →"
+        f" {''.join(new[first : len(new) - last])}]{tail}".translate(NO_TABLE)
+    )
 
 
 def explained() -> Counter[Survivor]:
-    """The survivors that the page has a reason for: a row has one function, one reason, and each change that it holds for."""
-    rows = (line.strip().strip("|").split(" | ") for line in PAGE.read_text().partition(TABLE)[2].splitlines() if line.startswith("| `"))
-    return Counter(Survivor(row[0].strip(" `"), change) for row in rows if len(row) == 3 for change in row[1].strip(" `").split("`, `"))
+    """The survivors that the page has a reason for: a row has one function, one reason, and each
+    change that it holds for.
+    """
+    rows = (
+        line.strip().strip("|").split(" | ")
+        for line in PAGE.read_text().partition(TABLE)[2].splitlines()
+        if line.startswith("| `")
+    )
+    return Counter(
+        Survivor(row[0].strip(" `"), change)
+        for row in rows
+        if len(row) == 3
+        for change in row[1].strip(" `").split("`, `")
+    )
 
 
 def count(part: Part, again: bool) -> tuple[float, Counter[Survivor]]:
@@ -172,26 +218,47 @@ def count(part: Part, again: bool) -> tuple[float, Counter[Survivor]]:
     if old := [name for name in old if name in names]:
         run(folder, old)
     found = states(folder)
-    survivors = Counter(describe(folder, name) for name, state in found.items() if state not in CAUGHT)
+    survivors = Counter(
+        describe(folder, name) for name, state in found.items() if state not in CAUGHT
+    )
     percent = 100 * (len(found) - survivors.total()) / len(found)
-    print(f"{part.name}: {len(found) - survivors.total()} of {len(found)} changes noticed: {percent:.1f} %", flush=True)
+    print(
+        f"{part.name}: {len(found) - survivors.total()} of {len(found)} changes noticed:"
+        f" {percent:.1f} %",
+        flush=True,
+    )
     return percent, survivors
 
 
 def main() -> int:
     """Run mutmut on each part and compare its survivors with the page; 0 if all is well."""
-    parser = argparse.ArgumentParser(description="The mutation score of streamer/core and of recovery.")
-    parser.add_argument("--again", action="store_true", help="only what survived last time, and what changed since")
+    parser = argparse.ArgumentParser(
+        description="The mutation score of streamer/core and of recovery."
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="only what survived last time, and what changed since"
+    )
     parser.add_argument("parts", nargs="*", help="core, recovery; default both")
     chosen = parser.parse_args()
-    counted = [count(part, chosen.again) for part in PARTS if not chosen.parts or part.name in chosen.parts]
-    known, survivors = explained(), Counter(survivor for _, found in counted for survivor in found.elements())
+    counted = [
+        count(part, chosen.again) for part in PARTS if not chosen.parts or part.name in chosen.parts
+    ]
+    known, survivors = (
+        explained(),
+        Counter(survivor for _, found in counted for survivor in found.elements()),
+    )
     for survivor in sorted((survivors - known).elements()):
         print(f"| `{survivor.where}` | `{survivor.change}` | not explained |")
     for survivor in sorted((known - survivors).elements()) if not chosen.parts else ():
         print(f"no longer survives: `{survivor.where}` | `{survivor.change}`")
-    print(f"{survivors.total()} survivors, {(survivors - known).total()} of them not in {PAGE.name}")
-    return 0 if all(percent >= LEAST_PERCENT for percent, _ in counted) and not survivors - known else 1
+    print(
+        f"{survivors.total()} survivors, {(survivors - known).total()} of them not in {PAGE.name}"
+    )
+    return (
+        0
+        if all(percent >= LEAST_PERCENT for percent, _ in counted) and not survivors - known
+        else 1
+    )
 
 
 if __name__ == "__main__":

@@ -1,36 +1,49 @@
-"""What recovery may conclude from what a node does not show: a hash that is unknown, an HTLC that is absent, a channel that is gone."""
+"""What recovery may conclude from what a node does not show: a hash that is unknown, an HTLC that
+is absent, a channel that is gone.
+"""
 
 from __future__ import annotations
 
-from tests.mutations.mutation import ENGINE, JUDGE, LINK, RECOVERY, REFUNDING, RULES, VERDICT, Mutation
+from tests.mutations.mutation import (
+    CASE,
+    ENGINE,
+    EVIDENCE,
+    JUDGE,
+    LINK,
+    RECOVERY,
+    REFUNDING,
+    RULES,
+    VERDICT,
+    Mutation,
+)
 
 LETTING_GO = ("tests/simulation/test_letting_go.py",)
 LOOSE_ENDS = ("tests/simulation/test_loose_ends.py", *LETTING_GO)
 CLOSED = ("tests/simulation/test_closed_channels.py",)
 REFUNDS = ("tests/simulation/test_refunds.py",)
-GROWING = "points | recovery.known_open if recovery.unsure else points"
+GROWING = "channels.points | self.known_open if unsure else channels.points"
 
 SIGHT_MUTATIONS = (
     Mutation(
         4,
         "an answer older than its ghost's death counts",
-        RECOVERY,
-        "haunted(loose.payment, asked_ns)",
-        "haunted(loose.payment, now_ns)",
+        EVIDENCE,
+        "case.ghost(sight.asked_ns)",
+        "case.ghost(now_ns)",
         LETTING_GO,
     ),
     Mutation(
         3,
         "a resend that waits when sending stops is forgotten",
         ENGINE,
-        "if self.paying else self._hold_back()",
+        "if self.paying else self._hold_back(now_ns, facts)",
         "if self.paying else []",
         ("tests/simulation/test_resending.py",),
     ),
     Mutation(
         4,
         "what was used again while the journal was read is looked at",
-        "streamer/givenup.py",
+        "streamer/doubt/givenup.py",
         "            if payment.payment_hash not in self._unread:\n",
         "            if True:\n",
         ("tests/simulation/test_suspects.py",),
@@ -46,9 +59,10 @@ SIGHT_MUTATIONS = (
     Mutation(
         5,
         "a resend goes by what an old connection said",
-        RECOVERY,
-        "            loose.resending = False  # what was said on one connection sends nothing on the next\n",
-        "",
+        CASE,
+        "            self.phase = Phase.ASKING  # what was said on one connection sends nothing on"
+        " the next\n",
+        "            pass\n",
         ("tests/simulation/test_resending.py",),
     ),
     Mutation(
@@ -64,63 +78,131 @@ SIGHT_MUTATIONS = (
         5,
         "what closed before the ends of cut calls were taken is old news",
         LINK,
-        "        await self.engine.turn()  # what closes now is no old news for the calls that were just cut\n",
+        "        await self.engine.turn()  # what closes now is no old news for the calls that were"
+        " just cut\n",
         "",
         CLOSED,
     ),
-    Mutation(6, "an orphan freezes what is closing", LINK, "not recovery.waiting and", "not recovery.loose and", CLOSED),
-    Mutation(5, "what is closing counts while a payment waits", LINK, "not recovery.waiting and", "", (*CLOSED, *LOOSE_ENDS)),
-    Mutation(5, "a channel that is gone says nothing", JUDGE, " or so.closed:", ":", CLOSED),
-    Mutation(5, "a channel that is gone is forgotten", LINK, GROWING, "points", CLOSED),
-    Mutation(5, "a channel that is gone is never forgotten", LINK, GROWING, "points | recovery.known_open", CLOSED),
-    Mutation(5, "what was lost sight of is sent again", JUDGE, "if payment.mark is Mark.LOST_SIGHT:", "if False:", VERDICT),
+    Mutation(
+        6,
+        "an orphan freezes what is closing",
+        LINK,
+        "channels, unsure=self.recovery.unsure, waiting=self.recovery.waiting",
+        "channels, unsure=self.recovery.unsure, waiting=bool(self.recovery.cases)",
+        CLOSED,
+    ),
+    Mutation(
+        5,
+        "what is closing counts while a payment waits",
+        EVIDENCE,
+        "if not waiting and",
+        "if",
+        (*CLOSED, *LOOSE_ENDS),
+    ),
+    Mutation(5, "a channel that is gone says nothing", JUDGE, " or gone:", ":", CLOSED),
+    Mutation(
+        5, "a channel that is gone is forgotten", EVIDENCE, GROWING, "channels.points", CLOSED
+    ),
+    Mutation(
+        5,
+        "a channel that is gone is never forgotten",
+        EVIDENCE,
+        GROWING,
+        "channels.points | self.known_open",
+        CLOSED,
+    ),
+    Mutation(
+        5,
+        "what was lost sight of is sent again",
+        JUDGE,
+        '    Row(name="out of sight", marks=(Mark.LOST_SIGHT,), verdict=Verdict.LOST_SIGHT),\n',
+        "",
+        VERDICT,
+    ),
     Mutation(
         5,
         "FAILED is believed of what was lost sight of",
         JUDGE,
-        "if payment.mark is Mark.LOST_SIGHT:",
-        "if payment.mark is Mark.LOST_SIGHT and answer.kind is not Kind.FAILED:",
+        "marks=(Mark.LOST_SIGHT,), verdict",
+        "marks=(Mark.LOST_SIGHT,), words=tuple({*Word} - {Word.FAILED}), verdict",
         VERDICT,
     ),
     Mutation(
         5,
         "FAILED under a ghost is sent again without a witness",
         JUDGE,
-        "return _by_history(so) if so.haunted else Verdict.FAIL",
-        "return (Verdict.RESEND if so.may_resend else Verdict.WAIT) if so.haunted else Verdict.FAIL",
+        'Row(name="past lost", histories=(History.LOST,), verdict',
+        'Row(name="past lost", histories=(History.LOST,), words=(Word.NOT_FOUND, Word.REFUSED),'
+        " verdict",
         CLOSED,
     ),
-    Mutation(5, "two processes have one clock", "streamer/loose.py", "if self.earlier else 0", "if False else 0", CLOSED),
-    Mutation(5, "FAILED needs no look at the channels", "streamer/loose.py", "self.ghost_until_ns != 0", "False", CLOSED),
+    Mutation(
+        5, "two processes have one clock", CASE, "if self.earlier else 0", "if False else 0", CLOSED
+    ),
+    Mutation(
+        5, "FAILED needs no look at the channels", CASE, "self.ghost_until_ns != 0", "False", CLOSED
+    ),
     Mutation(
         5,
         "FAILED waits no longer than its ghost",
         JUDGE,
-        "_by_history(so) if so.haunted else",
-        "_by_history(so) if so.ghost else",
+        "words=(Word.FAILED,), ghosts=(Ghost.NONE,), verdict",
+        "words=(Word.FAILED,), ghosts=NO_LIVE_GHOST, verdict",
         LETTING_GO,
     ),
     Mutation(
         5,
         "channels are forgotten while the end of a held one is open",
         RECOVERY,
-        "loose.haunted or not loose.payment.accepted for",
-        "not loose.payment.accepted for",
+        "case.haunted or not case.payment.accepted for",
+        "not case.payment.accepted for",
         CLOSED,
     ),
-    Mutation(5, "written off before it is asked for", RECOVERY, "return known and old", "return old", LOOSE_ENDS),
-    Mutation(5, "written off at once", RECOVERY, "return known and old", "return known", LOOSE_ENDS),
-    Mutation(6, "an orphan is held again without an HTLC", JUDGE, " or payment.mark is Mark.ORPHAN)", ")", VERDICT),
+    Mutation(
+        5,
+        "written off before it is asked for",
+        RECOVERY,
+        "return known and old",
+        "return old",
+        LOOSE_ENDS,
+    ),
+    Mutation(
+        5, "written off at once", RECOVERY, "return known and old", "return known", LOOSE_ENDS
+    ),
+    Mutation(
+        6,
+        "an orphan is held again without an HTLC",
+        JUDGE,
+        "restarted or absent or orphan)",
+        "restarted or absent)",
+        VERDICT,
+    ),
     Mutation(
         10,
         "what is written off is the journal's copy",
         "streamer/service/payments.py",
-        "        payment = await self.now(await self._find(caller, payment_id))\n        if payment.state is PaymentState.WRITTEN_OFF:",
-        "        payment = await self._find(caller, payment_id)\n        if payment.state is PaymentState.WRITTEN_OFF:",
+        "        payment = await self.now(await self._find(caller, payment_id))\n        if"
+        " payment.state is PaymentState.WRITTEN_OFF:",
+        "        payment = await self._find(caller, payment_id)\n        if payment.state is"
+        " PaymentState.WRITTEN_OFF:",
         ("tests/simulation/test_write_off.py",),
     ),
-    Mutation(12, "a hold outlives its reason", JUDGE, "Verdict.NOT_HELD if bereft", "Verdict.WAIT if bereft", VERDICT),
-    Mutation(12, "a hold without an HTLC never ends", RECOVERY, "absent=absent and", "absent=False and", LOOSE_ENDS),
+    Mutation(
+        12,
+        "a hold outlives its reason",
+        JUDGE,
+        "verdict=Verdict.NOT_HELD",
+        "verdict=Verdict.WAIT",
+        VERDICT,
+    ),
+    Mutation(
+        12,
+        "a hold without an HTLC never ends",
+        EVIDENCE,
+        "absent=absent and",
+        "absent=False and",
+        LOOSE_ENDS,
+    ),
     Mutation(
         11,
         "what was written off is never asked for",
@@ -129,7 +211,14 @@ SIGHT_MUTATIONS = (
         "",
         REFUNDS,
     ),
-    Mutation(5, "what was out of sight comes back", REFUNDING, " or payment.mark is Mark.LOST_SIGHT", "", REFUNDS),
+    Mutation(
+        5,
+        "what was out of sight comes back",
+        REFUNDING,
+        " or payment.mark is Mark.LOST_SIGHT",
+        "",
+        REFUNDS,
+    ),
     Mutation(
         5,
         "a write-off keeps not that it was out of sight",
@@ -138,17 +227,36 @@ SIGHT_MUTATIONS = (
         "Mark.NONE",
         REFUNDS,
     ),
-    Mutation(11, "what was written off comes back twice", REFUNDING, "if payment.row in self._refunded:", "if False:", REFUNDS),
-    Mutation(11, "what was written off comes back while nobody knows", REFUNDING, "if answer.kind is Kind.FAILED:", "if True:", REFUNDS),
     Mutation(
-        4, "what was written off comes back under a ghost", REFUNDING, " or now_ns < payment.end_ns + self._ghost_after_ns", "", REFUNDS
+        11,
+        "what was written off comes back twice",
+        REFUNDING,
+        "if payment.row in self._refunded:",
+        "if False:",
+        REFUNDS,
+    ),
+    Mutation(
+        11,
+        "what was written off comes back while nobody knows",
+        REFUNDING,
+        "if answer.kind is Kind.FAILED:",
+        "if True:",
+        REFUNDS,
+    ),
+    Mutation(
+        4,
+        "what was written off comes back under a ghost",
+        REFUNDING,
+        " or now_ns < payment.end_ns + self._ghost_after_ns",
+        "",
+        REFUNDS,
     ),
     Mutation(
         10,
         "what was written off is sent all the same",
         ENGINE,
-        "if not payment.open or (again and not self.recovery.loose[payment.row].resending):",
-        "if again and not self.recovery.loose[payment.row].resending:",
+        "if not payment.open or not self.recovery.may_go(payment):",
+        "if not self.recovery.may_go(payment):",
         REFUNDS,
     ),
     Mutation(

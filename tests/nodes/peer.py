@@ -1,4 +1,6 @@
-"""The other end of a connection for keysends: h2, an HTTP/2 of other people's, which refuses what is not allowed."""
+"""The other end of a connection for keysends: h2, an HTTP/2 of other people's, which refuses what
+is not allowed.
+"""
 
 from __future__ import annotations
 
@@ -51,16 +53,21 @@ class Last:
 
 
 class Peer:
-    """A wire and a server by h2 on one pipe. say delivers what the server has to say, in pieces of any size."""
+    """A wire and a server by h2 on one pipe. say delivers what the server has to say, in pieces of
+    any size.
+    """
 
     def __init__(self, **settings: int) -> None:
         self.reasons: list[str] = []
         self.pipe = Pipe()
         self.wire = Wire(METHOD, "lnd:10009", METADATA, self.reasons.append)
-        self.server = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
+        self.server = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
+        )
         if settings:
             self.server.local_settings = h2.settings.Settings(
-                client=False, initial_values={getattr(Codes, name): value for name, value in settings.items()}
+                client=False,
+                initial_values={getattr(Codes, name): value for name, value in settings.items()},
             )
         self.server.initiate_connection()
         self.events: list[h2.events.Event] = []
@@ -92,11 +99,17 @@ class Peer:
         return {
             event.stream_id: {str(name): str(value) for name, value in event.headers}
             for event in self.events
-            if isinstance(event, h2.events.RequestReceived) and event.stream_id is not None and event.headers is not None
+            if isinstance(event, h2.events.RequestReceived)
+            and event.stream_id is not None
+            and event.headers is not None
         }
 
     def resets(self) -> list[int]:
-        return [event.stream_id for event in self.events if isinstance(event, h2.events.StreamReset) and event.stream_id is not None]
+        return [
+            event.stream_id
+            for event in self.events
+            if isinstance(event, h2.events.StreamReset) and event.stream_id is not None
+        ]
 
     def begin(self, stream: int) -> None:
         self.server.send_headers(stream, [(":status", "200"), ("content-type", "application/grpc")])
@@ -107,7 +120,9 @@ class Peer:
             self.server.send_data(stream, body[at : at + 16_000], pad_length=padding)
 
     def trailers(self, stream: int, status: str, text: str = "") -> None:
-        self.server.send_headers(stream, [("grpc-status", status), ("grpc-message", text)], end_stream=True)
+        self.server.send_headers(
+            stream, [("grpc-status", status), ("grpc-message", text)], end_stream=True
+        )
 
 
 def grpc_message(message: bytes) -> bytes:

@@ -15,8 +15,6 @@ import pytest
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
-from streamer.errors import NodeRejected, NodeUnavailable
-from streamer.model import PUBKEY_BYTES
 from streamer.nodes import checks, faults, permissions
 from streamer.nodes import connection as connection_module
 from streamer.nodes import lnd as lnd_module
@@ -25,6 +23,8 @@ from streamer.nodes.credentials import access
 from streamer.nodes.lnd import LndNode
 from streamer.nodes.wire import Status
 from streamer.ports import Kind
+from streamer.words.errors import NodeRejected, NodeUnavailable, StreamerError
+from streamer.words.model import PUBKEY_BYTES
 from tests.nodes.tiny import MACAROON, PREIMAGE, PUBKEY, Pair, TinyLnd, intent, make_pair
 
 Play = Callable[..., None]
@@ -36,7 +36,9 @@ PAIR = make_pair()
 def node_at(port: int, folder: Path, pair: Pair = PAIR) -> LndNode:
     (folder / "tls.cert").write_bytes(pair.certificate)
     (folder / "a.macaroon").write_bytes(MACAROON)
-    return LndNode("main", access(f"127.0.0.1:{port}", str(folder / "tls.cert"), str(folder / "a.macaroon")))
+    return LndNode(
+        "main", access(f"127.0.0.1:{port}", str(folder / "tls.cert"), str(folder / "a.macaroon"))
+    )
 
 
 @contextlib.asynccontextmanager
@@ -80,7 +82,9 @@ def test_nothing_listens(tmp_path: Path) -> None:
     async def scene() -> None:
         async with listening(hang_up) as port:
             pass
-        with pytest.raises(NodeUnavailable, match=f"nothing listens at 127.0.0.1:{port}: is lnd running"):
+        with pytest.raises(
+            NodeUnavailable, match=f"nothing listens at 127.0.0.1:{port}: is lnd running"
+        ):
             await node_at(port, tmp_path).open()
 
     asyncio.run(scene())
@@ -88,9 +92,15 @@ def test_nothing_listens(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("talk", "says"),
-    [(speak_http, "does not speak gRPC over TLS: is the port right"), (hang_up, "closed the connection"), (say_nothing, "does not answer")],
+    [
+        (speak_http, "does not speak gRPC over TLS: is the port right"),
+        (hang_up, "closed the connection"),
+        (say_nothing, "does not answer"),
+    ],
 )
-def test_a_port_that_is_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, talk: Talk, says: str) -> None:
+def test_a_port_that_is_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, talk: Talk, says: str
+) -> None:
     monkeypatch.setattr(checks, "CONNECT_SECONDS", 1.0)
 
     async def scene() -> None:
@@ -104,7 +114,10 @@ def test_a_port_that_is_something_else(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_rest_port(tmp_path: Path) -> None:
     async def scene() -> None:
         async with listening(speak_http, tls_context(tmp_path, PAIR)) as port:
-            with pytest.raises(NodeUnavailable, match=r"does not speak gRPC over TLS: is the port right.* 8080 is REST"):
+            with pytest.raises(
+                NodeUnavailable,
+                match=r"does not speak gRPC over TLS: is the port right.* 8080 is REST",
+            ):
                 await node_at(port, tmp_path).open()
 
     asyncio.run(scene())
@@ -113,7 +126,9 @@ def test_the_rest_port(tmp_path: Path) -> None:
 def test_another_grpc_server(tmp_path: Path) -> None:
     async def scene() -> None:
         server = grpc.aio.server()
-        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(PAIR.key, PAIR.certificate)]))
+        port = server.add_secure_port(
+            "127.0.0.1:0", grpc.ssl_server_credentials([(PAIR.key, PAIR.certificate)])
+        )
         await server.start()
         with pytest.raises(NodeUnavailable, match="speaks gRPC, but is no lnd"):
             await node_at(port, tmp_path).open()
@@ -125,7 +140,9 @@ def test_another_grpc_server(tmp_path: Path) -> None:
 def test_a_host_that_does_not_exist(tmp_path: Path) -> None:
     (tmp_path / "tls.cert").write_bytes(PAIR.certificate)
     (tmp_path / "a.macaroon").write_bytes(MACAROON)
-    node = LndNode("main", access("nowhere.invalid", str(tmp_path / "tls.cert"), str(tmp_path / "a.macaroon")))
+    node = LndNode(
+        "main", access("nowhere.invalid", str(tmp_path / "tls.cert"), str(tmp_path / "a.macaroon"))
+    )
     with pytest.raises(NodeUnavailable, match=r"the host of nowhere.invalid:10009 is not known"):
         asyncio.run(node.open())
 
@@ -153,8 +170,8 @@ def test_wrong_certificates(tmp_path: Path, served: Pair, known: Pair | None, sa
     asyncio.run(scene())
 
 
-def refused(tmp_path: Path, lnd: TinyLnd) -> NodeUnavailable | NodeRejected:
-    async def scene() -> NodeUnavailable | NodeRejected:
+def refused(tmp_path: Path, lnd: TinyLnd) -> StreamerError:
+    async def scene() -> StreamerError:
         await lnd.start()
         node = LndNode("main", lnd.access(tmp_path))
         try:
@@ -181,7 +198,7 @@ def refused(tmp_path: Path, lnd: TinyLnd) -> NodeUnavailable | NodeRejected:
         (9, "unknown state 9"),
     ],
 )
-def test_a_wallet_that_is_not_active(tmp_path: Path, wallet: int, says: str) -> None:
+def test_a_wallet_that_is_not_active(tmp_path: Path, wallet: state.WalletState, says: str) -> None:
     error = refused(tmp_path, TinyLnd(wallet=wallet))
     assert isinstance(error, NodeUnavailable)
     assert says in str(error)
@@ -191,17 +208,42 @@ def test_a_wallet_that_is_not_active(tmp_path: Path, wallet: int, says: str) -> 
     ("fault", "kind", "says"),
     [
         ((Code.UNKNOWN, "expected 1 macaroon, got 0"), NodeRejected, "got 0.*lncli bakemacaroon"),
-        ((Code.UNKNOWN, "cannot determine data format of binary-encoded macaroon"), NodeRejected, "refuses the macaroon"),
-        ((Code.UNKNOWN, "verification failed: signature mismatch after caveat verification"), NodeRejected, "signature mismatch"),
+        (
+            (Code.UNKNOWN, "cannot determine data format of binary-encoded macaroon"),
+            NodeRejected,
+            "refuses the macaroon",
+        ),
+        (
+            (Code.UNKNOWN, "verification failed: signature mismatch after caveat verification"),
+            NodeRejected,
+            "signature mismatch",
+        ),
         ((Code.PERMISSION_DENIED, "permission denied"), NodeRejected, "refuses the macaroon"),
-        ((Code.UNKNOWN, "the RPC server is in the process of starting up, but not yet ready"), NodeUnavailable, "is not ready"),
-        ((Code.UNKNOWN, "cannot retrieve macaroon: cannot get macaroon: macaroon store is locked"), NodeUnavailable, "is not ready"),
+        (
+            (Code.UNKNOWN, "the RPC server is in the process of starting up, but not yet ready"),
+            NodeUnavailable,
+            "is not ready",
+        ),
+        (
+            (
+                Code.UNKNOWN,
+                "cannot retrieve macaroon: cannot get macaroon: macaroon store is locked",
+            ),
+            NodeUnavailable,
+            "is not ready",
+        ),
         ((Code.UNAVAILABLE, "stopping"), NodeUnavailable, "cannot be reached: stopping"),
-        ((Code.DEADLINE_EXCEEDED, "late"), NodeUnavailable, "did not answer .*GetInfo in time: does its bitcoind or btcd answer"),
+        (
+            (Code.DEADLINE_EXCEEDED, "late"),
+            NodeUnavailable,
+            "did not answer .*GetInfo in time: does its bitcoind or btcd answer",
+        ),
         ((Code.INTERNAL, "oh"), NodeUnavailable, "answered .*GetInfo with INTERNAL: oh"),
     ],
 )
-def test_getinfo_is_refused(tmp_path: Path, fault: tuple[grpc.StatusCode, str], kind: type[Exception], says: str) -> None:
+def test_getinfo_is_refused(
+    tmp_path: Path, fault: tuple[grpc.StatusCode, str], kind: type[Exception], says: str
+) -> None:
     error = refused(tmp_path, TinyLnd(faults={"GetInfo": fault}))
     assert type(error) is kind
     with pytest.raises(kind, match=says):
@@ -212,18 +254,27 @@ def test_getinfo_is_refused(tmp_path: Path, fault: tuple[grpc.StatusCode, str], 
 def test_what_lnd_answers_only_after_its_chain_says_so_when_it_hangs(method: str) -> None:
     hung = Status(Code.DEADLINE_EXCEEDED, "late")
     says = str(faults.explain(hung, method, "here"))
-    assert ("does its bitcoind" in says) == (method in (permissions.GET_INFO, permissions.PENDING_CHANNELS))
+    assert ("does its bitcoind" in says) == (
+        method in (permissions.GET_INFO, permissions.PENDING_CHANNELS)
+    )
 
 
-@pytest.mark.parametrize("method", [name for name in permissions.NEEDED if name != permissions.GET_INFO])
+@pytest.mark.parametrize(
+    "method", [name for name in permissions.NEEDED if name != permissions.GET_INFO]
+)
 def test_a_macaroon_that_is_too_weak_is_found_at_connect(tmp_path: Path, method: str) -> None:
-    error = refused(tmp_path, TinyLnd(faults={method.rpartition("/")[2]: (Code.UNKNOWN, "permission denied")}))
+    error = refused(
+        tmp_path, TinyLnd(faults={method.rpartition("/")[2]: (Code.UNKNOWN, "permission denied")})
+    )
     assert isinstance(error, NodeRejected)
     assert f"does not allow {method}. One that is enough: lncli bakemacaroon" in str(error)
 
 
 def test_all_missing_permissions_are_named_at_once(tmp_path: Path) -> None:
-    weak = {"SendPaymentV2": (Code.UNKNOWN, "permission denied"), "ListPayments": (Code.UNKNOWN, "permission denied")}
+    weak = {
+        "SendPaymentV2": (Code.UNKNOWN, "permission denied"),
+        "ListPayments": (Code.UNKNOWN, "permission denied"),
+    }
     error = refused(tmp_path, TinyLnd(faults=dict(weak)))
     assert f"does not allow {permissions.SEND}, {permissions.LIST_PAYMENTS}." in str(error)
 
@@ -302,20 +353,27 @@ def test_credentials_are_read_anew_at_each_open(play: Play, tmp_path: Path) -> N
 
 def test_a_comment_in_the_certificate_need_not_be_ascii(play: Play, tmp_path: Path) -> None:
     async def scene(lnd: TinyLnd, node: LndNode) -> None:
-        (tmp_path / "tls.cert").write_bytes("# nœud de Zoé\n".encode() + lnd.pair.certificate + "# fin, naïve\n".encode("latin-1"))
+        (tmp_path / "tls.cert").write_bytes(
+            "# nœud de Zoé\n".encode() + lnd.pair.certificate + "# fin, naïve\n".encode("latin-1")
+        )
         await node.open()
         assert (await node.track(b"h" * 32, 5)).kind is Kind.NOT_FOUND
 
     play(scene)
 
 
-def test_a_certificate_that_cannot_be_used_at_all_is_named(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_cannot_be_used_at_all_is_named(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scene(lnd: TinyLnd, node: LndNode) -> None:
         def fail(_: bytes) -> None:
             raise ValueError("what nobody thought of")
 
         monkeypatch.setattr(connection_module, "_trust", fail)
-        with pytest.raises(NodeRejected, match=r"cannot be used: copy lnd's tls.cert again \(what nobody thought of\)") as caught:
+        with pytest.raises(
+            NodeRejected,
+            match=r"cannot be used: copy lnd's tls.cert again \(what nobody thought of\)",
+        ) as caught:
             await node.open()
         assert caught.value.reason == "CREDENTIALS"
 
@@ -323,9 +381,16 @@ def test_a_certificate_that_cannot_be_used_at_all_is_named(play: Play, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("features", "expected"), [({}, None), ({9: ln.Feature()}, False), ({9: ln.Feature(), 55: ln.Feature(name="keysend")}, True)]
+    ("features", "expected"),
+    [
+        ({}, None),
+        ({9: ln.Feature()}, False),
+        ({9: ln.Feature(), 55: ln.Feature(name="keysend")}, True),
+    ],
 )
-def test_what_the_graph_says_of_keysend(play: Play, features: dict[int, ln.Feature], expected: bool | None) -> None:
+def test_what_the_graph_says_of_keysend(
+    play: Play, features: dict[int, ln.Feature], expected: bool | None
+) -> None:
     async def scene(lnd: TinyLnd, node: LndNode) -> None:
         lnd.features = features
         assert await node.accepts_keysend(b"\x02" * PUBKEY_BYTES) is expected

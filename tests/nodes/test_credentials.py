@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.errors import ConfigError
 from streamer.nodes.credentials import Access, access, with_port
 from streamer.nodes.permissions import NEEDED, bake_command
+from streamer.words.errors import ConfigError
 from tests.nodes.tiny import make_pair
 
 PAIR = make_pair()
@@ -36,10 +36,21 @@ def of(folder: Path) -> Access:
 
 def test_paths(folder: Path) -> None:
     found = of(folder).read()
-    assert (found.rpcserver, found.certificate, found.macaroon) == ("localhost:10009", PAIR.certificate, MACAROON.hex())
+    assert (found.rpcserver, found.certificate, found.macaroon) == (
+        "localhost:10009",
+        PAIR.certificate,
+        MACAROON.hex(),
+    )
 
 
-@pytest.mark.parametrize("text", [MACAROON.hex().encode(), MACAROON.hex().upper().encode() + b"\n", b"  " + MACAROON.hex().encode()])
+@pytest.mark.parametrize(
+    "text",
+    [
+        MACAROON.hex().encode(),
+        MACAROON.hex().upper().encode() + b"\n",
+        b"  " + MACAROON.hex().encode(),
+    ],
+)
 def test_a_macaroon_as_hex_text_is_taken(folder: Path, text: bytes) -> None:
     (folder / "admin.macaroon").write_bytes(text)
     assert of(folder).read().macaroon == MACAROON.hex()
@@ -62,7 +73,10 @@ def test_lncli_s_default_paths() -> None:
 
 def test_given_paths_win_and_tilde_is_home() -> None:
     found = access("h:1", "~/a.cert", "~/b.macaroon", lnddir="/x")
-    assert (found.tlscertpath, found.macaroonpath) == (Path.home() / "a.cert", Path.home() / "b.macaroon")
+    assert (found.tlscertpath, found.macaroonpath) == (
+        Path.home() / "a.cert",
+        Path.home() / "b.macaroon",
+    )
 
 
 def test_an_unknown_network() -> None:
@@ -72,7 +86,13 @@ def test_an_unknown_network() -> None:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("h", "h:10009"), ("h:1", "h:1"), ("127.0.0.1:5", "127.0.0.1:5"), ("[::1]", "[::1]:10009"), ("[::1]:7", "[::1]:7")],
+    [
+        ("h", "h:10009"),
+        ("h:1", "h:1"),
+        ("127.0.0.1:5", "127.0.0.1:5"),
+        ("[::1]", "[::1]:10009"),
+        ("[::1]:7", "[::1]:7"),
+    ],
 )
 def test_addresses(given: str, expected: str) -> None:
     assert with_port(given) == expected
@@ -91,7 +111,11 @@ def test_what_is_no_address(given: str) -> None:
         ("tls.cert", b"", "no PEM certificate"),
         ("tls.cert", DER, "no PEM certificate"),
         ("tls.cert", PAIR.key, "private key, .*give tls.cert, not tls.key"),
-        ("tls.cert", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "is damaged"),
+        (
+            "tls.cert",
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "is damaged",
+        ),
         ("tls.cert", b"x" * (2 << 20), "too large"),
         ("admin.macaroon", None, "no macaroon at .*admin.macaroon"),
         ("admin.macaroon", b" \n", "admin.macaroon is empty: .*lncli bakemacaroon"),

@@ -1,4 +1,6 @@
-"""What SendPaymentV2 is told to pay an invoice: the intent as it was recorded, and an amount only where the invoice has none."""
+"""What SendPaymentV2 is told to pay an invoice: the intent as it was recorded, and an amount only
+where the invoice has none.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,22 @@ FIXED, FREE = "lnbcrt70n1pabcdefg1", "lnbcrt1pabcdefg"
 
 @pytest.mark.parametrize(("invoice", "amount_msat"), [(FIXED, 0), (FREE, 5_000)])
 def test_the_request_is_the_intent(invoice: str, amount_msat: int) -> None:
-    made = send_request(intent(payment_request=invoice, records=b"", fee_limit_msat=77, cltv_limit=99, timeout_seconds=11))
+    made = send_request(
+        intent(
+            payment_request=invoice,
+            records=b"",
+            fee_limit_msat=77,
+            cltv_limit=99,
+            timeout_seconds=11,
+        )
+    )
     assert made == router.SendPaymentRequest(
-        payment_request=invoice, amt_msat=amount_msat, fee_limit_msat=77, cltv_limit=99, timeout_seconds=11, max_parts=MAX_PARTS
+        payment_request=invoice,
+        amt_msat=amount_msat,
+        fee_limit_msat=77,
+        cltv_limit=99,
+        timeout_seconds=11,
+        max_parts=MAX_PARTS,
     )
 
 

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.model import Rate
-from streamer.nodes import keysend
+from streamer.core import keysend
+from streamer.words.model import Rate
 
 SECRET = bytes(range(32))
 STREAM = "st_" + "00112233445566778899aabbccddeeff"
 PAYMENT = "pay_" + "00112233445566778899aabbccddeeff"
 RATE = Rate(50_000, 60_000_000_000, 60_000_000_000)
 U64 = st.integers(min_value=0, max_value=2**64 - 1)
-RECORDS = st.dictionaries(U64.filter(lambda kind: kind != keysend.PREIMAGE_TYPE), st.binary(max_size=300), max_size=6)
+RECORDS = st.dictionaries(
+    U64.filter(lambda kind: kind != keysend.PREIMAGE_TYPE), st.binary(max_size=300), max_size=6
+)
 
 
 def hmac_by_hand(key: bytes, text: bytes) -> bytes:
@@ -27,7 +29,11 @@ def hmac_by_hand(key: bytes, text: bytes) -> bytes:
 
 
 def test_preimage_is_the_hmac_of_label_id_and_seq() -> None:
-    text = b"streamer/preimage/v1" + bytes.fromhex("00112233445566778899aabbccddeeff") + b"\0\0\0\0\0\0\0\x07"
+    text = (
+        b"streamer/preimage/v1"
+        + bytes.fromhex("00112233445566778899aabbccddeeff")
+        + b"\0\0\0\0\0\0\0\x07"
+    )
     assert keysend.derive_preimage(SECRET, STREAM, 7) == hmac_by_hand(SECRET, text)
 
 
@@ -38,15 +44,24 @@ def test_token_has_its_own_label_and_16_bytes() -> None:
 
 def test_preimages_differ_by_secret_owner_and_seq() -> None:
     other = STREAM[:-1] + "e"
-    made = {keysend.derive_preimage(secret, owner, seq) for secret in (SECRET, SECRET[::-1]) for owner in (STREAM, other) for seq in (1, 2)}
+    made = {
+        keysend.derive_preimage(secret, owner, seq)
+        for secret in (SECRET, SECRET[::-1])
+        for owner in (STREAM, other)
+        for seq in (1, 2)
+    }
     assert len(made) == 8
 
 
 def test_hash_is_sha256() -> None:
-    assert keysend.payment_hash(b"") == bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    assert keysend.payment_hash(b"") == bytes.fromhex(
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
 
 
-@pytest.mark.parametrize("owner", ["", "st_", "st_00", "key_" + "00" * 16, "st_" + "zz" * 16, STREAM + "00"])
+@pytest.mark.parametrize(
+    "owner", ["", "st_", "st_00", "key_" + "00" * 16, "st_" + "zz" * 16, STREAM + "00"]
+)
 def test_an_owner_that_is_no_id_is_refused(owner: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         keysend.derive_preimage(SECRET, owner, 1)
@@ -62,13 +77,28 @@ def test_seq_fills_eight_bytes_and_no_more() -> None:
 
 def test_stream_record_byte_by_byte() -> None:
     value = keysend.encode_stream_record(b"\xaa" * 16, 7, 50_000, 0, RATE)
-    assert value.hex() == "0110" + "aa" * 16 + "030107" + "0502c350" + "0700" + "0902c350" + "0b050df8475800"
+    assert (
+        value.hex()
+        == "0110" + "aa" * 16 + "030107" + "0502c350" + "0700" + "0902c350" + "0b050df8475800"
+    )
 
 
 def test_records_byte_by_byte() -> None:
     assert keysend.STREAM_TYPE.to_bytes(4, "big") == b"strm"
-    made = keysend.encode_records([(keysend.STREAM_TYPE, b"xy"), (65536, b""), (2**40, b"\x01" * 253)])
-    assert made.hex() == "fe00010000" + "00" + "fe7374726d" + "02" + b"xy".hex() + "ff0000010000000000" + "fd00fd" + "01" * 253
+    made = keysend.encode_records(
+        [(keysend.STREAM_TYPE, b"xy"), (65536, b""), (2**40, b"\x01" * 253)]
+    )
+    assert (
+        made.hex()
+        == "fe00010000"
+        + "00"
+        + "fe7374726d"
+        + "02"
+        + b"xy".hex()
+        + "ff0000010000000000"
+        + "fd00fd"
+        + "01" * 253
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,9 +156,15 @@ def test_records_come_back(records: dict[int, bytes]) -> None:
 
 
 @given(st.binary(max_size=40), U64, U64, U64, U64, U64)
-def test_stream_records_come_back(token: bytes, seq: int, amount: int, settled: int, rate_amount: int, interval: int) -> None:
-    value = keysend.encode_stream_record(token, seq, amount, settled, Rate(rate_amount, interval, interval))
-    assert keysend.decode_stream_record(value) == keysend.StreamRecord(token, seq, amount, settled, rate_amount, interval)
+def test_stream_records_come_back(
+    token: bytes, seq: int, amount: int, settled: int, rate_amount: int, interval: int
+) -> None:
+    value = keysend.encode_stream_record(
+        token, seq, amount, settled, Rate(rate_amount, interval, interval)
+    )
+    assert keysend.decode_stream_record(value) == keysend.StreamRecord(
+        token, seq, amount, settled, rate_amount, interval
+    )
 
 
 @given(st.binary(max_size=60))
@@ -160,5 +196,5 @@ def test_numbers_that_do_not_fit_are_not_sent() -> None:
 
 
 def test_keysend_imports_no_grpc() -> None:
-    code = "import sys, streamer.nodes.keysend; sys.exit('grpc' in sys.modules)"
+    code = "import sys, streamer.core.keysend; sys.exit('grpc' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,24 +9,39 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.json_format import ParseDict
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.routerrpc import router_pb2
-from streamer.nodes.keysend import PREIMAGE_TYPE
+from streamer.core.keysend import PREIMAGE_TYPE
 from streamer.nodes.lnd import LndNode
 from streamer.ports import Answer, Kind
-from streamer.reasons import Reason
+from streamer.words.reasons import Reason
 from tests.nodes.tiny import PREIMAGE, PUBKEY, Answers, TinyLnd, intent
 
 Play = Callable[..., None]
 Code = grpc.StatusCode
+UNHEARD_OF = ParseDict({"status": 77}, ln.Payment())
 FLYING = ln.Payment(status=ln.Payment.IN_FLIGHT, value_msat=5000, payment_index=9)
-WAVERING = ln.Payment(status=ln.Payment.IN_FLIGHT, value_msat=5000, payment_index=9, failure_reason=ln.FAILURE_REASON_TIMEOUT)
-SETTLED = ln.Payment(status=ln.Payment.SUCCEEDED, value_msat=5000, fee_msat=3, payment_index=9, payment_preimage=PREIMAGE.hex())
+WAVERING = ln.Payment(
+    status=ln.Payment.IN_FLIGHT,
+    value_msat=5000,
+    payment_index=9,
+    failure_reason=ln.FAILURE_REASON_TIMEOUT,
+)
+SETTLED = ln.Payment(
+    status=ln.Payment.SUCCEEDED,
+    value_msat=5000,
+    fee_msat=3,
+    payment_index=9,
+    payment_preimage=PREIMAGE.hex(),
+)
 
 
 def failed(reason: Any) -> ln.Payment:
-    return ln.Payment(status=ln.Payment.FAILED, value_msat=5000, failure_reason=reason, payment_index=9)
+    return ln.Payment(
+        status=ln.Payment.FAILED, value_msat=5000, failure_reason=reason, payment_index=9
+    )
 
 
 def doubt(text: str) -> Answer:
@@ -38,29 +53,104 @@ def doubt(text: str) -> Answer:
     ("answers", "expected"),
     [
         ([FLYING, SETTLED], Answer(Kind.SETTLED, True, True, 5000, 3, index=9, preimage=PREIMAGE)),
-        ([WAVERING, SETTLED], Answer(Kind.SETTLED, True, True, 5000, 3, index=9, preimage=PREIMAGE)),
-        ([SETTLED, (Code.UNKNOWN, "after the end")], Answer(Kind.SETTLED, True, True, 5000, 3, index=9, preimage=PREIMAGE)),
+        (
+            [WAVERING, SETTLED],
+            Answer(Kind.SETTLED, True, True, 5000, 3, index=9, preimage=PREIMAGE),
+        ),
+        (
+            [SETTLED, (Code.UNKNOWN, "after the end")],
+            Answer(Kind.SETTLED, True, True, 5000, 3, index=9, preimage=PREIMAGE),
+        ),
         ([FLYING], Answer(Kind.LOST, True, True, message="lnd ended the call without a result")),
         ([], Answer(Kind.LOST, False, False, message="lnd ended the call without a result")),
-        ([ln.Payment(status=77)], Answer(Kind.LOST, True, True, message="lnd ended the call without a result")),
+        (
+            [UNHEARD_OF],
+            Answer(Kind.LOST, True, True, message="lnd ended the call without a result"),
+        ),
         ([FLYING, (Code.UNKNOWN, "no more")], Answer(Kind.LOST, True, True, message="no more")),
         ([(Code.UNAVAILABLE, "stopping")], doubt("stopping")),
         ([(Code.CANCELLED, "gone")], doubt("gone")),
         ([(Code.DEADLINE_EXCEEDED, "late")], doubt("late")),
-        ([(Code.INTERNAL, "Received RST_STREAM with error code 2")], doubt("Received RST_STREAM with error code 2")),
-        ([(Code.UNKNOWN, "Received http2 header with status: 500")], doubt("Received http2 header with status: 500")),
+        (
+            [(Code.INTERNAL, "Received RST_STREAM with error code 2")],
+            doubt("Received RST_STREAM with error code 2"),
+        ),
+        (
+            [(Code.UNKNOWN, "Received http2 header with status: 500")],
+            doubt("Received http2 header with status: 500"),
+        ),
         ([(Code.RESOURCE_EXHAUSTED, "calm")], doubt("calm")),
-        ([FLYING, (Code.UNAVAILABLE, "stopping")], Answer(Kind.LOST, True, True, message="stopping")),
-        ([(Code.ALREADY_EXISTS, "invoice is already paid")], Answer(Kind.DUPLICATE, message="invoice is already paid")),
-        ([(Code.UNKNOWN, "self-payments not allowed")], Answer(Kind.REFUSED, message="self-payments not allowed")),
+        (
+            [FLYING, (Code.UNAVAILABLE, "stopping")],
+            Answer(Kind.LOST, True, True, message="stopping"),
+        ),
+        (
+            [(Code.ALREADY_EXISTS, "invoice is already paid")],
+            Answer(Kind.DUPLICATE, message="invoice is already paid"),
+        ),
+        (
+            [(Code.UNKNOWN, "self-payments not allowed")],
+            Answer(Kind.REFUSED, message="self-payments not allowed"),
+        ),
         ([(Code.INVALID_ARGUMENT, "no")], Answer(Kind.REFUSED, message="no")),
-        ([FLYING, failed(1)], Answer(Kind.FAILED, True, True, 5000, reason=Reason.TIMEOUT, message="TIMEOUT", index=9)),
-        ([failed(2)], Answer(Kind.FAILED, True, True, 5000, reason=Reason.NO_ROUTE, message="NO_ROUTE", index=9)),
-        ([failed(3)], Answer(Kind.FAILED, True, True, 5000, reason=Reason.TIMEOUT, message="ERROR", index=9)),
-        ([failed(4)], Answer(Kind.FAILED, True, True, 5000, reason=Reason.RECEIVER_REJECTED, message="INCORRECT_PAYMENT_DETAILS", index=9)),
-        ([failed(5)], Answer(Kind.FAILED, True, True, 5000, reason=Reason.NO_LIQUIDITY, message="INSUFFICIENT_BALANCE", index=9)),
-        ([failed(6)], Answer(Kind.FAILED, True, True, 5000, reason=Reason.TIMEOUT, message="CANCELED", index=9)),
-        ([failed(99)], Answer(Kind.FAILED, True, True, 5000, reason=Reason.TIMEOUT, message="failure reason 99", index=9)),
+        (
+            [FLYING, failed(1)],
+            Answer(
+                Kind.FAILED, True, True, 5000, reason=Reason.TIMEOUT, message="TIMEOUT", index=9
+            ),
+        ),
+        (
+            [failed(2)],
+            Answer(
+                Kind.FAILED, True, True, 5000, reason=Reason.NO_ROUTE, message="NO_ROUTE", index=9
+            ),
+        ),
+        (
+            [failed(3)],
+            Answer(Kind.FAILED, True, True, 5000, reason=Reason.TIMEOUT, message="ERROR", index=9),
+        ),
+        (
+            [failed(4)],
+            Answer(
+                Kind.FAILED,
+                True,
+                True,
+                5000,
+                reason=Reason.RECEIVER_REJECTED,
+                message="INCORRECT_PAYMENT_DETAILS",
+                index=9,
+            ),
+        ),
+        (
+            [failed(5)],
+            Answer(
+                Kind.FAILED,
+                True,
+                True,
+                5000,
+                reason=Reason.NO_LIQUIDITY,
+                message="INSUFFICIENT_BALANCE",
+                index=9,
+            ),
+        ),
+        (
+            [failed(6)],
+            Answer(
+                Kind.FAILED, True, True, 5000, reason=Reason.TIMEOUT, message="CANCELED", index=9
+            ),
+        ),
+        (
+            [failed(99)],
+            Answer(
+                Kind.FAILED,
+                True,
+                True,
+                5000,
+                reason=Reason.TIMEOUT,
+                message="failure reason 99",
+                index=9,
+            ),
+        ),
     ],
 )
 def test_send(play: Play, answers: Answers, expected: Answer) -> None:
@@ -107,7 +197,7 @@ def test_the_request_holds_what_the_intent_says(play: Play) -> None:
             cltv_limit=288,
             timeout_seconds=30,
             max_parts=1,
-            dest_features=[9],
+            dest_features=[ln.TLV_ONION_OPT],
             dest_custom_records={65537: b"hello", PREIMAGE_TYPE: PREIMAGE},
         )
 

@@ -1,4 +1,6 @@
-"""The connection for keysends against h2, an HTTP/2 of other people's, which refuses what is not allowed."""
+"""The connection for keysends against h2, an HTTP/2 of other people's, which refuses what is not
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_a_call_is_what_grpc_says_it_is_and_its_headers_are_sent_in_full_once() 
     sizes=st.lists(st.one_of(st.integers(0, 40), st.just(20_000)), max_size=4),
     padding=st.one_of(st.none(), st.integers(0, 30)),
 )
-def test_whatever_the_pieces_the_messages_are_whole(piece: int, sizes: list[int], padding: int | None) -> None:
+def test_whatever_the_pieces_the_messages_are_whole(
+    piece: int, sizes: list[int], padding: int | None
+) -> None:
     async def play() -> None:
         peer, reader = Peer(), Last()
         await peer.turn(piece)
@@ -81,14 +85,21 @@ def test_whatever_the_pieces_the_messages_are_whole(piece: int, sizes: list[int]
     ],
 )
 @pytest.mark.parametrize("only", [True, False])
-def test_an_end_without_an_answer_is_its_status(status: str, text: str, code: grpc.StatusCode, only: bool) -> None:
+def test_an_end_without_an_answer_is_its_status(
+    status: str, text: str, code: grpc.StatusCode, only: bool
+) -> None:
     async def play() -> None:
         peer = Peer()
         await peer.turn()
         ended = peer.wire.start(b"pay", Last(), 10)
         await peer.turn()
         if only:
-            head = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", status), ("grpc-message", text)]
+            head = [
+                (":status", "200"),
+                ("content-type", "application/grpc"),
+                ("grpc-status", status),
+                ("grpc-message", text),
+            ]
             peer.server.send_headers(1, head, end_stream=True)
         else:
             peer.begin(1)
@@ -96,7 +107,10 @@ def test_an_end_without_an_answer_is_its_status(status: str, text: str, code: gr
             peer.trailers(1, status, text)
         await peer.turn()
         said: Status = await ended
-        assert (said.code(), said.details()) == (code, text.replace("%C3%A9", "é").replace("%C3%A0", "à"))
+        assert (said.code(), said.details()) == (
+            code,
+            text.replace("%C3%A9", "é").replace("%C3%A0", "à"),
+        )
 
     scene(play)
 
@@ -114,8 +128,10 @@ def test_what_a_proxy_says_is_doubt() -> None:
         said = [await call for call in calls]
         assert {each.code() for each in said} == {grpc.StatusCode.UNAVAILABLE}
         assert [each.details() for each in said] == [
-            "Received http2 header with status: 502", "Received http2 header with status: 404", "RST_STREAM with error code 2",
-        ]  # fmt: skip
+            "Received http2 header with status: 502",
+            "Received http2 header with status: 404",
+            "RST_STREAM with error code 2",
+        ]
         assert peer.resets() == [3]
 
     scene(play)
@@ -146,7 +162,8 @@ def test_requests_wait_for_the_peers_window_in_order() -> None:
         request = b"x" * 16_000
         calls = [peer.wire.start(request, Last(), 10) for _ in range(6)]
         await peer.turn()
-        assert list(peer.requests()) == [1, 3, 5, 7]  # 65,535 bytes are what a connection may send at first
+        # 65,535 bytes are what a connection may send at first
+        assert list(peer.requests()) == [1, 3, 5, 7]
         peer.server.increment_flow_control_window(40_000)
         await peer.turn()
         assert list(peer.requests()) == [1, 3, 5, 7, 9, 11]
@@ -196,13 +213,34 @@ def test_a_lost_connection_ends_its_calls_and_sends_nothing_more() -> None:
     ("said", "why"),
     [
         (frames.frame(frames.GOAWAY, 0, 0, bytes(8)), "lnd is closing the connection (GOAWAY)"),
-        (frames.frame(frames.PUSH_PROMISE, 4, 1, bytes(8)), "not HTTP/2 as it should be: a PUSH_PROMISE came, and push is off"),
-        (frames.frame(frames.SETTINGS, 0, 0, b"torn"), "not HTTP/2 as it should be: a SETTINGS frame of the wrong length"),
-        (frames.frame(frames.DATA, 0, 1, bytes(16_385)), "a frame of 16385 bytes came, and 16384 are allowed"),
-        (frames.frame(frames.CONTINUATION, 4, 1, b""), "not HTTP/2 as it should be: a CONTINUATION came out of place, or too many of them"),
-        (frames.frame(frames.HEADERS, 5, 1, b"\xbe"), "not HTTP/2 as it should be: headers that cannot be read"),
-        (frames.frame(frames.DATA, frames.PADDED, 1, b"\x09pad"), "not HTTP/2 as it should be: a frame that is shorter than its padding"),
-        (frames.settings([(frames.INITIAL_WINDOW_SIZE, 100)]), "not HTTP/2 as it should be: its window is smaller than a request"),
+        (
+            frames.frame(frames.PUSH_PROMISE, 4, 1, bytes(8)),
+            "not HTTP/2 as it should be: a PUSH_PROMISE came, and push is off",
+        ),
+        (
+            frames.frame(frames.SETTINGS, 0, 0, b"torn"),
+            "not HTTP/2 as it should be: a SETTINGS frame of the wrong length",
+        ),
+        (
+            frames.frame(frames.DATA, 0, 1, bytes(16_385)),
+            "a frame of 16385 bytes came, and 16384 are allowed",
+        ),
+        (
+            frames.frame(frames.CONTINUATION, 4, 1, b""),
+            "not HTTP/2 as it should be: a CONTINUATION came out of place, or too many of them",
+        ),
+        (
+            frames.frame(frames.HEADERS, 5, 1, b"\xbe"),
+            "not HTTP/2 as it should be: headers that cannot be read",
+        ),
+        (
+            frames.frame(frames.DATA, frames.PADDED, 1, b"\x09pad"),
+            "not HTTP/2 as it should be: a frame that is shorter than its padding",
+        ),
+        (
+            frames.settings([(frames.INITIAL_WINDOW_SIZE, 100)]),
+            "not HTTP/2 as it should be: its window is smaller than a request",
+        ),
     ],
 )
 def test_what_breaks_the_protocol_breaks_the_connection(said: bytes, why: str) -> None:
@@ -238,12 +276,17 @@ def test_headers_in_parts_are_one() -> None:
         await peer.turn()
         ended = peer.wire.start(b"pay", Last(), 10)
         await peer.turn()
-        block = frames.literal([("grpc-status", "5"), ("grpc-message", "payment isn't initiated")], False)
+        block = frames.literal(
+            [("grpc-status", "5"), ("grpc-message", "payment isn't initiated")], False
+        )
         peer.say(frames.frame(frames.HEADERS, frames.END_STREAM, 1, block[:10]))
         peer.say(frames.frame(frames.CONTINUATION, 0, 1, block[10:20]))
         peer.say(frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, block[20:]))
         said: Status = await ended
-        assert (said.code(), said.details()) == (grpc.StatusCode.NOT_FOUND, "payment isn't initiated")
+        assert (said.code(), said.details()) == (
+            grpc.StatusCode.NOT_FOUND,
+            "payment isn't initiated",
+        )
 
     scene(play)
 
@@ -294,7 +337,10 @@ def test_a_ping_is_answered() -> None:
         await peer.turn()
         peer.server.ping(b"12345678")
         await peer.turn()
-        assert any(isinstance(event, h2.events.PingAckReceived) and event.ping_data == b"12345678" for event in peer.events)
+        assert any(
+            isinstance(event, h2.events.PingAckReceived) and event.ping_data == b"12345678"
+            for event in peer.events
+        )
 
     scene(play)
 

@@ -1,4 +1,6 @@
-"""A tiny lnd for the adapter's own tests: real gRPC over TLS, with answers that the test chooses."""
+"""A tiny lnd for the adapter's own tests: real gRPC over TLS, with answers that the test
+chooses.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,9 @@ from cryptography.x509.oid import NameOID
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
-from streamer.model import Payment
+from streamer.core.keysend import encode_records
 from streamer.nodes.credentials import Access, access
-from streamer.nodes.keysend import encode_records
+from streamer.words.model import Payment
 
 PUBKEY = b"\x02" + b"\x11" * 32
 MACAROON = b"\x02\x01good"
@@ -59,7 +61,9 @@ def make_pair(name: str = "localhost", days: int = 30) -> Pair:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     return Pair(made.public_bytes(serialization.Encoding.PEM), pem)
 
 
@@ -68,7 +72,7 @@ class TinyLnd:
     """What it will answer, and what it was asked."""
 
     pair: Pair = field(default_factory=make_pair)
-    wallet: int = state.SERVER_ACTIVE
+    wallet: state.WalletState = state.SERVER_ACTIVE
     faults: dict[str, Fault] = field(default_factory=dict)
     payment: Answers = field(default_factory=list)
     tracked: Answers = field(default_factory=list)
@@ -82,18 +86,36 @@ class TinyLnd:
         one = self._unary
         lightning = {
             "GetInfo": one("GetInfo", ln.GetInfoRequest, self._info),
-            "ListChannels": one("ListChannels", ln.ListChannelsRequest, lambda _: ln.ListChannelsResponse()),
-            "PendingChannels": one("PendingChannels", ln.PendingChannelsRequest, lambda _: ln.PendingChannelsResponse()),
-            "ListPayments": one("ListPayments", ln.ListPaymentsRequest, lambda _: ln.ListPaymentsResponse()),
+            "ListChannels": one(
+                "ListChannels", ln.ListChannelsRequest, lambda _: ln.ListChannelsResponse()
+            ),
+            "PendingChannels": one(
+                "PendingChannels", ln.PendingChannelsRequest, lambda _: ln.PendingChannelsResponse()
+            ),
+            "ListPayments": one(
+                "ListPayments", ln.ListPaymentsRequest, lambda _: ln.ListPaymentsResponse()
+            ),
             "GetNodeInfo": one("GetNodeInfo", ln.NodeInfoRequest, self._node_info),
         }
-        wallet = {"GetState": one("GetState", state.GetStateRequest, lambda _: state.GetStateResponse(state=self.wallet))}
-        router = {
+        wallet = {
+            "GetState": one(
+                "GetState",
+                state.GetStateRequest,
+                lambda _: state.GetStateResponse(state=self.wallet),
+            )
+        }
+        router: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             "SendPaymentV2": grpc.unary_stream_rpc_method_handler(self._send),
             "TrackPaymentV2": grpc.unary_stream_rpc_method_handler(self._track),
         }
-        for service, methods in {"lnrpc.Lightning": lightning, "lnrpc.State": wallet, "routerrpc.Router": router}.items():
-            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+        for service, methods in {
+            "lnrpc.Lightning": lightning,
+            "lnrpc.State": wallet,
+            "routerrpc.Router": router,
+        }.items():
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(service, methods),)
+            )
         credentials = grpc.ssl_server_credentials([(self.pair.key, self.pair.certificate)])
         self.port = self._server.add_secure_port(f"127.0.0.1:{self.port}", credentials)
         await self._server.start()
@@ -104,20 +126,30 @@ class TinyLnd:
     def access(self, folder: Path, certificate: bytes = b"") -> Access:
         (folder / "tls.cert").write_bytes(certificate or self.pair.certificate)
         (folder / "a.macaroon").write_bytes(MACAROON)
-        return access(f"127.0.0.1:{self.port}", str(folder / "tls.cert"), str(folder / "a.macaroon"))
+        return access(
+            f"127.0.0.1:{self.port}", str(folder / "tls.cert"), str(folder / "a.macaroon")
+        )
 
     def _unary(self, name: str, request: Any, reply: Callable[[Any], Any]) -> Any:
         async def answer(asked: Any, context: Any) -> Any:
-            self.macaroons += [value for key, value in context.invocation_metadata() if key == "macaroon"]
+            self.macaroons += [
+                value for key, value in context.invocation_metadata() if key == "macaroon"
+            ]
             if name in self.faults:
                 await context.abort(*self.faults[name])
             return reply(asked)
 
-        return grpc.unary_unary_rpc_method_handler(answer, request.FromString, lambda message: message.SerializeToString())
+        return grpc.unary_unary_rpc_method_handler(
+            answer, request.FromString, lambda message: message.SerializeToString()
+        )
 
     def _info(self, _: Any) -> ln.GetInfoResponse:
         return ln.GetInfoResponse(
-            identity_pubkey=PUBKEY.hex(), alias="tiny", chains=[ln.Chain(network="regtest")], version="0", best_header_timestamp=7
+            identity_pubkey=PUBKEY.hex(),
+            alias="tiny",
+            chains=[ln.Chain(network="regtest")],
+            version="0",
+            best_header_timestamp=7,
         )
 
     def _node_info(self, _: Any) -> ln.NodeInfo:
@@ -125,7 +157,12 @@ class TinyLnd:
 
     async def _send(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
         if not request:
-            await context.abort(*self.faults.get("SendPaymentV2", (grpc.StatusCode.UNKNOWN, "invalid vertex length of 0, want 33")))
+            await context.abort(
+                *self.faults.get(
+                    "SendPaymentV2",
+                    (grpc.StatusCode.UNKNOWN, "invalid vertex length of 0, want 33"),
+                )
+            )
         self.sent.append(request)
         async for update in self._play(self.payment, context):
             yield update
@@ -133,7 +170,9 @@ class TinyLnd:
     async def _track(self, _: bytes, context: Any) -> AsyncIterator[bytes]:
         if "TrackPaymentV2" in self.faults:
             await context.abort(*self.faults["TrackPaymentV2"])
-        async for update in self._play(self.tracked or [(grpc.StatusCode.NOT_FOUND, "payment isn't initiated")], context):
+        async for update in self._play(
+            self.tracked or [(grpc.StatusCode.NOT_FOUND, "payment isn't initiated")], context
+        ):
             yield update
 
     async def _play(self, answers: Answers, context: Any) -> AsyncIterator[bytes]:
@@ -148,8 +187,22 @@ class TinyLnd:
 
 def intent(**changes: Any) -> Payment:
     """A sound intent for PREIMAGE; changes replace fields."""
-    fields: dict[str, Any] = {name: 0 for name in Payment.__dataclass_fields__ if Payment.__dataclass_fields__[name].type == "int"}
-    for name in ("accepted", "state", "mark", "settled_msat", "fee_msat", "reason", "message", "end_ns", "index"):
+    fields: dict[str, Any] = {
+        name: 0
+        for name in Payment.__dataclass_fields__
+        if Payment.__dataclass_fields__[name].type == "int"
+    }
+    for name in (
+        "accepted",
+        "state",
+        "mark",
+        "settled_msat",
+        "fee_msat",
+        "reason",
+        "message",
+        "end_ns",
+        "index",
+    ):
         fields.pop(name, None)
     fields |= {
         "owner": "pay_" + "00" * 16,

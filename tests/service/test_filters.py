@@ -1,4 +1,6 @@
-"""Filters of streams, and the term by which events are picked for them: it never hides one that is wanted."""
+"""Filters of streams, and the term by which events are picked for them: it never hides one that is
+wanted.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from streamer.errors import InvalidArgument
-from streamer.model import Stream, StreamState
 from streamer.service.filters import parse_payment_filter, parse_stream_filter, terms_that_hold
+from streamer.words.errors import InvalidArgument
+from streamer.words.model import Stream, StreamState
 from tests.core.house import House
 
 
 def made() -> Stream:
-    stream = House().open("50sat/60s")
+    stream = House().open()
     stream.terms = replace(stream.terms, group="radio", labels=(("app", "x"), ("tier", "a=b")))
     return stream
 
@@ -29,7 +31,9 @@ FILTERS = (
 
 
 @pytest.mark.parametrize(("text", "rarest"), FILTERS)
-def test_the_rarest_term_of_a_filter_is_one_of_every_stream_that_it_matches(text: str, rarest: str) -> None:
+def test_the_rarest_term_of_a_filter_is_one_of_every_stream_that_it_matches(
+    text: str, rarest: str
+) -> None:
     stream = made()
     stream.terms = replace(stream.terms, node="alice")
     stream.state = StreamState.ACTIVE
@@ -43,8 +47,14 @@ def test_the_rarest_term_of_a_filter_is_one_of_every_stream_that_it_matches(text
 def test_what_names_one_stream_or_receiver_goes_before_what_many_share(name: str) -> None:
     stream = made()
     value = {"id": stream.id, "destination": stream.terms.destination.hex()}[name]
-    wanted = parse_stream_filter(f"state={stream.state} {name}={value.upper() if name == 'destination' else value}")
-    assert wanted.matches(stream) and wanted.rarest == f"{name}={value}" and wanted.rarest in terms_that_hold(stream)
+    wanted = parse_stream_filter(
+        f"state={stream.state} {name}={value.upper() if name == 'destination' else value}"
+    )
+    assert (
+        wanted.matches(stream)
+        and wanted.rarest == f"{name}={value}"
+        and wanted.rarest in terms_that_hold(stream)
+    )
 
 
 @pytest.mark.parametrize(

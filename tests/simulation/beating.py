@@ -1,4 +1,4 @@
-"""A heartbeat beside a whole engine, and a wall clock that somebody sets."""
+"""A heartbeat beside a whole engine, and the two clocks of its machine."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from streamer.heartbeat import Beats, Heartbeat
-from streamer.money import DAY_NS
-from streamer.reasons import Halt
+from streamer.run.heartbeat import Beats, Heartbeat
 from streamer.simulator.clock import VirtualClock
+from streamer.words.reasons import Halt
 from tests.simulation.world import World
 
 
 @dataclass
 class Steps:
-    """The clock of a daemon: paced by boot time, while somebody sets the wall clock."""
+    """The clocks of a machine: now_ns goes on while it sleeps, and somebody sets the wall clock."""
 
     real: VirtualClock
     step_ns: int = 0
@@ -31,28 +30,35 @@ class Steps:
 
 @dataclass
 class Told:
-    """What the heartbeat asked for."""
+    """What the heartbeat stopped sending for."""
 
     halts: dict[Halt, str] = field(default_factory=dict)
-    replays: int = 0
-    clock_checked: bool = True
 
 
 @asynccontextmanager
-async def beating(world: World, clock_checked: bool = True) -> AsyncIterator[Told]:
-    """A heartbeat beside the world's engine, started as the daemon starts it."""
-    told = Told(clock_checked=clock_checked)
+async def beating(world: World, checked: bool = False) -> AsyncIterator[Told]:
+    """A heartbeat beside the world's engine, started as the daemon starts it. checked: a node that
+    is not run has found the clock right.
+    """
+    told = Told()
 
     def halt(why: Halt, text: str) -> None:
         told.halts[why] = text
         world.switch.stop(why, text)
 
-    def replay() -> None:
-        told.replays += 1
-
-    beats = Beats(halt, lambda _: None, replay, lambda: told.clock_checked)
-    heart = Heartbeat(world.store, world.book.shared, world.engine._clock, 400 * DAY_NS, beats)
-    heart.start(world.store.load().settings)
+    beats = Beats(halt, lambda _: None)
+    heart = Heartbeat(
+        world.store,
+        world.desk,
+        world.shared,
+        world.engine._clock,
+        world.keep_ns,
+        beats,
+        world.timekeeping,
+    )
+    heart.start()
+    if checked:
+        world.timekeeping.judge("payer", "")
     task = asyncio.ensure_future(heart.run())
     try:
         yield told

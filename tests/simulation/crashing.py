@@ -1,4 +1,5 @@
-"""A world that dies at a given point: before any step of the loop, any commit, and any call to the node.
+"""A world that dies at a given point: before any step of the loop, any commit, and any call to the
+node.
 
 A kill takes the process's memory and its connections, and nothing else. So two points between which
 nothing outside changed (no commit begun or done, no call made, no time passed) leave the same; they
@@ -10,23 +11,30 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVarTuple
 
-from streamer.model import Answer, Payment, PaymentQuery, PaymentState, Stream, StreamState
-from streamer.money import MILLISECOND_NS, SECOND_NS
+from streamer.doubt.recovery import Patience
 from streamer.ports import Channels, NodeIdentity, NodePayment
-from streamer.recovery import Patience
-from streamer.simulator.books import Failure
 from streamer.simulator.clock import VIRTUAL_START_NS, VirtualClock, VirtualLoop
-from streamer.simulator.lightning_node import CallFate
+from streamer.simulator.network.books import Failure
+from streamer.simulator.network.lightning_node import CallFate
+from streamer.simulator.network.pace import Pace
 from streamer.simulator.node import SimulatedNode
-from streamer.simulator.pace import Pace
 from streamer.stores.memory import MemoryStore
+from streamer.words.model import Answer, Payment, PaymentQuery, PaymentState, Stream, StreamState
+from streamer.words.money import MILLISECOND_NS, SECOND_NS
 from tests.simulation.world import World
 
+Ts = TypeVarTuple("Ts")
+
 COMMIT_SECONDS = 0.003
-PATIENCE = Patience(ghost_after_ns=5 * SECOND_NS, in_doubt_after_ns=90 * SECOND_NS, orphan_write_off_after_ns=120 * SECOND_NS)
+PATIENCE = Patience(
+    ghost_after_ns=5 * SECOND_NS,
+    in_doubt_after_ns=90 * SECOND_NS,
+    orphan_write_off_after_ns=120 * SECOND_NS,
+)
 LATE_NS = 2 * SECOND_NS
 MAX_POINTS = 2_000
 """More in one life than any way has: a run that reaches it does not end."""
@@ -37,9 +45,9 @@ class Way:
     """What happens to the payment apart from the crashes.
 
     fates: what becomes of the first calls that send it. fails_for: how long every payment fails.
-    restart_at: when the payer's lnd restarts, and whether it orphans what is open. seconds: how long
-    to run on until all must have ended. idle_ns: time of this length makes a point of its own, even
-    if nothing was done meanwhile.
+    restart_at: when the payer's lnd restarts, and whether it orphans what is open. seconds: how
+    long to run on until all must have ended. idle_ns: time of this length makes a point of its own,
+    even if nothing was done meanwhile.
     """
 
     name: str
@@ -60,7 +68,13 @@ WAYS = (
     Way("a ghost, and the resend fails", (CallFate.LATE,), fails_for=1.5, seconds=95.0),
     Way("fails", fails_for=1.0, seconds=95.0),
     Way("lnd restarts", restart_at=0.06, seconds=95.0, idle_ns=SECOND_NS // 4),
-    Way("lnd restarts and orphans", restart_at=0.06, orphans=True, seconds=255.0, idle_ns=10 * SECOND_NS),
+    Way(
+        "lnd restarts and orphans",
+        restart_at=0.06,
+        orphans=True,
+        seconds=255.0,
+        idle_ns=10 * SECOND_NS,
+    ),
 )
 
 
@@ -69,17 +83,21 @@ class SteppedLoop(VirtualLoop):
 
     before_step: Callable[[], None] | None = None
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         return super().call_soon(self._step, callback, *args, context=context)
 
-    def _step(self, callback: Callable[..., object], *args: Any) -> None:
+    def _step(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         if self.before_step is not None:
             self.before_step()
         callback(*args)
 
 
 class MortalNode(SimulatedNode):
-    """The connection of one process: when that is dead, its calls are never made and never answered."""
+    """The connection of one process: when that is dead, its calls are never made and never
+    answered.
+    """
 
     def __init__(self, world: CrashingWorld) -> None:
         super().__init__(world.simulation, "payer")
@@ -130,7 +148,12 @@ class CrashingWorld(World):
         self._seen: tuple[int, int] | None = None
         self._died: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.parameters: dict[bytes, set[tuple[bytes, int, int, int, bytes]]] = {}
-        super().__init__(clock, Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS)), max_in_flight=2, patience=PATIENCE)
+        super().__init__(
+            clock,
+            Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS)),
+            max_in_flight=2,
+            patience=PATIENCE,
+        )
         self.store = MemoryStore(self._commit)
         self._build()
 
@@ -152,9 +175,17 @@ class CrashingWorld(World):
         """The node is called: with parameters that never change, after the intent is durable."""
         if not payment.row:
             return
-        sent = (payment.destination, payment.amount_msat, payment.fee_limit_msat, payment.cltv_limit, payment.records)
+        sent = (
+            payment.destination,
+            payment.amount_msat,
+            payment.fee_limit_msat,
+            payment.cltv_limit,
+            payment.records,
+        )
         self.parameters.setdefault(payment.payment_hash, set()).add(sent)
-        assert payment.row in {found.row for found in self.store.load().open_payments}, "sent before its intent was durable"
+        assert payment.row in {found.row for found in self.store.load().open_payments}, (
+            "sent before its intent was durable"
+        )
         if self.fates:
             self.faults.lose_calls("payer", 1, self.fates.pop(0), LATE_NS)
 
@@ -177,21 +208,31 @@ class CrashingWorld(World):
 
     def _over(self) -> bool:
         """The way of the first payment is gone: it has ended, durably, and one is settled."""
-        if not self.engine.up or self.book.payments or not all(stream.account.settled_count for stream in self.book.streams.values()):
+        if (
+            not self.engine.up
+            or self.book.payments
+            or not all(stream.account.settled_count for stream in self.book.streams.values())
+        ):
             return False
         return not self.store.load().open_payments
 
     async def live(self, crash_at: int) -> bool:
-        """One life of the process, until its crash (True), or until the payment's way is gone (False): then it lives on."""
+        """One life of the process, until its crash (True), or until the payment's way is gone
+        (False): then it lives on.
+        """
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SteppedLoop)
         self._crash_at, self._seen, self.points = crash_at, None, 0
         self._died = loop.create_future()
         task = asyncio.ensure_future(self.engine.run())
         loop.before_step = self.point
-        await asyncio.wait((self._died, task), timeout=self.way.seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            (self._died, task), timeout=self.way.seconds, return_when=asyncio.FIRST_COMPLETED
+        )
         loop.before_step = None
-        assert self._died.done(), "the payment's way has no end" if not task.done() else task.exception()
+        assert self._died.done(), (
+            "the payment's way has no end" if not task.done() else task.exception()
+        )
         crashed = self._died.result()
         if crashed:
             task.cancel()
@@ -208,7 +249,9 @@ class CrashingWorld(World):
             self.faults.fail_randomly("payer", 1.0, Failure.TIMEOUT)
             loop.call_later(self.way.fails_for, self.faults.fail_randomly, "payer", 0.0)
         if self.way.restart_at:
-            loop.call_later(self.way.restart_at, self.faults.restart, "payer", float(self.way.orphans))
+            loop.call_later(
+                self.way.restart_at, self.faults.restart, "payer", float(self.way.orphans)
+            )
 
     async def finish(self) -> None:
         """Run on, and find that everything has ended, once, and that nothing is behind."""
@@ -221,22 +264,34 @@ class CrashingWorld(World):
         self.check()
         [stream] = self.book.streams.values()
         ended = await self.store.payments(PaymentQuery(limit=1000))
-        assert not self.book.payments and not [payment for payment in ended if payment.open], "something is open"
+        assert not self.book.payments and not [payment for payment in ended if payment.open], (
+            "something is open"
+        )
         self._check_books(stream, ended)
         assert stream.state is StreamState.ACTIVE and not stream.skipped_ns
-        assert 0 <= stream.account.settled_msat - self.price_now(stream) <= 10_000, "the stream is not current"
+        assert 0 <= stream.account.settled_msat - self.price_now(stream) <= 10_000, (
+            "the stream is not current"
+        )
 
     def _check_books(self, stream: Stream, ended: Sequence[Payment]) -> None:
         invoices = self.network.named["receiver0"].invoices.values()
-        received = Counter({invoice.payment_hash: len(invoice.htlcs) for invoice in invoices if invoice.htlcs})
-        settled = {payment.payment_hash for payment in ended if payment.state is PaymentState.SETTLED}
+        received = Counter(
+            {invoice.payment_hash: len(invoice.htlcs) for invoice in invoices if invoice.htlcs}
+        )
+        settled = {
+            payment.payment_hash for payment in ended if payment.state is PaymentState.SETTLED
+        }
         written_off = [payment for payment in ended if payment.state is PaymentState.WRITTEN_OFF]
         assert max(received.values()) == 1, "a hash was paid twice"
         assert set(received) == settled, "the receiver's books are not the ledger"
         assert self.way.orphans or not written_off
-        assert stream.account.written_off_msat == sum(payment.settled_msat for payment in written_off)
+        assert stream.account.written_off_msat == sum(
+            payment.settled_msat for payment in written_off
+        )
         assert self.received_msat() == stream.account.settled_msat - stream.account.written_off_msat
-        assert all(len(sent) == 1 for sent in self.parameters.values()), "a resend had other parameters"
+        assert all(len(sent) == 1 for sent in self.parameters.values()), (
+            "a resend had other parameters"
+        )
 
 
 @dataclass(frozen=True)
@@ -249,7 +304,9 @@ class Outcome:
 
 
 def run_way(kind: type[CrashingWorld], way: Way, *crash_at: int) -> Outcome:
-    """Go the way with a crash at these points of one life after the other; fails if money is wrong, or a caller is not told."""
+    """Go the way with a crash at these points of one life after the other; fails if money is wrong,
+    or a caller is not told.
+    """
 
     async def main() -> Outcome:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,6 @@
-"""Recovery alone: a node that answers what the test says, and an engine whose next turn is the loop's next step."""
+"""Recovery alone: a node that answers what the test says, and an engine whose next turn is the
+loop's next step.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from streamer.model import Answer, Facts, Kind, Payment, PaymentQuery, Stream
-from streamer.money import SECOND_NS
+from streamer.doubt.recovery import Patience, Recovery
 from streamer.ports import Channel, Channels
-from streamer.reasons import Reason
-from streamer.recovery import Patience, Recovery
 from streamer.simulator.clock import VirtualClock
+from streamer.words.model import Answer, Facts, Kind, Payment, PaymentQuery, Stream
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Reason
 from tests.core.house import House
 
 S = SECOND_NS
@@ -37,13 +39,19 @@ def known(payment: Payment) -> tuple[str, str, str]:
 
 
 def channel(
-    spendable_msat: int = 10**9, active: bool = True, slots: int = 0, pending: dict[bytes, int] | None = None, max_htlcs: int = 483
+    spendable_msat: int = 10**9,
+    active: bool = True,
+    slots: int = 0,
+    pending: dict[bytes, int] | None = None,
+    max_htlcs: int = 483,
 ) -> Channel:
     return Channel(1, active, spendable_msat, 0, slots, pending or {}, max_htlcs=max_htlcs)
 
 
 class Desk:
-    """One recovery between a scripted node and a scripted engine; `answers` by hash, NOT_FOUND for others."""
+    """One recovery between a scripted node and a scripted engine; `answers` by hash, NOT_FOUND for
+    others.
+    """
 
     def __init__(self, clock: VirtualClock, **patience: int) -> None:
         self.clock = clock
@@ -64,7 +72,7 @@ class Desk:
         self.late: list[Payment] = []
         self.up_since_ns = clock.now_ns()
         self.recovery = Recovery(self, self.house.book, clock, Patience(**patience), self)  # type: ignore[arg-type]
-        self.recovery.witness = WITNESS
+        self.recovery.evidence.witness = WITNESS
 
     # -- the node ---------------------------------------------------------------------------------
 
@@ -122,7 +130,10 @@ class Desk:
             copy.copy(payment)
             for payment in self.past
             if (not query.states or payment.state in query.states)
-            and (not query.payment_hash or (payment.payment_request and payment.payment_hash == query.payment_hash))
+            and (
+                not query.payment_hash
+                or (payment.payment_request and payment.payment_hash == query.payment_hash)
+            )
             and payment.end_ns >= query.unpaid_since_ns
         ]
         return found[: query.limit]
@@ -151,7 +162,9 @@ class Desk:
         self.recovery.take(payment, answer, self.clock.now_ns())
 
     def loose(self, answer: Answer | None = None, lost: Answer = LOST) -> Payment:
-        """A payment of a stream of its own whose call was lost; answer: what the node will say of it."""
+        """A payment of a stream of its own whose call was lost; answer: what the node will say of
+        it.
+        """
         payment = self.payment()
         if answer is not None:
             self.answers[payment.payment_hash] = answer

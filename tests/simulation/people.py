@@ -1,4 +1,6 @@
-"""What people do to a daemon, by the use cases behind the doors: each call of the API, in any state, at any moment."""
+"""What people do to a daemon, by the use cases behind the doors: each call of the API, in any
+state, at any moment.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streamer.errors import StoreFailed, StreamerError
-from streamer.model import ADMIN, ENDED, BudgetTerms, Stream
-from streamer.money import SECOND_NS
-from streamer.nodes.keysend import derive_token
+from streamer.core.keysend import derive_token
 from streamer.service.orders import PaymentOrder, StreamOrder
-from tests.simulation.callers import REQUEST_RECORD, keysend_as_key, make_key, open_stream_as_key, pay_invoice, revoke_key
+from streamer.words.errors import StoreFailed, StreamerError
+from streamer.words.model import ADMIN, ENDED, BudgetTerms, Stream
+from streamer.words.money import SECOND_NS
+from tests.simulation.callers import (
+    REQUEST_RECORD,
+    keysend_as_key,
+    make_key,
+    open_stream_as_key,
+    pay_invoice,
+    revoke_key,
+)
+from tests.simulation.crowds import burst_of_rates, open_crowd, open_short
 from tests.simulation.world import SECRET
 
 if TYPE_CHECKING:
@@ -27,7 +37,8 @@ STREAMS_AT_MOST = 10
 class Tempo:
     """How often streams are paid, how much happens, and for how many days it makes sense to look.
 
-    interval_seconds: of the rates that people choose. step_seconds: the mean time between two things that somebody or something does.
+    interval_seconds: of the rates that people choose. step_seconds: the mean time between two
+    things that somebody or something does.
     """
 
     name: str
@@ -39,15 +50,23 @@ class Tempo:
 DENSE = Tempo("dense", (1, 10, 30, 60), (10.0, 30.0, 120.0), 0.4)
 USUAL = Tempo("usual", (60, 300, 900), (60.0, 120.0, 400.0), 1.5)
 THIN = Tempo("thin", (600, 1_800, 3_600), (200.0, 400.0, 1_200.0), 3.5)
-BUSY = Tempo("busy", (1, 2, 5), (300.0, 600.0), 1.0)
+BUSY = Tempo("busy", (1, 2, 5), (300.0, 600.0), 0.4)
+CROWDED = Tempo("crowded", (10, 60, 300), (60.0, 120.0), 0.1)
+"""Little trouble, and then always a chapter of the innocent (innocents.py)."""
 TEMPI = (DENSE, DENSE, USUAL, USUAL, THIN, THIN, THIN)
-"""Of a seed's own choice: two days and a thousand payments on the average. BUSY is for many payments in little time."""
+"""Of a seed's own choice: two days and a thousand payments on the average. BUSY is for many
+payments in little time.
+"""
 
 
 async def open_stream(chaos: Chaos) -> None:
     rng, now_ns = chaos.rng, chaos.world.now_ns()
     seconds = rng.choice(chaos.tempo.interval_seconds)
-    budget = BudgetTerms(rng.randint(10_000, 10_000_000), rng.choice((None, HOUR_NS, 24 * HOUR_NS))) if rng.random() < 0.4 else None
+    budget = (
+        BudgetTerms(rng.randint(10_000, 10_000_000), rng.choice((None, HOUR_NS, 24 * HOUR_NS)))
+        if rng.random() < 0.4
+        else None
+    )
     order = StreamOrder(
         destination=chaos.world.network.named[chaos.receiver()].pubkey,
         amount_msat=rng.randint(1, 5_000 * seconds),
@@ -62,9 +81,14 @@ async def open_stream(chaos: Chaos) -> None:
         max_open_payments=rng.choice((1, 1, 2, 4)),
         max_payment_msat=rng.choice((None, None, 10_000_000)),
     )
-    request_id, order = chaos.again("stream") or (f"request {rng.randrange(1 << 60)}", order)
+    request_id, order = chaos.again("stream", StreamOrder) or (
+        f"request {rng.randrange(1 << 60)}",
+        order,
+    )
     chaos.requests["stream"] = (request_id, order)
-    await chaos.world.service.streams.create(ADMIN, order, request_id, validate_only=rng.random() < 0.1)
+    await chaos.world.service.streams.create(
+        ADMIN, order, request_id, validate_only=rng.random() < 0.1
+    )
 
 
 async def open_if_few(chaos: Chaos) -> None:
@@ -86,37 +110,72 @@ async def cancel(chaos: Chaos) -> None:
 
 
 async def renew(chaos: Chaos) -> None:
-    await chaos.world.service.streams.renew(ADMIN, chaos.rng.choice(("", "state=ACTIVE", f"id={some(chaos).id}")))
+    await chaos.world.service.streams.renew(
+        ADMIN, chaos.rng.choice(("", "state=ACTIVE", f"id={some(chaos).id}"))
+    )
 
 
 async def change_rate(chaos: Chaos) -> None:
     stream = some(chaos)
-    amount = chaos.rng.randint(1, 5_000) * max(stream.terms.rate.interval_ns, SECOND_NS) // SECOND_NS
-    await chaos.world.service.streams.update(ADMIN, stream.id, StreamOrder(b"", amount, 0), frozenset({"amount_msat"}))
+    amount = (
+        chaos.rng.randint(1, 5_000) * max(stream.terms.rate.interval_ns, SECOND_NS) // SECOND_NS
+    )
+    await chaos.world.service.streams.update(
+        ADMIN,
+        stream.id,
+        StreamOrder(destination=b"", amount_msat=amount, interval_ns=0),
+        frozenset({"amount_msat"}),
+    )
 
 
 async def change_budget(chaos: Chaos) -> None:
     """More or less or none; who lowers it below what is spent is over it by his own will."""
     stream, rng = some(chaos), chaos.rng
     before = stream.terms.budget
-    period = rng.choice((None, HOUR_NS)) if before is None or rng.random() < 0.2 else before.period_ns
+    period = (
+        rng.choice((None, HOUR_NS)) if before is None or rng.random() < 0.2 else before.period_ns
+    )
     budget = None if rng.random() < 0.1 else BudgetTerms(rng.randint(10_000, 10_000_000), period)
     chaos.world.excuses.budget.add(stream.key)
-    await chaos.world.service.streams.update(ADMIN, stream.id, StreamOrder(b"", 0, 0, budget=budget), frozenset({"budget"}))
+    await chaos.world.service.streams.update(
+        ADMIN,
+        stream.id,
+        StreamOrder(destination=b"", amount_msat=0, interval_ns=0, budget=budget),
+        frozenset({"budget"}),
+    )
 
 
 async def change_limits(chaos: Chaos) -> None:
-    rng, order = chaos.rng, StreamOrder(b"", 0, 0, ttl_ns=chaos.rng.choice((None, HOUR_NS)), max_open_payments=chaos.rng.choice((1, 2, 4)))
+    rng, order = (
+        chaos.rng,
+        StreamOrder(
+            destination=b"",
+            amount_msat=0,
+            interval_ns=0,
+            ttl_ns=chaos.rng.choice((None, HOUR_NS)),
+            max_open_payments=chaos.rng.choice((1, 2, 4)),
+        ),
+    )
     await chaos.world.service.streams.update(
-        ADMIN, some(chaos).id, order, frozenset(rng.sample(("ttl", "max_open_payments", "max_payment_msat"), 2))
+        ADMIN,
+        some(chaos).id,
+        order,
+        frozenset(rng.sample(("ttl", "max_open_payments", "max_payment_msat"), 2)),
     )
 
 
 async def keysend(chaos: Chaos) -> None:
     """With a request_id, which a client that saw no answer uses again, in a later process too."""
     rng = chaos.rng
-    order = PaymentOrder(chaos.world.network.named[chaos.receiver()].pubkey, rng.randint(1_000, 1_000_000), chaos.payer())
-    request_id, order = chaos.again("payment") or (f"request {rng.randrange(1 << 60)}", order)
+    order = PaymentOrder(
+        chaos.world.network.named[chaos.receiver()].pubkey,
+        rng.randint(1_000, 1_000_000),
+        chaos.payer(),
+    )
+    request_id, order = chaos.again("payment", PaymentOrder) or (
+        f"request {rng.randrange(1 << 60)}",
+        order,
+    )
     chaos.requests["payment"] = (request_id, order)
     records = ((REQUEST_RECORD, request_id.encode()),)
     order = PaymentOrder(order.destination, order.amount_msat, order.node, records=records)
@@ -130,7 +189,8 @@ async def write_off(chaos: Chaos) -> None:
         try:
             await chaos.world.service.payments.write_off(ADMIN, payment.id)
         except (asyncio.CancelledError, StoreFailed):
-            chaos.world.excuses.written_off.add(payment.payment_hash)  # it may be durable, its answer lost with the process
+            # it may be durable, its answer lost with the process
+            chaos.world.excuses.written_off.add(payment.payment_hash)
             raise
         chaos.world.excuses.written_off.add(payment.payment_hash)
 
@@ -156,10 +216,39 @@ async def look(chaos: Chaos) -> None:
 
 
 ACTS: tuple[Callable[[Chaos], Awaitable[None]], ...] = (
-    open_if_few, open_if_few, open_if_few, pause, resume, resume, resume, cancel, renew, renew, change_rate, change_budget,
-    change_limits, keysend, keysend, write_off, stop, start, start, start, look,
-    make_key, make_key, revoke_key, open_stream_as_key, keysend_as_key, pay_invoice, pay_invoice, pay_invoice,
-)  # fmt: skip
+    open_if_few,
+    open_if_few,
+    open_if_few,
+    pause,
+    resume,
+    resume,
+    resume,
+    cancel,
+    renew,
+    renew,
+    change_rate,
+    change_budget,
+    change_limits,
+    keysend,
+    keysend,
+    write_off,
+    stop,
+    start,
+    start,
+    start,
+    look,
+    make_key,
+    make_key,
+    revoke_key,
+    open_stream_as_key,
+    keysend_as_key,
+    pay_invoice,
+    pay_invoice,
+    pay_invoice,
+    open_crowd,
+    open_short,
+    burst_of_rates,
+)
 
 
 def some(chaos: Chaos) -> Stream:
@@ -170,7 +259,9 @@ def some(chaos: Chaos) -> Stream:
 
 
 async def act(chaos: Chaos, what: Callable[[Chaos], Awaitable[None]]) -> None:
-    """Somebody does this; a refusal is an answer too, but not to a look; a failed store ends the process by other ways."""
+    """Somebody does this; a refusal is an answer too, but not to a look; a failed store ends the
+    process by other ways.
+    """
     try:
         await what(chaos)
     except StoreFailed:

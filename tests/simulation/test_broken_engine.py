@@ -1,4 +1,6 @@
-"""An engine that broke by an exception: whoever waits for a turn of it is told, and nobody waits for ever."""
+"""An engine that broke by an exception: whoever waits for a turn of it is told, and nobody waits
+for ever.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,9 @@ import asyncio
 
 import pytest
 
-from streamer.errors import StoreFailed
-from streamer.model import Facts, Single
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.errors import StoreFailed
+from streamer.words.model import Facts, Single
 from tests.simulation.test_scenarios import QUICK
 from tests.simulation.world import World
 
@@ -38,11 +40,18 @@ def test_who_waits_for_a_turn_of_it_or_comes_later_is_told() -> None:
         running = asyncio.ensure_future(world.engine.run())
         await until_paying(world)
         destination = world.network.named["receiver0"].pubkey
-        first, second = (Single(f"pay_{number:032x}", destination, 5_000, 500) for number in range(2))
-        waiting = [asyncio.ensure_future(world.engine.begin(first, Facts(), 3_600))]
+        first, second = (
+            Single(f"pay_{number:032x}", destination, 5_000, 500) for number in range(2)
+        )
+        waiting: list[asyncio.Future[object]] = [
+            asyncio.ensure_future(world.engine.begin(first, Facts(), 3_600))
+        ]
         await asyncio.sleep(0)
         world.engine.defer(breaks)
-        waiting += [asyncio.ensure_future(waits) for waits in (world.engine.turn(), world.engine.begin(second, Facts(), 3_600))]
+        waiting += [
+            asyncio.ensure_future(waits)
+            for waits in (world.engine.turn(), world.engine.begin(second, Facts(), 3_600))
+        ]
         began_ns = clock.now_ns()
         for waits in waiting:
             with pytest.raises(StoreFailed):
@@ -72,7 +81,9 @@ def test_what_was_done_in_the_turn_that_broke_is_not_called_durable() -> None:
 
 
 @pytest.mark.parametrize("beside", ["archive", "recovery", "link"])
-def test_what_runs_beside_the_turns_breaks_the_engine_too(beside: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_runs_beside_the_turns_breaks_the_engine_too(
+    beside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
 

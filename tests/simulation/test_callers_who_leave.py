@@ -1,16 +1,18 @@
-"""Callers that leave while the disk is slow, and ask again: what they asked for is done once, and nothing of them stays behind."""
+"""Callers that leave while the disk is slow, and ask again: what they asked for is done once, and
+nothing of them stays behind.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
 
-from streamer.model import ADMIN, PaymentState
-from streamer.money import SECOND_NS
 from streamer.service import Service
 from streamer.service.orders import InvoiceOrder, PaymentOrder, StreamOrder
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.invoices import Wanted, add_invoice
+from streamer.simulator.network.invoices import Wanted, add_invoice
+from streamer.words.model import ADMIN, PaymentState
+from streamer.words.money import SECOND_NS
 from tests.simulation.served import service_of
 from tests.simulation.world import World
 
@@ -21,13 +23,19 @@ PATIENCE_SECONDS = 10.0
 Call = Callable[[World, Service], Coroutine[None, None, str]]
 
 
-async def keysend(world: World, service: Service, patience_seconds: float = PATIENCE_SECONDS) -> str:
+async def keysend(
+    world: World, service: Service, patience_seconds: float = PATIENCE_SECONDS
+) -> str:
     order = PaymentOrder(world.network.named["receiver0"].pubkey, 5_000)
     return (await service.payments.create(ADMIN, order, "once", patience_seconds)).payment.id
 
 
 async def stream(world: World, service: Service) -> str:
-    order = StreamOrder(world.network.named["receiver0"].pubkey, 5_000, 3_600 * SECOND_NS)
+    order = StreamOrder(
+        destination=world.network.named["receiver0"].pubkey,
+        amount_msat=5_000,
+        interval_ns=3_600 * SECOND_NS,
+    )
     return (await service.streams.create(ADMIN, order, "once", validate_only=False)).stream.id
 
 
@@ -62,7 +70,7 @@ def asked_again_and_again(call: Call) -> None:
     run_virtual(main)
 
 
-def test_a_keysend_whose_intent_is_on_its_way_to_the_disk_is_not_made_again_by_its_request_id() -> None:
+def test_a_keysend_whose_intent_goes_to_the_disk_is_not_made_again_by_its_request_id() -> None:
     asked_again_and_again(keysend)
 
 
@@ -74,11 +82,21 @@ def test_an_invoice_whose_intent_is_on_its_way_to_the_disk_is_not_attempted_agai
     for request_id in ("", "once"):
         made: list[str] = []
 
-        async def pay(world: World, service: Service, request_id: str = request_id, made: list[str] = made) -> str:
+        async def pay(
+            world: World, service: Service, request_id: str = request_id, made: list[str] = made
+        ) -> str:
             if not made:
                 wanted = Wanted(5_000, expiry_seconds=3_600)
-                made.append(add_invoice(world.network, world.network.named["receiver0"], wanted).payment_request)
-            return (await service.paying.create(ADMIN, InvoiceOrder(made[0]), request_id, PATIENCE_SECONDS)).payment.id
+                made.append(
+                    add_invoice(
+                        world.network, world.network.named["receiver0"], wanted
+                    ).payment_request
+                )
+            return (
+                await service.paying.create(
+                    ADMIN, InvoiceOrder(made[0]), request_id, PATIENCE_SECONDS
+                )
+            ).payment.id
 
         asked_again_and_again(pay)
 
@@ -120,6 +138,6 @@ def test_who_asks_again_and_again_for_what_stays_open_leaves_nothing_behind() ->
                 caller.cancel()
             await asyncio.sleep(1)
             assert len(asyncio.all_tasks()) == tasks
-            assert not world.engine._waiters and not service.payments.creating._locks
+            assert not world.engine._waiters and not service.payments._around.request_ids._locks
 
     run_virtual(main)

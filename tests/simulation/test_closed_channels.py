@@ -1,4 +1,6 @@
-"""A node that was put back to an old copy loses the channels that had moved: also when they are closed for good by the time we look."""
+"""A node that was put back to an old copy loses the channels that had moved: also when they are
+closed for good by the time we look.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,14 @@ import asyncio
 
 import pytest
 
-from streamer.model import Answer, Mark, Payment
-from streamer.money import MILLISECOND_NS, SECOND_NS
-from streamer.recovery import Patience
-from streamer.simulator.books import Failure, Status
+from streamer.doubt.recovery import Patience
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.lightning_node import CallFate
-from streamer.simulator.pace import Pace
+from streamer.simulator.network.books import Failure, Status
+from streamer.simulator.network.lightning_node import CallFate
+from streamer.simulator.network.pace import Pace
 from streamer.stores.memory import MemoryStore
+from streamer.words.model import Answer, Mark, Payment
+from streamer.words.money import MILLISECOND_NS, SECOND_NS
 from tests.simulation.beating import with_steps
 from tests.simulation.test_money_rules import die, one_open
 from tests.simulation.world import World
@@ -22,7 +24,9 @@ QUICK = Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS))
 
 
 def replace_channel(world: World) -> None:
-    """The payer's channel is closed, gone from every list, and the operator has opened another one."""
+    """The payer's channel is closed, gone from every list, and the operator has opened another
+    one.
+    """
     payer, receiver = world.network.named["payer"], world.network.named["receiver0"]
     for side in [side for channel in world.network.channels.values() for side in channel.sides]:
         side.channel.closing = True
@@ -46,7 +50,9 @@ async def orphan_one(world: World) -> None:
 
 
 @pytest.mark.parametrize("after_seconds", [0, 5])
-def test_what_a_restored_node_does_not_know_is_not_paid_again_when_its_channel_is_gone(after_seconds: float) -> None:
+def test_what_a_restored_node_does_not_know_is_not_paid_again_when_its_channel_is_gone(
+    after_seconds: float,
+) -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
         async with world.running():
@@ -91,16 +97,16 @@ def test_a_channel_that_was_closed_before_proves_nothing_about_a_later_payment()
     run_virtual(main)
 
 
-def test_what_is_open_is_remembered_over_a_restart_and_only_grows_while_a_payment_is_unsure() -> None:
+def test_what_is_open_is_kept_over_a_restart_and_only_grows_while_a_payment_is_unsure() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
         async with world.running():
             await world.open("1sat/1s")
             await asyncio.sleep(3.5)
             await lose_one(world)
-        first = world.engine.recovery.known_open
+        first = world.engine.recovery.evidence.known_open
         world.crash()
-        assert world.engine.recovery.known_open == first != frozenset()
+        assert world.engine.recovery.evidence.known_open == first != frozenset()
         replace_channel(world)
         world.faults.freeze("payer")
         async with world.running():
@@ -108,13 +114,17 @@ def test_what_is_open_is_remembered_over_a_restart_and_only_grows_while_a_paymen
             await asyncio.sleep(1)
             world.faults.thaw("payer")
             await asyncio.sleep(0.01)
-            assert world.engine.recovery.known_open == first | {str(side.channel.id) for side in world.network.named["payer"].sides}
+            assert world.engine.recovery.evidence.known_open == first | {
+                str(side.channel.id) for side in world.network.named["payer"].sides
+            }
 
     run_virtual(main)
 
 
 def test_an_orphan_does_not_keep_a_later_one_from_being_known_after_a_channel_was_closed() -> None:
-    """It lasts for a day, and a forced close for longer: what was closing before the later payment says nothing of it."""
+    """It lasts for a day, and a forced close for longer: what was closing before the later payment
+    says nothing of it.
+    """
 
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
@@ -122,8 +132,12 @@ def test_an_orphan_does_not_keep_a_later_one_from_being_known_after_a_channel_wa
             await world.open("1sat/1s")
             await orphan_one(world)
             await asyncio.sleep(300)
-            [first] = [payment for payment in world.book.payments.values() if payment.mark is Mark.ORPHAN]
-            other = world.network.open_channel(world.network.named["payer"], world.network.named["receiver0"], 100_000_000)
+            [first] = [
+                payment for payment in world.book.payments.values() if payment.mark is Mark.ORPHAN
+            ]
+            other = world.network.open_channel(
+                world.network.named["payer"], world.network.named["receiver0"], 100_000_000
+            )
             other.sides[0].close(forced=True)
             await asyncio.sleep(130)
             assert (await world.engine.node.channels()).closing
@@ -135,10 +149,12 @@ def test_an_orphan_does_not_keep_a_later_one_from_being_known_after_a_channel_wa
     run_virtual(main)
 
 
-def test_what_closes_while_the_end_of_a_payment_is_asked_for_is_no_old_news_before_it_has_ended() -> None:
+def test_what_closes_while_an_end_is_asked_for_is_no_old_news_before_it_has_ended() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
-        other = world.network.open_channel(world.network.named["payer"], world.network.named["receiver0"], 100_000_000)
+        other = world.network.open_channel(
+            world.network.named["payer"], world.network.named["receiver0"], 100_000_000
+        )
         recovery = world.engine.recovery
         async with world.running():
             world.faults.hold("receiver0")
@@ -147,15 +163,18 @@ def test_what_closes_while_the_end_of_a_payment_is_asked_for_is_no_old_news_befo
             assert recovery.waiting
             other.sides[0].close(forced=True)
             await asyncio.sleep(130)
-            assert (await world.engine.node.channels()).closing and not recovery.closing
+            assert (await world.engine.node.channels()).closing and not recovery.evidence.closing
             world.faults.release("receiver0")
             await asyncio.sleep(130)
-            assert not recovery.waiting and recovery.closing == (await world.engine.node.channels()).closing
+            assert (
+                not recovery.waiting
+                and recovery.evidence.closing == (await world.engine.node.channels()).closing
+            )
 
     run_virtual(main)
 
 
-def test_what_closed_while_turns_waited_for_the_disk_is_no_old_news_for_a_call_that_was_cut_meanwhile() -> None:
+def test_what_closed_while_turns_waited_for_the_disk_is_no_old_news_for_a_cut_call() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK, receivers=3)
         payer, receiver = world.network.named["payer"], world.network.named["receiver0"]
@@ -169,10 +188,14 @@ def test_what_closed_while_turns_waited_for_the_disk_is_no_old_news_for_a_call_t
         world.store = MemoryStore(commit)
         world.crash()
         async with world.running():
-            node, cut = world.engine.node, []
+            node, cut = world.engine.node, list[Payment]()
             send = node.send
             for number in range(3):
-                await world.open("10sat/10s", number, start_time_ns=clock.now_ns() + (1_000 + 300 * number) * MILLISECOND_NS)
+                await world.open(
+                    "10sat/10s",
+                    number,
+                    start_time_ns=clock.now_ns() + (1_000 + 300 * number) * MILLISECOND_NS,
+                )
             await asyncio.sleep(9)
             history = world.faults.history("payer")
 
@@ -180,7 +203,8 @@ def test_what_closed_while_turns_waited_for_the_disk_is_no_old_news_for_a_call_t
                 if payment.destination != receiver.pubkey or cut:
                     return await send(payment, preimage, patience_seconds)
                 cut.append(payment)
-                disk_stands_still.append(True)  # the intents of the others wait for it, and every turn for them
+                # the intents of the others wait for it, and every turn for them
+                disk_stands_still.append(True)
                 world.faults.lose_calls("payer", 1, CallFate.ACCEPTED)
                 answer = await send(payment, preimage, patience_seconds)
                 await node.lost()
@@ -197,14 +221,18 @@ def test_what_closed_while_turns_waited_for_the_disk_is_no_old_news_for_a_call_t
             disk_stands_still.clear()
             await asyncio.sleep(60)
             [payment] = cut
-            assert [htlc.payment_hash for htlc in receiver.received].count(payment.payment_hash) == 1
+            assert [htlc.payment_hash for htlc in receiver.received].count(
+                payment.payment_hash
+            ) == 1
             assert payment.mark is Mark.LOST_SIGHT
 
     run_virtual(main)
 
 
 def test_what_a_restored_node_failed_by_a_ghost_may_have_been_paid_in_what_it_lost() -> None:
-    """A call waits in a proxy, and its resend settles, unseen; put back to an old copy, the node executes what waited, and that fails."""
+    """A call waits in a proxy, and its resend settles, unseen; put back to an old copy, the node
+    executes what waited, and that fails.
+    """
 
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK, patience=Patience(ghost_after_ns=20 * SECOND_NS))
@@ -219,10 +247,16 @@ def test_what_a_restored_node_failed_by_a_ghost_may_have_been_paid_in_what_it_lo
 
             async def lossy(payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
                 calls.append(payment.payment_hash)
-                world.faults.lose_calls("payer", 1, CallFate.ACCEPTED if len(calls) == 2 else CallFate.LATE, 18 * SECOND_NS)
+                world.faults.lose_calls(
+                    "payer",
+                    1,
+                    CallFate.ACCEPTED if len(calls) == 2 else CallFate.LATE,
+                    18 * SECOND_NS,
+                )
                 answer = await send(payment, preimage, patience_seconds)
                 if len(calls) == 2:
-                    world.store = world.store.reopen()  # the process is gone as far as its journal can tell
+                    # the process is gone as far as its journal can tell
+                    world.store = world.store.reopen()
                 return answer
 
             node.send = lossy  # type: ignore[method-assign]
@@ -240,7 +274,9 @@ def test_what_a_restored_node_failed_by_a_ghost_may_have_been_paid_in_what_it_lo
         world.faults.fail_randomly("payer", 0)
         async with world.running():
             await asyncio.sleep(100)
-            [payment] = [payment for payment in world.book.payments.values() if payment.payment_hash == lost]
+            [payment] = [
+                payment for payment in world.book.payments.values() if payment.payment_hash == lost
+            ]
             assert payment.mark is Mark.LOST_SIGHT
             [stream] = world.book.streams.values()
             assert world.received_msat() <= stream.account.settled_msat + stream.reserved_msat
@@ -249,7 +285,9 @@ def test_what_a_restored_node_failed_by_a_ghost_may_have_been_paid_in_what_it_lo
 
 
 @pytest.mark.parametrize("later_seconds", [10, 7_200])
-def test_a_clock_that_was_ahead_does_not_hide_that_the_node_has_been_restarted(later_seconds: int) -> None:
+def test_a_clock_that_was_ahead_does_not_hide_that_the_node_has_been_restarted(
+    later_seconds: int,
+) -> None:
     """While the peer that knows better is away, nothing tells but that."""
 
     async def main(clock: VirtualClock) -> None:
@@ -274,15 +312,21 @@ def test_a_clock_that_was_ahead_does_not_hide_that_the_node_has_been_restarted(l
         await asyncio.sleep(later_seconds)
         async with world.running():
             await asyncio.sleep(300)
-            assert [htlc.payment_hash for htlc in receiver.received].count(payment.payment_hash) == 1
+            assert [htlc.payment_hash for htlc in receiver.received].count(
+                payment.payment_hash
+            ) == 1
             assert payment.row in world.book.payments
 
     run_virtual(main)
 
 
 @pytest.mark.parametrize("accepted", [False, True])
-def test_a_payment_that_was_held_at_a_stop_and_settled_is_not_paid_again_by_a_restored_node(accepted: bool) -> None:
-    """Its peer has closed the channel for good by then; started without it, lnd fails the attempt (MONEY.md 2)."""
+def test_a_payment_that_was_held_at_a_stop_and_settled_is_not_paid_again_by_a_restored_node(
+    accepted: bool,
+) -> None:
+    """Its peer has closed the channel for good by then; started without it, lnd fails the attempt
+    (money rule 6).
+    """
 
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
@@ -293,7 +337,10 @@ def test_a_payment_that_was_held_at_a_stop_and_settled_is_not_paid_again_by_a_re
             world.faults.hold("receiver0")
             await asyncio.sleep(40 if accepted else 8)
             [payment] = world.book.payments.values()
-            assert (payment.accepted, payment.mark) == (accepted, Mark.HELD if accepted else Mark.NONE)
+            assert (payment.accepted, payment.mark) == (
+                accepted,
+                Mark.HELD if accepted else Mark.NONE,
+            )
             history = world.faults.history("payer")
         world.crash()
         world.faults.release("receiver0")
@@ -303,7 +350,11 @@ def test_a_payment_that_was_held_at_a_stop_and_settled_is_not_paid_again_by_a_re
         world.faults.restore("payer", history)
         replace_channel(world)
         record = payer.payments[payment.payment_hash]
-        record.status, record.failure, record.ended_ns = Status.FAILED, Failure.ERROR, clock.now_ns()
+        record.status, record.failure, record.ended_ns = (
+            Status.FAILED,
+            Failure.ERROR,
+            clock.now_ns(),
+        )
         world.faults.bring_up("payer")
         async with world.running():
             await asyncio.sleep(900)

@@ -1,10 +1,11 @@
-"""The way of one payment with a crash at the N-th point, and then at the M-th point of the recovery.
+"""The way of one payment with a crash at the N-th point, and then at the M-th point of the
+recovery.
 
 What must be so after each pair is in crashing.py: everything ends, no hash is paid twice, the
-receiver's books are the ledger, the stream is current, and a resend has the parameters of its intent.
-`make prove` takes every pair of every way (`make crash-points` alone, too); otherwise every first
-point comes with every third second one, and the ways on which lnd restarts, which take long, with
-fewer.
+receiver's books are the ledger, the stream is current, and a resend has the parameters of its
+intent. `make prove` takes every pair of every way (`make crash-points` alone, too); otherwise every
+first point comes with every third second one, and the ways on which lnd restarts, which take long,
+with fewer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("quiet_log")
 
 EVERY_PAIR = FULL or bool(os.environ.get("STREAMER_ALL_CRASH_PAIRS"))
 LEAST_POINTS = 10
-"""A payment's way has at least these: the connection, intent, send, and end; fewer, and nothing was tried."""
+"""A payment's way has at least these: the connection, intent, send, and end; fewer, and nothing was
+tried.
+"""
 LEAST_PAIRS = 30
 
 

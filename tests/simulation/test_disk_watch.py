@@ -1,4 +1,6 @@
-"""The heartbeat watches the disk, also while it forgets history; on the whole engine, in virtual time."""
+"""The heartbeat watches the disk, also while it forgets history; on the whole engine, in virtual
+time.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,12 @@ import asyncio
 
 import pytest
 
-from streamer.core.shared import MARK
-from streamer.errors import StoreFailed
-from streamer.heartbeat import LEAST_FREE_BYTES, MARK_EVERY_NS, PURGE_EVERY_NS, PURGE_STEP
-from streamer.money import SECOND_NS
-from streamer.reasons import Halt
+from streamer.core.shared import MARK, MARK_EVERY_NS
+from streamer.run.heartbeat import LEAST_FREE_BYTES, PURGE_EVERY_NS, PURGE_STEP
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.errors import StoreFailed
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Halt
 from tests.simulation.beating import beating, with_steps
 
 MAKE_ROOM = "make room, then `streamer sending start`"
@@ -28,7 +30,11 @@ def test_sending_stops_before_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) 
             assert told.halts == {}
             free = LEAST_FREE_BYTES - 1
             await asyncio.sleep(7)
-            assert told.halts == {Halt.STORE_FAILED: "only 63 MiB are free for the journal: make room, then `streamer sending start`"}
+            assert told.halts == {
+                Halt.STORE_FAILED: (
+                    "only 63 MiB are free for the journal: make room, then `streamer sending start`"
+                )
+            }
             paid = world.received_msat()
             await asyncio.sleep(60)
             assert world.received_msat() == paid == stream.account.settled_msat
@@ -47,7 +53,9 @@ def test_sending_stops_before_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) 
     run_virtual(main)
 
 
-def test_a_disk_that_does_not_say_what_is_free_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_does_not_say_what_is_free_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def main(clock: VirtualClock) -> None:
         world, _ = with_steps(clock)
         asked = list[int]()
@@ -59,7 +67,7 @@ def test_a_disk_that_does_not_say_what_is_free_is_asked_again(monkeypatch: pytes
             return 0, LEAST_FREE_BYTES - 1
 
         monkeypatch.setattr(type(world.store), "space", space)
-        async with beating(world) as told:
+        async with beating(world, checked=True) as told:
             await asyncio.sleep(60)
             assert len(asked) > 4 and list(told.halts) == [Halt.STORE_FAILED]
 
@@ -82,12 +90,16 @@ def test_forgetting_history_keeps_no_beat_waiting(monkeypatch: pytest.MonkeyPatc
 
         monkeypatch.setattr(world.store, "purge", purge)
         monkeypatch.setattr(type(world.store), "space", lambda _: (0, free))
-        async with beating(world) as told:
+        async with beating(world, checked=True) as told:
             await asyncio.sleep(30)
-            assert int(world.store.load().settings[MARK]) >= clock.now_ns() - MARK_EVERY_NS - SECOND_NS
+            assert (
+                int(world.store.load().settings[MARK]) >= clock.now_ns() - MARK_EVERY_NS - SECOND_NS
+            )
             free = 0
             await asyncio.sleep(7)
-            assert told.halts == {Halt.STORE_FAILED: "only 0 MiB are free for the journal: " + MAKE_ROOM}
+            assert told.halts == {
+                Halt.STORE_FAILED: "only 0 MiB are free for the journal: " + MAKE_ROOM
+            }
             await asyncio.sleep(500)
             assert steps == ended == 100, "one after the other, until there is nothing to forget"
             await asyncio.sleep(PURGE_EVERY_NS / SECOND_NS - 500)
@@ -99,7 +111,9 @@ def test_forgetting_history_keeps_no_beat_waiting(monkeypatch: pytest.MonkeyPatc
     run_virtual(main)
 
 
-def test_a_store_that_fails_while_history_is_forgotten_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_while_history_is_forgotten_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def main(clock: VirtualClock) -> None:
         world, _ = with_steps(clock)
 
@@ -107,7 +121,7 @@ def test_a_store_that_fails_while_history_is_forgotten_is_told(monkeypatch: pyte
             raise StoreFailed("the disk is gone")
 
         monkeypatch.setattr(world.store, "purge", purge)
-        async with beating(world) as told:
+        async with beating(world, checked=True) as told:
             await asyncio.sleep(5)
             assert told.halts == {Halt.STORE_FAILED: "the disk is gone"}
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from streamer.money import MILLISECOND_NS, SECOND_NS
 from streamer.service.reports import DaemonReport
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.pace import Pace
+from streamer.simulator.network.pace import Pace
+from streamer.words.money import MILLISECOND_NS, SECOND_NS
 from tests.simulation.served import service_of
 from tests.simulation.world import World
 
@@ -18,7 +18,9 @@ SLOW = Pace(latency_ns=(2_000 * MILLISECOND_NS, 2_000 * MILLISECOND_NS))
 PATIENCE_SECONDS = 300.0
 
 
-async def drained(world: World, patience_seconds: float = PATIENCE_SECONDS) -> tuple[DaemonReport, float]:
+async def drained(
+    world: World, patience_seconds: float = PATIENCE_SECONDS
+) -> tuple[DaemonReport, float]:
     """What is reported, and after how many seconds."""
     began_ns = world.clock.now_ns()
     report = await service_of(world).sending.stop(drain=True, patience_seconds=patience_seconds)
@@ -33,7 +35,9 @@ async def ends(world: World) -> None:
 
 
 async def is_held(world: World) -> None:
-    """Once the receiver is known to hold it, nothing is gained by waiting: its HTLC outlives a restart of lnd."""
+    """Once the receiver is known to hold it, nothing is gained by waiting: its HTLC outlives a
+    restart of lnd.
+    """
     world.faults.hold("receiver0")
     report, seconds = await drained(world)
     assert (report.payments_pending, report.payments_open) == (0, 3)
@@ -52,7 +56,7 @@ async def takes_longer(world: World) -> None:
 @pytest.mark.parametrize("then", [ends, is_held, takes_longer])
 def test_what_is_pending_is_waited_for(then: Callable[[World], Awaitable[None]]) -> None:
     async def main(clock: VirtualClock) -> None:
-        world = World(clock, SLOW)
+        world = World(clock, SLOW, proven=True)
         async with world.running():
             for _ in range(3):
                 await world.open("1sat/1h")

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from streamer.errors import Unavailable
-from streamer.model import Facts, PaymentState, Single
 from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.stores.memory import MemoryStore
+from streamer.words.errors import Unavailable
+from streamer.words.model import Facts, PaymentState, Single
 from tests.simulation.world import World
 
 
@@ -40,11 +40,18 @@ def test_a_single_payment_whose_intent_is_being_written_is_waited_for_at_the_end
             destination = world.network.named["receiver0"].pubkey
             while not world.engine.paying:
                 await asyncio.sleep(1)
-            paying = asyncio.ensure_future(world.pay(Single("pay_" + "0" * 32, destination, 5_000, 500)))
+            await asyncio.sleep(3)  # what the start had to write is written
+            paying = asyncio.ensure_future(
+                world.pay(Single("pay_" + "0" * 32, destination, 5_000, 500))
+            )
             await asyncio.sleep(0.5)
             await world.engine.drain()
             assert paying.done() and paying.result().state is PaymentState.SETTLED
-            with pytest.raises(Unavailable, match="streamer is stopping: call again when it is back"):
-                await world.engine.begin(Single("pay_" + "1" * 32, destination, 5_000, 500), Facts())
+            with pytest.raises(
+                Unavailable, match="streamer is stopping: call again when it is back"
+            ):
+                await world.engine.begin(
+                    Single("pay_" + "1" * 32, destination, 5_000, 500), Facts()
+                )
 
     run_virtual(main)

@@ -1,4 +1,6 @@
-"""A payment given up under a ghost is looked at for an hour: what it pays after all does not go unseen."""
+"""A payment given up under a ghost is looked at for an hour: what it pays after all does not go
+unseen.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +8,20 @@ import asyncio
 import copy
 from collections.abc import Callable
 from itertools import pairwise
+from unittest import mock
 
 import pytest
 
-from streamer import givenup
-from streamer.errors import NodeUnavailable, Unavailable
-from streamer.givenup import GivenUp
-from streamer.model import ADMIN, Facts, Payment, PaymentQuery, PaymentState
-from streamer.recovery import Patience, Recovery
+from streamer.doubt import givenup
+from streamer.doubt.givenup import GivenUp
+from streamer.doubt.recovery import Patience, Recovery
 from streamer.service.orders import InvoiceOrder
-from streamer.simulator.books import Failure
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.invoices import Wanted, add_invoice
-from streamer.simulator.lightning_node import CallFate
+from streamer.simulator.network.books import Failure
+from streamer.simulator.network.invoices import Wanted, add_invoice
+from streamer.simulator.network.lightning_node import CallFate
+from streamer.words.errors import NodeUnavailable, Unavailable
+from streamer.words.model import ADMIN, Facts, Payment, PaymentQuery, PaymentState
 from tests.simulation.desk import NOT_FOUND, Desk, S, failed, settled
 from tests.simulation.served import service_of
 from tests.simulation.test_scenarios import QUICK
@@ -64,7 +67,11 @@ def test_what_settles_after_all_is_a_credit_and_not_asked_for_again() -> None:
         await desk.run(5 * MINUTE)
         desk.answers[payment_hash] = settled(1_000, 3)
         await desk.run(5 * MINUTE)
-        assert (stream.account.settled_msat, stream.account.fee_msat, stream.account.owed_msat) == (1_000, 3, 0)
+        assert (stream.account.settled_msat, stream.account.fee_msat, stream.account.owed_msat) == (
+            1_000,
+            3,
+            0,
+        )
         asked = len(desk.asked[payment_hash])
         await desk.run(HOUR)
         assert len(desk.asked[payment_hash]) == asked
@@ -115,13 +122,21 @@ def test_only_so_many_are_watched_and_the_newest(monkeypatch: pytest.MonkeyPatch
         assert not any(payment.open for payment in payments)
         desk.asked.clear()
         await desk.run(5 * MINUTE)
-        assert [bool(desk.asked[payment.payment_hash]) for payment in payments] == [False, True, True]
+        assert [bool(desk.asked[payment.payment_hash]) for payment in payments] == [
+            False,
+            True,
+            True,
+        ]
 
     run_virtual(main)
 
 
-async def after_a_restart(clock: VirtualClock, *failed_for: float, request: str = "", open_for: float = 1) -> tuple[Desk, list[Payment]]:
-    """A daemon that was killed; before that, payments had failed, so many seconds ago each, newest last. One stream each."""
+async def after_a_restart(
+    clock: VirtualClock, *failed_for: float, request: str = "", open_for: float = 1
+) -> tuple[Desk, list[Payment]]:
+    """A daemon that was killed; before that, payments had failed, so many seconds ago each, newest
+    last. One stream each.
+    """
     desk = Desk(clock)
     desk.may = False
     payments = [desk.loose(failed(), NOT_FOUND) for _ in failed_for]
@@ -145,7 +160,7 @@ Action = Callable[[int, Facts], None]
 def slow_disk(desk: Desk) -> tuple[Callable[[Action], None], list[Action]]:
     """What is deferred waits in the list until the first is called with it."""
     turn, waiting = desk.defer, list[Action]()
-    desk.defer = waiting.append  # type: ignore[method-assign]
+    mock.patch.object(desk, "defer", waiting.append).start()
     return turn, waiting
 
 
@@ -357,13 +372,17 @@ def test_it_is_looked_at_for_the_last_time_when_its_hour_is_over(early_ns: int, 
     run_virtual(main)
 
 
-def test_a_ghost_of_the_first_attempt_that_pays_after_the_second_has_failed_is_in_the_books() -> None:
+def test_a_ghost_of_the_first_attempt_that_pays_after_the_second_failed_is_in_the_books() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK, patience=Patience(ghost_after_ns=20 * S))
         paying = service_of(world).paying
         async with world.running():
             await asyncio.sleep(3)
-            made = add_invoice(world.network, world.network.named["receiver0"], Wanted(50_000, expiry_seconds=2 * HOUR))
+            made = add_invoice(
+                world.network,
+                world.network.named["receiver0"],
+                Wanted(50_000, expiry_seconds=2 * HOUR),
+            )
             world.faults.fail_randomly("payer", 1.0, Failure.NO_ROUTE)
             world.faults.lose_calls("payer", 1, CallFate.LATE, 75 * S)
             for _ in range(2):
@@ -372,7 +391,11 @@ def test_a_ghost_of_the_first_attempt_that_pays_after_the_second_has_failed_is_i
             world.faults.fail_randomly("payer", 0)
             await asyncio.sleep(3 * MINUTE)
             second, first = await world.store.payments(PaymentQuery(payment_hash=made.payment_hash))
-            assert (first.state, second.state, second.settled_msat) == (PaymentState.FAILED, PaymentState.SETTLED, 50_000)
+            assert (first.state, second.state, second.settled_msat) == (
+                PaymentState.FAILED,
+                PaymentState.SETTLED,
+                50_000,
+            )
             assert world.received_msat() == 50_000 == world.book.budgets.spend_limit.spent_msat
             assert [late.row for late in world.observer.late] == [second.row]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from streamer.model import StreamState
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.model import StreamState
 from tests.simulation.world import World
 
 SECONDS = 600
@@ -44,13 +44,13 @@ def test_recovery_looks_once_a_second_while_the_node_is_away_and_a_payment_is_lo
             await asyncio.sleep(5)
             world.faults.take_down("payer")
             await asyncio.sleep(5)
-            assert world.engine.recovery.loose
+            assert world.engine.recovery.cases
             count = wakes_of(world)
             await asyncio.sleep(SECONDS)
             assert SECONDS * 0.9 < count[0] < SECONDS * 1.1
             world.faults.bring_up("payer")
             world.faults.release("receiver0")
             await asyncio.sleep(60)
-            assert not world.engine.recovery.loose and stream.state is StreamState.ACTIVE
+            assert not world.engine.recovery.cases and stream.state is StreamState.ACTIVE
 
     run_virtual(main)

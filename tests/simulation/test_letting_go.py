@@ -1,42 +1,57 @@
-"""When recovery lets go of what the node does not end: a hold without an HTLC, and what may be written off."""
+"""When recovery lets go of what the node does not end: a hold without an HTLC, and what may be
+written off.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from streamer.errors import NodeRejected
-from streamer.model import Answer, Kind, Mark, PaymentState
-from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.errors import NodeRejected
+from streamer.words.model import Answer, Kind, Mark, PaymentState
+from streamer.words.reasons import Reason
 from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, Desk, S, channel, failed, settled
 
 CUT = Answer(Kind.LOST, accepted=True, closed=True)
 
 
 @pytest.mark.parametrize(("frozen_seconds", "mark"), [(0, Mark.ORPHAN), (300, Mark.HELD)])
-def test_without_an_htlc_for_ten_minutes_it_is_an_orphan_unless_a_peer_was_away(frozen_seconds: float, mark: Mark) -> None:
+def test_without_an_htlc_for_ten_minutes_it_is_an_orphan_unless_a_peer_was_away(
+    frozen_seconds: float, mark: Mark
+) -> None:
     """What a clock that was wrong when it was planned hides: the node has restarted since."""
 
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
         payment = desk.loose(IN_FLIGHT, IN_FLIGHT)
         await desk.run(300)
-        assert payment.mark is Mark.HELD and desk.house.book.slots.holds(payment.destination)
+        assert payment.mark is Mark.HELD and desk.house.book.slots.holds(
+            payment.destination, payment.api_key
+        )
         desk.now_open = (channel(), channel(active=False))
         await desk.run(frozen_seconds)
         desk.now_open = (channel(),)
         await desk.run(400 - frozen_seconds)
         assert payment.mark is mark
-        assert desk.house.book.slots.holds(payment.destination) == (mark is Mark.HELD)
+        assert desk.house.book.slots.holds(payment.destination, payment.api_key) == (
+            mark is Mark.HELD
+        )
 
     run_virtual(main)
 
 
 @pytest.mark.parametrize(
     ("lost", "later_up", "reason"),
-    [(True, True, Reason.TIMEOUT), (True, False, Reason.TIMEOUT), (False, True, Reason.TIMEOUT), (False, False, Reason.NO_ROUTE)],
+    [
+        (True, True, Reason.TIMEOUT),
+        (True, False, Reason.TIMEOUT),
+        (False, True, Reason.TIMEOUT),
+        (False, False, Reason.NO_ROUTE),
+    ],
 )
-def test_what_a_restarted_node_gave_up_says_nothing_about_the_route(lost: bool, later_up: bool, reason: Reason) -> None:
+def test_what_a_restarted_node_gave_up_says_nothing_about_the_route(
+    lost: bool, later_up: bool, reason: Reason
+) -> None:
     """Its stream tries again soon, and with as much."""
     restarted = lost or later_up
 
@@ -48,12 +63,16 @@ def test_what_a_restarted_node_gave_up_says_nothing_about_the_route(lost: bool, 
             desk.recovery.lost_connection()
         if later_up:
             desk.up_since_ns = clock.now_ns()
-        desk.answers[payment.payment_hash] = Answer(Kind.FAILED, reason=Reason.NO_ROUTE, message="NO_ROUTE")
+        desk.answers[payment.payment_hash] = Answer(
+            Kind.FAILED, reason=Reason.NO_ROUTE, message="NO_ROUTE"
+        )
         await desk.run(100)
         [stream] = desk.house.book.streams.values()
         assert (payment.state, payment.reason) == (PaymentState.FAILED, reason)
         assert bool(stream.account.probe_cap_msat) is not restarted
-        assert stream.last_failure == ("the node gave it up when it was restarted" if restarted else "NO_ROUTE")
+        assert stream.last_failure == (
+            "the node gave it up when it was restarted" if restarted else "NO_ROUTE"
+        )
 
     run_virtual(main)
 
@@ -94,26 +113,29 @@ def test_absence_is_counted_anew_after_the_connection_was_lost() -> None:
         payment = desk.loose(IN_FLIGHT, IN_FLIGHT)
         await desk.run(300)
         desk.recovery.lost_connection()
-        desk.recovery.loose[payment.row].down_since_send = False
+        desk.recovery.cases[payment.row].down_since_send = False
         await desk.run(590)
-        assert payment.mark is Mark.HELD
+        assert (payment.mark, payment.open) == (Mark.HELD, True)
         await desk.run(70)
         assert payment.mark is Mark.ORPHAN
 
     run_virtual(main)
 
 
-def test_a_hold_ends_with_its_reason_though_a_closing_channel_hides_whether_it_is_an_orphan() -> None:
+def test_a_hold_ends_with_its_reason_though_a_closing_channel_hides_an_orphan() -> None:
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock)
-        desk.recovery.closing = frozenset()
+        desk.recovery.evidence.closing = frozenset()
         payment = desk.loose(IN_FLIGHT, IN_FLIGHT)
         await desk.run(60)
-        assert payment.mark is Mark.HELD
+        assert (payment.mark, payment.open) == (Mark.HELD, True)
         desk.closing = frozenset({"new"})
         desk.up_since_ns = clock.now_ns()
         await desk.run(120)
-        assert payment.mark is Mark.NONE and not desk.house.book.slots.holds(payment.destination)
+        assert (
+            payment.mark,
+            desk.house.book.slots.holds(payment.destination, payment.api_key),
+        ) == (Mark.NONE, False)
         desk.closing = frozenset()
         await desk.run(120)
         assert payment.mark is Mark.ORPHAN
@@ -121,13 +143,19 @@ def test_a_hold_ends_with_its_reason_though_a_closing_channel_hides_whether_it_i
     run_virtual(main)
 
 
-@pytest.mark.parametrize(("answer", "state"), [(settled(), PaymentState.SETTLED), (failed(), PaymentState.WRITTEN_OFF)])
-def test_nothing_is_written_off_before_the_node_has_been_asked_again(answer: Answer, state: PaymentState) -> None:
-    """FAILED is said of a call that came after what the node has lost: of what was lost it says nothing."""
+@pytest.mark.parametrize(
+    ("answer", "state"), [(settled(), PaymentState.SETTLED), (failed(), PaymentState.WRITTEN_OFF)]
+)
+def test_nothing_is_written_off_before_the_node_has_been_asked_again(
+    answer: Answer, state: PaymentState
+) -> None:
+    """FAILED is said of a call that came after what the node has lost: of what was lost it says
+    nothing.
+    """
 
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock, ghost_after_ns=120 * S, orphan_write_off_after_ns=500 * S)
-        lost, desk.recovery.witness = desk.loose(NOT_FOUND), None
+        lost, desk.recovery.evidence.witness = desk.loose(NOT_FOUND), None
         await desk.run(100)
         desk.up_since_ns = 0
         desk.recovery.lost_connection()
@@ -146,11 +174,16 @@ def test_nothing_is_written_off_before_the_node_has_been_asked_again(answer: Ans
 def test_failed_of_what_had_a_ghost_waits_for_the_channel_that_may_know_better_whenever_it_is_heard(
     before: Answer, closing: set[str]
 ) -> None:
-    """Within its time, when that has just passed, after a hold, and again after a question that was not answered."""
+    """Within its time, when that has just passed, after a hold, and again after a question that was
+    not answered.
+    """
 
     async def main(clock: VirtualClock) -> None:
         desk = Desk(clock, ghost_after_ns=20 * S)
-        desk.now_open, desk.recovery.closing = (channel(), channel(active=False)), frozenset()
+        desk.now_open, desk.recovery.evidence.closing = (
+            (channel(), channel(active=False)),
+            frozenset(),
+        )
         payment, other = desk.loose(before), desk.loose(failed(), CUT)
         await desk.run(100)
         for answer in (failed(), LOST, failed()):
@@ -168,7 +201,7 @@ def test_failed_of_what_had_a_ghost_waits_for_the_channel_that_may_know_better_w
     run_virtual(main)
 
 
-def test_an_answer_that_was_asked_for_while_the_ghost_lived_ends_nothing_however_late_it_is_read() -> None:
+def test_an_answer_asked_for_while_the_ghost_lived_ends_nothing_however_late_it_is_read() -> None:
     """The machine slept in between, and the ghost was executed meanwhile."""
 
     async def main(clock: VirtualClock) -> None:

@@ -1,4 +1,6 @@
-"""What a stream does when its node, its store or its receiver is at fault, on the whole engine with a virtual clock."""
+"""What a stream does when its node, its store or its receiver is at fault, on the whole engine with
+a virtual clock.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,13 @@ from dataclasses import replace
 import pytest
 
 from streamer.core import lifecycle
-from streamer.model import Mark, PaymentState, Rate, StreamState
-from streamer.money import SECOND_NS
-from streamer.reasons import Reason
-from streamer.recovery import Patience
-from streamer.simulator.books import Failure
+from streamer.doubt.recovery import Patience
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.lightning_node import CallFate
+from streamer.simulator.network.books import Failure
+from streamer.simulator.network.lightning_node import CallFate
+from streamer.words.model import Mark, PaymentState, Rate, StreamState
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Reason
 from tests.simulation.test_scenarios import QUICK, SLOW, equal_books, received_once
 from tests.simulation.world import World
 
@@ -70,16 +72,22 @@ def test_orphans_of_a_node_restart_free_their_slot_and_are_written_off() -> None
             await asyncio.sleep(10.2)
             world.faults.restart("payer", orphan_rate=1.0)
             await asyncio.sleep(200)
-            orphans = [payment for payment in world.book.payments.values() if payment.mark is Mark.ORPHAN]
+            orphans = [
+                payment for payment in world.book.payments.values() if payment.mark is Mark.ORPHAN
+            ]
             assert len(orphans) == 10
             for stream in streams:
                 assert stream.reserved_msat in (1_000, 2_000) and stream.open_payments <= 1
                 assert world.ahead_ns(stream) > -3 * SECOND_NS
             await asyncio.sleep(500)
-            assert not [payment for payment in world.book.payments.values() if payment.mark is Mark.ORPHAN]
+            assert not [
+                payment for payment in world.book.payments.values() if payment.mark is Mark.ORPHAN
+            ]
             assert all(stream.account.written_off_msat == 1_000 for stream in streams)
             received_once(world)
-            assert world.received_msat() == sum(stream.account.settled_msat - 1_000 for stream in streams)
+            assert world.received_msat() == sum(
+                stream.account.settled_msat - 1_000 for stream in streams
+            )
 
     run_virtual(main)
 
@@ -93,13 +101,24 @@ def test_a_receiver_that_holds_blocks_only_itself() -> None:
             await asyncio.sleep(5)
             world.faults.hold("receiver0")
             await asyncio.sleep(100)
-            marked = [payment for payment in world.book.payments.values() if payment.mark is Mark.HELD]
+            marked = [
+                payment for payment in world.book.payments.values() if payment.mark is Mark.HELD
+            ]
             assert len(marked) == 10
             assert world.ahead_ns(other) > -SECOND_NS
             assert len(world.book.payments) <= 12
             world.faults.release("receiver0")
             await asyncio.sleep(300)
-            assert max((clock.now_ns() - payment.planned_ns for payment in world.book.payments.values()), default=0) < SECOND_NS
+            assert (
+                max(
+                    (
+                        clock.now_ns() - payment.planned_ns
+                        for payment in world.book.payments.values()
+                    ),
+                    default=0,
+                )
+                < SECOND_NS
+            )
             for stream in held:
                 assert stream.state is StreamState.ACTIVE
                 assert abs(world.price_now(stream) - stream.account.settled_msat) <= 2_000
@@ -184,7 +203,11 @@ def test_a_new_rate_does_not_reprice_unpaid_time() -> None:
             await asyncio.sleep(10.5)
             world.faults.offline_for("payer", 100 * SECOND_NS)
             await asyncio.sleep(50)
-            await world.do(lifecycle.change, stream, replace(stream.terms, rate=Rate(5_000, SECOND_NS, SECOND_NS)))
+            await world.do(
+                lifecycle.change,
+                stream,
+                replace(stream.terms, rate=Rate(5_000, SECOND_NS, SECOND_NS)),
+            )
             await asyncio.sleep(149.5)
             expected = 60_500 + 5 * 149_500
             assert abs(stream.account.settled_msat - expected) <= 6_000
@@ -195,7 +218,9 @@ def test_a_new_rate_does_not_reprice_unpaid_time() -> None:
 
 @pytest.mark.parametrize("seconds", [5, 20])
 def test_patience_is_configurable(seconds: int) -> None:
-    """What is sent again and fails is not FAILED while a ghost of the first call may live; the node is asked at a growing pace."""
+    """What is sent again and fails is not FAILED while a ghost of the first call may live; the node
+    is asked at a growing pace.
+    """
 
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK, patience=Patience(ghost_after_ns=seconds * SECOND_NS))

@@ -11,15 +11,24 @@ import pytest
 
 from streamer.core import lifecycle
 from streamer.core.rate import Bucket
-from streamer.loose import CLOCKS_APART_NS
-from streamer.model import Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream
-from streamer.money import SECOND_NS
-from streamer.reasons import Halt
-from streamer.recovery import Patience
-from streamer.simulator.books import PaymentRecord
+from streamer.doubt.case import CLOCKS_APART_NS
+from streamer.doubt.recovery import Patience
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.lightning_node import CallFate
+from streamer.simulator.network.books import PaymentRecord
+from streamer.simulator.network.lightning_node import CallFate
 from streamer.stores.memory import MemoryStore
+from streamer.words.model import (
+    Answer,
+    Facts,
+    Kind,
+    Mark,
+    Payment,
+    PaymentQuery,
+    PaymentState,
+    Stream,
+)
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Halt
 from tests.simulation.test_scenarios import QUICK, equal_books, received_once
 from tests.simulation.world import World
 
@@ -46,9 +55,15 @@ def die(world: World) -> None:
 
 
 async def one_open(
-    world: World, stream: Stream, fate: CallFate, late_ns: int = 0, then: Callable[[World], None] = lambda _: None
+    world: World,
+    stream: Stream,
+    fate: CallFate,
+    late_ns: int = 0,
+    then: Callable[[World], None] = lambda _: None,
 ) -> Payment:
-    """The next payment of stream, whose call meets fate; `then` is done before anybody knows that it did."""
+    """The next payment of stream, whose call meets fate; `then` is done before anybody knows that
+    it did.
+    """
     send = world.engine.node.send
 
     async def lost(payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
@@ -88,10 +103,16 @@ def test_a_resend_repeats_the_intent_whatever_was_configured_since() -> None:
         world.book.limits = replace(world.book.limits, cltv_limit=144, timeout_seconds=5)
         stream = world.book.streams[stream.id]
         async with world.running():
-            await world.do(lifecycle.change, stream, replace(stream.terms, fee_floor_msat=1, fee_limit_ppm=1))
+            await world.do(
+                lifecycle.change, stream, replace(stream.terms, fee_floor_msat=1, fee_limit_ppm=1)
+            )
             await asyncio.sleep(15)
             order = known_to_node(world)[payment.payment_hash].order
-            assert (order.cltv_limit, order.fee_limit_msat, order.amount_msat) == (288, payment.fee_limit_msat, payment.amount_msat)
+            assert (order.cltv_limit, order.fee_limit_msat, order.amount_msat) == (
+                288,
+                payment.fee_limit_msat,
+                payment.amount_msat,
+            )
             equal_books(world, stream)
 
     run_virtual(main)
@@ -122,7 +143,10 @@ def test_nothing_is_sent_that_was_stopped_while_its_intent_was_written(what: str
             await asyncio.sleep(30)
             assert not armed
             [payment] = await world.store.payments(PaymentQuery(owner=stream.id, limit=1))
-            assert payment.state is PaymentState.FAILED and payment.payment_hash not in known_to_node(world)
+            assert (
+                payment.state is PaymentState.FAILED
+                and payment.payment_hash not in known_to_node(world)
+            )
             equal_books(world, stream)
 
     run_virtual(main)
@@ -139,7 +163,7 @@ def test_a_resend_that_is_held_back_at_the_last_moment_stays_open() -> None:
 
             def may_send(payment: Payment, now_ns: int) -> bool:
                 nonlocal asked
-                asked += payment.row in world.engine.recovery.loose
+                asked += payment.row in world.engine.recovery.cases
                 return allowed(payment, now_ns) and asked != 2
 
             world.book.may_send = may_send  # type: ignore[method-assign]
@@ -154,7 +178,7 @@ def test_a_resend_that_is_held_back_at_the_last_moment_stays_open() -> None:
 
 def test_resends_after_a_restart_pass_the_limiter() -> None:
     async def main(clock: VirtualClock) -> None:
-        world = World(clock, QUICK, patience=PATIENCE, per_destination=50)
+        world = World(clock, QUICK, patience=PATIENCE, per_destination=50, proven=True)
         async with world.running():
             await asyncio.sleep(1)
             world.faults.lose_calls("payer", 20, CallFate.NEVER)
@@ -166,7 +190,11 @@ def test_resends_after_a_restart_pass_the_limiter() -> None:
         world.engine._bucket = Bucket(2)
         async with world.running():
             await asyncio.sleep(9)
-            times = Counter(known_to_node(world)[one].created_ns // SECOND_NS for one in hashes if one in known_to_node(world))
+            times = Counter(
+                known_to_node(world)[one].created_ns // SECOND_NS
+                for one in hashes
+                if one in known_to_node(world)
+            )
             assert sum(times.values()) >= 8 and max(times.values()) <= 4
 
     run_virtual(main)
@@ -182,7 +210,9 @@ def test_a_payment_whose_ghost_may_live_is_not_given_up(crashes: bool) -> None:
         async with world.running():
             stream = await world.open("1sat/1s")
             await asyncio.sleep(3.5)
-            payment = await one_open(world, stream, CallFate.LATE, 15 * SECOND_NS, die if crashes else stop)
+            payment = await one_open(
+                world, stream, CallFate.LATE, 15 * SECOND_NS, die if crashes else stop
+            )
             await asyncio.sleep(0 if crashes else 18)
         if crashes:
             world.crash()
@@ -234,7 +264,9 @@ def test_a_ghost_later_than_all_patience_is_counted_at_the_next_connection() -> 
             go_on(world)
             world.faults.cut_connections("payer")
             await asyncio.sleep(20)
-            assert (await found(world, payment)).state is PaymentState.SETTLED and world.observer.late
+            assert (
+                await found(world, payment)
+            ).state is PaymentState.SETTLED and world.observer.late
             equal_books(world, stream)
 
     run_virtual(main)
@@ -246,7 +278,9 @@ def test_a_ghost_later_than_all_patience_is_counted_at_the_next_connection() -> 
 async def lost_sight(world: World, payment: Payment) -> None:
     """It is marked, was not sent again, and its stream goes on."""
     await asyncio.sleep(30)
-    [mark] = [one.mark for one in world.book.payments.values() if one.payment_hash == payment.payment_hash]
+    [mark] = [
+        one.mark for one in world.book.payments.values() if one.payment_hash == payment.payment_hash
+    ]
     assert mark is Mark.LOST_SIGHT
     assert payment.payment_hash not in known_to_node(world)
     stream = world.book.streams[payment.owner]
@@ -288,7 +322,9 @@ def test_a_channel_that_went_into_closing_may_carry_what_the_node_does_not_know(
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_while_a_channel_is_not_back_after_a_restart_what_the_node_does_not_know_waits(restarted: bool) -> None:
+def test_while_a_channel_is_not_back_after_a_restart_what_the_node_does_not_know_waits(
+    restarted: bool,
+) -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK, receivers=2, patience=PATIENCE)
         await asyncio.sleep(CLOCKS_APART_NS / SECOND_NS)
@@ -303,11 +339,15 @@ def test_while_a_channel_is_not_back_after_a_restart_what_the_node_does_not_know
             world.faults.bring_up("payer")
         async with world.running():
             await asyncio.sleep(30)
-            assert (payment.payment_hash in {one.payment_hash for one in world.book.payments.values()}) == restarted
+            assert (
+                payment.payment_hash in {one.payment_hash for one in world.book.payments.values()}
+            ) == restarted
             assert (payment.payment_hash in known_to_node(world)) == (not restarted)
             world.faults.disable_channels("payer", "receiver1", disabled=False)
             await asyncio.sleep(61)
-            assert payment.payment_hash not in {one.payment_hash for one in world.book.payments.values()}
+            assert payment.payment_hash not in {
+                one.payment_hash for one in world.book.payments.values()
+            }
             assert world.ahead_ns(world.book.streams[payment.owner]) > -3 * SECOND_NS
             received_once(world)
 

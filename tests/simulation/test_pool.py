@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from streamer.pool import Pool
+from streamer.pay.pool import Pool
 
 
 def test_a_job_is_waiting_until_a_worker_has_begun_it_and_jobs_keep_their_order() -> None:

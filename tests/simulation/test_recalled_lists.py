@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from unittest import mock
 
 import pytest
 
-import streamer.archive
+import streamer.books.archive
 from streamer.core import lifecycle
-from streamer.model import ADMIN, Stream
-from streamer.money import SECOND_NS
 from streamer.ports import ArchiveQuery
 from streamer.service import Service
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.model import ADMIN, Stream
+from streamer.words.money import SECOND_NS
 from tests.simulation.served import service_of
 from tests.simulation.test_scenarios import QUICK
 from tests.simulation.world import World
@@ -22,7 +23,7 @@ from tests.simulation.world import World
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream may leave a minute after its end."""
-    monkeypatch.setattr(streamer.archive, "ARCHIVE_AFTER_NS", 60 * SECOND_NS)
+    monkeypatch.setattr(streamer.books.archive, "ARCHIVE_AFTER_NS", 60 * SECOND_NS)
 
 
 async def left(world: World, count: int) -> list[Stream]:
@@ -36,12 +37,16 @@ async def left(world: World, count: int) -> list[Stream]:
     return streams
 
 
-def recalling(world: World, stream: Stream, then: Callable[[], Awaitable[None]] | None = None) -> None:
-    """When the archive is read next, the stream comes back before that, and `then` is awaited before the answer is given."""
+def recalling(
+    world: World, stream: Stream, then: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """When the archive is read next, the stream comes back before that, and `then` is awaited
+    before the answer is given.
+    """
     read = world.store.archived
 
     async def archived(query: ArchiveQuery) -> list[Stream]:
-        world.store.archived = read
+        patch.stop()
         await world.engine.archive.recall(stream.id)
         await world.engine.durable()
         page = await read(query)
@@ -49,7 +54,8 @@ def recalling(world: World, stream: Stream, then: Callable[[], Awaitable[None]] 
             await then()
         return page
 
-    world.store.archived = archived
+    patch = mock.patch.object(world.store, "archived", archived)
+    patch.start()
 
 
 async def listed(service: Service, size: int) -> list[list[int]]:
@@ -72,7 +78,9 @@ def test_those_that_came_back_have_their_places_among_those_that_were_never_away
                 await world.engine.archive.recall(stream.id)
             keys = [stream.key for stream in (*reversed(new), *reversed(old))]
             for size in (1, 2, 6):
-                assert await listed(service_of(world), size) == [keys[first : first + size] for first in range(0, 6, size)]
+                assert await listed(service_of(world), size) == [
+                    keys[first : first + size] for first in range(0, 6, size)
+                ]
 
     run_virtual(main)
 
@@ -86,7 +94,9 @@ def test_one_that_comes_back_while_a_list_is_made_is_on_it() -> None:
             for size in (100, 1):
                 recalling(world, streams[1])
                 pages = await listed(service, size)
-                assert [key for page in pages for key in page] == [stream.key for stream in reversed(streams)]
+                assert [key for page in pages for key in page] == [
+                    stream.key for stream in reversed(streams)
+                ]
                 await asyncio.sleep(120)
                 assert not world.book.streams, "it has left again"
 
@@ -108,6 +118,8 @@ def test_one_that_came_back_and_is_leaving_again_when_the_archive_was_read_is_on
             newest = await world.store.archived(ArchiveQuery(limit=1))
             recalling(world, streams[1], leaves)
             page, _ = await service.streams.page(ADMIN, "", 100, str(newest[0].key + 1))
-            assert [report.stream.key for report in page] == [stream.key for stream in reversed(streams)]
+            assert [report.stream.key for report in page] == [
+                stream.key for stream in reversed(streams)
+            ]
 
     run_virtual(main)

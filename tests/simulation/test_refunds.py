@@ -1,4 +1,6 @@
-"""What was written off, and has failed after all: the budgets get it back, once, and the stream does not (MONEY.md 2b)."""
+"""What was written off, and has failed after all: the budgets get it back, once, and the stream
+does not (money rule 6).
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,34 @@ import logging
 
 import pytest
 
-from streamer import refunds
 from streamer.core import ends
 from streamer.core.payment import Event
-from streamer.errors import NodeUnavailable, Unavailable
-from streamer.model import WRITTEN_OFF, Answer, Facts, Kind, Mark, Payment, PaymentQuery, PaymentState, Stream, StreamState
-from streamer.money import DAY_NS, SECOND_NS, format_amount
-from streamer.recovery import Patience
-from streamer.refunds import LOOK_EVERY_NS, LOOK_SECONDS, PATIENCE_SECONDS, READ_AGAIN_NS, WATCH_NS, Refunds
+from streamer.doubt import refunds
+from streamer.doubt.recovery import Patience
+from streamer.doubt.refunds import (
+    LOOK_EVERY_NS,
+    LOOK_SECONDS,
+    PATIENCE_SECONDS,
+    READ_AGAIN_NS,
+    WATCH_NS,
+    Refunds,
+)
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.pace import Pace
+from streamer.simulator.network.pace import Pace
+from streamer.words.errors import NodeUnavailable, Unavailable
+from streamer.words.model import (
+    WRITTEN_OFF,
+    Answer,
+    Facts,
+    Kind,
+    Mark,
+    Payment,
+    PaymentQuery,
+    PaymentState,
+    Stream,
+    StreamState,
+)
+from streamer.words.money import DAY_NS, SECOND_NS, format_amount
 from tests.core.house import House, budget_of
 from tests.simulation.desk import IN_FLIGHT, LOST, NOT_FOUND, Desk, failed, settled
 from tests.simulation.test_suspects import Past
@@ -42,7 +62,11 @@ def spent(desk: Desk, stream: Stream) -> tuple[int, int, int]:
     """What the spend limit, the key's budget and the stream's own say was spent."""
     budgets, now_ns = desk.house.book.budgets, desk.clock.now_ns()
     own = budgets.own(stream, now_ns)
-    return budgets.spend_limit.spent_msat, desk.house.key_budget(7).spent_msat, own.spent_msat if own is not None else 0
+    return (
+        budgets.spend_limit.spent_msat,
+        desk.house.key_budget(7).spent_msat,
+        own.spent_msat if own is not None else 0,
+    )
 
 
 def asked(desk: Desk) -> int:
@@ -78,7 +102,7 @@ def test_nothing_else_that_the_node_says_gives_anything_back(answer: Answer) -> 
     run_virtual(main)
 
 
-def test_what_was_out_of_sight_when_it_was_written_off_gives_nothing_back_though_the_node_calls_it_failed() -> None:
+def test_what_was_out_of_sight_when_written_off_gives_nothing_back_though_called_failed() -> None:
     """That may be a later call's end: what paid it is in what the node has lost."""
 
     async def main(clock: VirtualClock) -> None:
@@ -93,7 +117,11 @@ def test_what_was_out_of_sight_when_it_was_written_off_gives_nothing_back_though
         past = Past([orphan, lost])
         await Refunds(desk, desk.house.book, past, GHOST_NS).look(clock.now_ns() + GHOST_NS)  # type: ignore[arg-type]
         past.take_turns(clock.now_ns())
-        assert len(past.turns) == 1 and desk.house.book.budgets.spend_limit.spent_msat == lost.amount_msat + lost.fee_limit_msat
+        assert (
+            len(past.turns) == 1
+            and desk.house.book.budgets.spend_limit.spent_msat
+            == lost.amount_msat + lost.fee_limit_msat
+        )
 
     run_virtual(main)
 
@@ -118,18 +146,26 @@ def test_each_connection_and_each_hour_asks_again() -> None:
     async def main(clock: VirtualClock) -> None:
         desk, past, watch, [payment] = scene(clock)
         now_ns = payment.end_ns + GHOST_NS
-        for moment_ns, times in ((now_ns, 1), (now_ns + LOOK_EVERY_NS - 1, 1), (now_ns + LOOK_EVERY_NS, 2)):
+        for moment_ns, times in (
+            (now_ns, 1),
+            (now_ns + LOOK_EVERY_NS - 1, 1),
+            (now_ns + LOOK_EVERY_NS, 2),
+        ):
             await watch.look(moment_ns)
             assert asked(desk) == times
         watch.connected(now_ns + LOOK_EVERY_NS)
         await watch.look(now_ns + LOOK_EVERY_NS + GHOST_NS)
         assert asked(desk) == 3
-        assert past.queries[0] == PaymentQuery(node="node", states=WRITTEN_OFF, limit=refunds.ASKS_A_LOOK)
+        assert past.queries[0] == PaymentQuery(
+            node="node", states=WRITTEN_OFF, limit=refunds.ASKS_A_LOOK
+        )
 
     run_virtual(main)
 
 
-def test_only_so_many_are_asked_for_at_once_and_each_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_are_asked_for_at_once_and_each_in_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(refunds, "ASKS_A_LOOK", 2)
 
     async def main(clock: VirtualClock) -> None:
@@ -140,23 +176,43 @@ def test_only_so_many_are_asked_for_at_once_and_each_in_its_turn(monkeypatch: py
             assert asked(desk) == times
         assert all(len(desk.asked[payment.payment_hash]) == 1 for payment in payments)
         await watch.look(now_ns + LOOK_EVERY_NS)
-        assert [len(desk.asked[payment.payment_hash]) for payment in payments] == [1, 1, 1, 2, 2], "the newest first"
+        assert [len(desk.asked[payment.payment_hash]) for payment in payments] == [
+            1,
+            1,
+            1,
+            2,
+            2,
+        ], "the newest first"
         watch.connected(now_ns + LOOK_EVERY_NS)
         await watch.look(now_ns + LOOK_EVERY_NS + GHOST_NS)
-        assert [len(desk.asked[payment.payment_hash]) for payment in payments] == [1, 1, 1, 3, 3], "from the newest again"
+        assert [len(desk.asked[payment.payment_hash]) for payment in payments] == [
+            1,
+            1,
+            1,
+            3,
+            3,
+        ], "from the newest again"
 
     run_virtual(main)
 
 
-def test_a_node_that_does_not_answer_makes_no_look_long_and_nobody_is_passed_over_for_ever() -> None:
+def test_a_node_that_does_not_answer_makes_no_look_long_and_passes_over_nobody() -> None:
     async def main(clock: VirtualClock) -> None:
         desk, _, watch, [first, second, third] = scene(clock, 3)
         desk.answers[second.payment_hash] = LOST
         now_ns = clock.now_ns() + GHOST_NS
         await watch.look(now_ns)
-        assert [len(desk.asked[payment.payment_hash]) for payment in (third, second, first)] == [1, 1, 0]
+        assert [len(desk.asked[payment.payment_hash]) for payment in (third, second, first)] == [
+            1,
+            1,
+            0,
+        ]
         await watch.look(now_ns + SECOND_NS)
-        assert [len(desk.asked[payment.payment_hash]) for payment in (third, second, first)] == [1, 1, 1]
+        assert [len(desk.asked[payment.payment_hash]) for payment in (third, second, first)] == [
+            1,
+            1,
+            1,
+        ]
         desk.trouble["track"] = NodeUnavailable("away")
         with pytest.raises(NodeUnavailable):
             await watch.look(now_ns + SECOND_NS + LOOK_EVERY_NS)
@@ -172,8 +228,14 @@ def test_a_node_that_answers_slowly_makes_no_look_long_and_the_next_one_goes_on(
         for times in (2, 4, 5, 5):
             began_ns = clock.now_ns()
             await watch.look(now_ns)
-            assert asked(desk) == times and clock.now_ns() - began_ns <= (LOOK_SECONDS + PATIENCE_SECONDS) * SECOND_NS
-        assert all(len(desk.asked[payment.payment_hash]) == 1 for payment in payments) and len(past.queries) == 3
+            assert (
+                asked(desk) == times
+                and clock.now_ns() - began_ns <= (LOOK_SECONDS + PATIENCE_SECONDS) * SECOND_NS
+            )
+        assert (
+            all(len(desk.asked[payment.payment_hash]) == 1 for payment in payments)
+            and len(past.queries) == 3
+        )
 
     run_virtual(main)
 
@@ -193,7 +255,9 @@ def test_a_journal_that_cannot_be_read_now_is_left_alone_for_minutes_and_then_re
     run_virtual(main)
 
 
-def test_what_was_planned_too_long_ago_is_not_asked_for_and_what_lies_below_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_planned_too_long_ago_is_not_asked_for_and_what_lies_below_is_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(refunds, "ASKS_A_LOOK", 2)
 
     async def main(clock: VirtualClock) -> None:
@@ -203,7 +267,15 @@ def test_what_was_planned_too_long_ago_is_not_asked_for_and_what_lies_below_is_n
             payment.planned_ns = now_ns - WATCH_NS - age_ns + 1
         for _ in range(9):
             await watch.look(now_ns)
-        assert [len(desk.asked[payment.payment_hash]) for payment in payments] == [0, 0, 0, 1, 1, 1, 1]
+        assert [len(desk.asked[payment.payment_hash]) for payment in payments] == [
+            0,
+            0,
+            0,
+            1,
+            1,
+            1,
+            1,
+        ]
         assert [query.before_row for query in past.queries] == [0, payments[5].row, payments[3].row]
 
     run_virtual(main)
@@ -213,7 +285,11 @@ def test_what_has_its_money_back_is_not_asked_for_again() -> None:
     async def main(clock: VirtualClock) -> None:
         desk, past, watch, [payment] = scene(clock)
         desk.house.resolve(payment, Event.FAILED, Answer(Kind.FAILED))
-        assert (payment.state, payment.settled_msat, payment.fee_msat) == (PaymentState.WRITTEN_OFF, 0, 0)
+        assert (payment.state, payment.settled_msat, payment.fee_msat) == (
+            PaymentState.WRITTEN_OFF,
+            0,
+            0,
+        )
         await watch.look(clock.now_ns() + GHOST_NS)
         assert past.queries and asked(desk) == 0
 
@@ -257,8 +333,10 @@ async def written_off(world: World) -> Payment:
     return payment
 
 
-def test_an_orphan_whose_channel_is_closed_fails_at_the_next_start_of_the_node(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "streamer.refunds")
+def test_an_orphan_whose_channel_is_closed_fails_at_the_next_start_of_the_node(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "streamer.doubt.refunds")
     told: list[str] = []
 
     async def main(clock: VirtualClock) -> None:
@@ -269,7 +347,9 @@ def test_an_orphan_whose_channel_is_closed_fails_at_the_next_start_of_the_node(c
             whole_msat = payment.amount_msat + payment.fee_limit_msat
             told.extend((payment.id, format_amount(whole_msat)))
             assert world.shared.budgets.spend_limit.spent_msat == whole_msat
-            world.network.open_channel(world.network.named["payer"], world.network.named["receiver0"], 100_000_000)
+            world.network.open_channel(
+                world.network.named["payer"], world.network.named["receiver0"], 100_000_000
+            )
             world.faults.close_channels("payer", "receiver0", 1)
             world.faults.restart("payer", orphan_rate=0.0)
             await asyncio.sleep(GHOST_NS / SECOND_NS)
@@ -277,7 +357,11 @@ def test_an_orphan_whose_channel_is_closed_fails_at_the_next_start_of_the_node(c
             await asyncio.sleep(70)
         for _ in range(2):
             assert world.shared.budgets.spend_limit.spent_msat == 0
-            assert (stream.account.settled_msat, stream.account.written_off_msat, stream.account.owed_msat) == (1_000, 1_000, 0)
+            assert (
+                stream.account.settled_msat,
+                stream.account.written_off_msat,
+                stream.account.owed_msat,
+            ) == (1_000, 1_000, 0)
             known = await world.store.payment(stream.id, 1)
             assert known is not None and known.state is PaymentState.WRITTEN_OFF
             assert (known.settled_msat, known.fee_msat, known.message) == (0, 0, refunds.MESSAGE)
@@ -286,12 +370,19 @@ def test_an_orphan_whose_channel_is_closed_fails_at_the_next_start_of_the_node(c
         world.check()
 
     run_virtual(main)
-    [line] = [record.getMessage() for record in caplog.records if record.name == "streamer.refunds"]
-    assert line == f"payment {told[0]} was written off, and has failed: the budgets have {told[1]} back"
+    [line] = [
+        record.getMessage() for record in caplog.records if record.name == "streamer.doubt.refunds"
+    ]
+    assert (
+        line
+        == f"payment {told[0]} was written off, and has failed: the budgets have {told[1]} back"
+    )
 
 
 @pytest.mark.parametrize("settles", [True, False])
-def test_a_call_that_was_under_way_when_its_payment_was_written_off_moves_no_money_by_itself(settles: bool) -> None:
+def test_a_call_that_was_under_way_when_its_payment_was_written_off_moves_no_money_by_itself(
+    settles: bool,
+) -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, SLOW, patience=Patience(hold_after_ns=7200 * SECOND_NS))
         async with world.running():
@@ -316,7 +407,7 @@ def test_a_call_that_was_under_way_when_its_payment_was_written_off_moves_no_mon
     run_virtual(main)
 
 
-def test_an_end_that_comes_to_what_has_ended_moves_money_only_as_a_late_settlement_and_once() -> None:
+def test_an_end_that_comes_to_what_has_ended_moves_money_only_if_settled_late_and_once() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, SLOW)
         async with world.running():
@@ -331,7 +422,11 @@ def test_an_end_that_comes_to_what_has_ended_moves_money_only_as_a_late_settleme
             for _ in range(2):
                 world.engine._ended(payment, settled(), Event.SETTLED)
                 await asyncio.sleep(1)
-            assert (payment.state, stream.account.owed_msat, len(world.observer.late)) == (PaymentState.SETTLED, 0, 1)
+            assert (payment.state, stream.account.owed_msat, len(world.observer.late)) == (
+                PaymentState.SETTLED,
+                0,
+                1,
+            )
 
     run_virtual(main)
 
@@ -366,7 +461,9 @@ def test_who_waits_for_a_budget_that_has_money_back_goes_on() -> None:
     for payment in payments:
         house.write_off(payment)
     house.at(2)
-    assert house.plan() == [] and {stream.state for stream in (own, first, second)} == {StreamState.STALLED}
+    assert house.plan() == [] and {stream.state for stream in (own, first, second)} == {
+        StreamState.STALLED
+    }
     refund = Answer(Kind.FAILED, accepted=True)
     house.resolve(payments[0], Event.FAILED, refund)
     assert [payment.owner for payment in house.plan()] == [own.id]

@@ -1,13 +1,15 @@
-"""A payment whose call was lost goes out again as soon as the node is open, not when it is next asked for."""
+"""A payment whose call was lost goes out again as soon as the node is open, not when it is next
+asked for.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-from streamer.money import MILLISECOND_NS
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.lightning_node import CallFate
-from streamer.simulator.pace import Pace
+from streamer.simulator.network.lightning_node import CallFate
+from streamer.simulator.network.pace import Pace
+from streamer.words.money import MILLISECOND_NS
 from tests.simulation.world import World
 
 LATENCY_NS = 50 * MILLISECOND_NS

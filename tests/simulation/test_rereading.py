@@ -1,4 +1,6 @@
-"""The node's list is read again because the first reading, or what came after it, failed: nothing is lost, nothing is taken in twice."""
+"""The node's list is read again because the first reading, or what came after it, failed: nothing
+is lost, nothing is taken in twice.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from streamer.errors import NodeUnavailable, ResourceExhausted, StoreFailed, StreamerError, Unavailable
-from streamer.model import Payment, StreamState
 from streamer.ports import NodePayment
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.errors import (
+    NodeUnavailable,
+    ResourceExhausted,
+    StoreFailed,
+    StreamerError,
+    Unavailable,
+)
+from streamer.words.model import Payment, StreamState
 from tests.simulation.world import World
 
 
@@ -41,17 +49,21 @@ async def rolled_back(clock: VirtualClock) -> World:
 async def all_is_well(world: World) -> None:
     """What was taken in once is asked about until its end, and the stream goes on."""
     [payment] = world.book.payments.values()
-    assert [loose.payment for loose in world.engine.recovery.loose.values()] == [payment]
+    assert [loose.payment for loose in world.engine.recovery.cases.values()] == [payment]
     world.faults.release("receiver0")
     await asyncio.sleep(300)
     assert not payment.open and not world.failures
     [stream] = world.book.streams.values()
-    assert stream.state is StreamState.ACTIVE and stream.account.settled_msat == world.received_msat()
+    assert (
+        stream.state is StreamState.ACTIVE and stream.account.settled_msat == world.received_msat()
+    )
     assert world.ahead_ns(stream) >= 0
 
 
 def lost_at_the_second_page(world: World) -> list[int]:
-    """The connection is lost while the second page of lnd's list is read; the indexes from which pages were asked for."""
+    """The connection is lost while the second page of lnd's list is read; the indexes from which
+    pages were asked for.
+    """
     read, pages = world.engine.node.payments_after, list[int]()
 
     async def payments_after(index: int, limit: int) -> Sequence[NodePayment]:
@@ -97,7 +109,10 @@ def test_what_is_not_durable_when_the_list_is_read_again_is_taken_in_once() -> N
     run_virtual(main)
 
 
-@pytest.mark.parametrize("error", [ResourceExhausted("1000 reads wait already"), Unavailable("closing"), StoreFailed("no disk")])
+@pytest.mark.parametrize(
+    "error",
+    [ResourceExhausted("1000 reads wait already"), Unavailable("closing"), StoreFailed("no disk")],
+)
 def test_a_journal_that_cannot_be_read_now_is_read_later(error: StreamerError) -> None:
     async def main(clock: VirtualClock) -> None:
         world = await rolled_back(clock)
@@ -126,15 +141,18 @@ def test_what_waits_for_a_turn_is_told_that_the_store_has_failed_and_nothing_pil
                 world.faults.hold(f"receiver{number}")
                 await world.open("1sat/1s", number)
             await asyncio.sleep(60)
-            assert len(world.engine.recovery.loose) == 4
+            assert len(world.engine.recovery.cases) == 4
 
             async def full() -> None:
                 await asyncio.sleep(1)
                 raise OSError("the disk is full")
 
             world.store.commit = full
-            for _ in range(2):  # as many commits as may be under way: the turn after them has to wait
-                world.engine.defer(lambda now_ns, facts: facts.settings.append(("mark", str(now_ns))))
+            # as many commits as may be under way: the turn after them has to wait
+            for _ in range(2):
+                world.engine.defer(
+                    lambda now_ns, facts: facts.settings.append(("mark", str(now_ns)))
+                )
                 await asyncio.sleep(0.1)
             for _ in range(2):  # while the commits fail, and when they have
                 with pytest.raises(StoreFailed, match="streamer status"):

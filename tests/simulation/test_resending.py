@@ -1,14 +1,16 @@
-"""Resends that wait for their turn when nothing may be sent any more: they are asked about, and go by no old verdict."""
+"""Resends that wait for their turn when nothing may be sent any more: they are asked about, and go
+by no old verdict.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-from streamer.model import Facts, Mark, PaymentState
-from streamer.money import SECOND_NS
-from streamer.reasons import Halt
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.lightning_node import CallFate
+from streamer.simulator.network.lightning_node import CallFate
+from streamer.words.model import Facts, Mark, PaymentState
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Halt
 from tests.simulation.desk import NOT_FOUND, Desk, settled
 from tests.simulation.world import World
 
@@ -18,12 +20,14 @@ MANY = 60
 
 def test_what_waits_for_the_pace_when_sending_is_stopped_is_driven_to_its_end() -> None:
     async def main(clock: VirtualClock) -> None:
-        world = World(clock, receivers=4, per_destination=100)
+        world = World(clock, receivers=4, per_destination=100, proven=True)
         async with world.running():
             while not world.engine.paying:
                 await asyncio.sleep(0.1)
             for number in range(MANY):
-                await world.open("1000sat/1h", number % 4, start_time_ns=clock.now_ns() + 5 * SECOND_NS)
+                await world.open(
+                    "1000sat/1h", number % 4, start_time_ns=clock.now_ns() + 5 * SECOND_NS
+                )
             world.faults.lose_calls("payer", MANY, CallFate.LATE, 30 * SECOND_NS)
             while len(world.engine._resends) <= 5:
                 await asyncio.sleep(0.001)
@@ -31,8 +35,16 @@ def test_what_waits_for_the_pace_when_sending_is_stopped_is_driven_to_its_end() 
             world.switch.stop(Halt.OPERATOR, "stopped", facts)
             await world.store.append(facts)
             await asyncio.sleep(600)
-            assert not world.book.payments and not world.engine.recovery.loose and not world.engine._resends
-            assert sum(payment.settled_msat for payment in world.observer.payments) == sum(world.received_msat(n) for n in range(4)) > 0
+            assert (
+                not world.book.payments
+                and not world.engine.recovery.cases
+                and not world.engine._resends
+            )
+            assert (
+                sum(payment.settled_msat for payment in world.observer.payments)
+                == sum(world.received_msat(n) for n in range(4))
+                > 0
+            )
 
     run_virtual(main)
 
@@ -46,7 +58,7 @@ def test_what_waits_for_its_resend_is_asked_about_on_the_next_connection() -> No
         await desk.run(1)
         assert desk.resent == [payment]
         desk.recovery.lost_connection()
-        desk.recovery.witness = b"gone" * 8
+        desk.recovery.evidence.witness = b"gone" * 8
         await desk.connect()
         await desk.run(1)
         assert desk.resent == [payment] and payment.mark is Mark.LOST_SIGHT

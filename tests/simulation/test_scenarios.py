@@ -6,11 +6,11 @@ import asyncio
 from collections import Counter
 
 from streamer.core import lifecycle
-from streamer.model import BudgetTerms, Facts, Stream, StreamState
-from streamer.money import MILLISECOND_NS, SECOND_NS, parse_duration
-from streamer.reasons import Halt, Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.pace import Pace
+from streamer.simulator.network.pace import Pace
+from streamer.words.model import BudgetTerms, Facts, Stream, StreamState
+from streamer.words.money import MILLISECOND_NS, SECOND_NS, parse_duration
+from streamer.words.reasons import Halt, Reason
 from tests.simulation.world import World
 
 QUICK = Pace(latency_ns=(80 * MILLISECOND_NS, 120 * MILLISECOND_NS))
@@ -19,7 +19,9 @@ SLOW = Pace(latency_ns=(400 * MILLISECOND_NS, 600 * MILLISECOND_NS))
 
 
 def received_once(world: World, receiver: int = 0) -> None:
-    """No hash was settled twice at the receiver, and it has exactly what the ledger says was paid."""
+    """No hash was settled twice at the receiver, and it has exactly what the ledger says was
+    paid.
+    """
     world.check()
     invoices = world.network.named[f"receiver{receiver}"].invoices.values()
     counts = Counter(invoice.payment_hash for invoice in invoices for _ in invoice.htlcs)
@@ -28,7 +30,9 @@ def received_once(world: World, receiver: int = 0) -> None:
 
 def equal_books(world: World, *streams: Stream) -> None:
     received_once(world)
-    assert world.received_msat() == sum(stream.account.settled_msat - stream.account.written_off_msat for stream in streams)
+    assert world.received_msat() == sum(
+        stream.account.settled_msat - stream.account.written_off_msat for stream in streams
+    )
 
 
 def test_a_receiver_without_keysend_stalls_at_once_and_is_probed_rarely() -> None:
@@ -58,7 +62,9 @@ def test_an_unknown_destination_backs_off_for_longer_than_a_penalty_and_stalls()
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
         async with world.running():
-            nobody = bytes.fromhex("0257892b7a7046bfe0fba5ded89b8ddb24b9eb0658f3de721e35702d3cdea1b2ee")
+            nobody = bytes.fromhex(
+                "0257892b7a7046bfe0fba5ded89b8ddb24b9eb0658f3de721e35702d3cdea1b2ee"
+            )
             stream = await world.open("1sat/1s", destination=nobody)
             await asyncio.sleep(10)
             assert stream.account.failed_count == 1 and stream.state is StreamState.ACTIVE
@@ -79,7 +85,10 @@ def test_a_receiver_that_is_away_and_comes_back_is_paid_what_was_possible() -> N
             await asyncio.sleep(60)
             world.faults.take_down("receiver0")
             await asyncio.sleep(120)
-            assert stream.state in (StreamState.ACTIVE, StreamState.STALLED) and stream.account.streak > 0
+            assert (
+                stream.state in (StreamState.ACTIVE, StreamState.STALLED)
+                and stream.account.streak > 0
+            )
             assert world.ahead_ns(other) > -SECOND_NS
             world.faults.bring_up("receiver0")
             await asyncio.sleep(400)
@@ -116,7 +125,9 @@ def test_a_total_budget_ends_the_stream_and_is_never_exceeded() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
         async with world.running():
-            stream = await world.open("1sat/1s", budget=BudgetTerms(30_500, None), fee_floor_msat=500)
+            stream = await world.open(
+                "1sat/1s", budget=BudgetTerms(30_500, None), fee_floor_msat=500
+            )
             await asyncio.sleep(60)
             assert (stream.state, stream.reason) == (StreamState.COMPLETED, Reason.BUDGET_SPENT)
             assert 29_000 <= stream.account.settled_msat <= 30_500
@@ -130,7 +141,11 @@ def test_a_renewing_budget_stalls_until_its_period_and_goes_on_by_itself() -> No
         world = World(clock, QUICK)
         async with world.running():
             stream = await world.open(
-                "1sat/1s", budget=BudgetTerms(20_000, parse_duration("1m")), fee_floor_msat=0, fee_limit_ppm=0, catch_up_ns=0
+                "1sat/1s",
+                budget=BudgetTerms(20_000, parse_duration("1m")),
+                fee_floor_msat=0,
+                fee_limit_ppm=0,
+                catch_up_ns=0,
             )
             await asyncio.sleep(50)
             assert (stream.state, stream.reason) == (StreamState.STALLED, Reason.BUDGET_PERIOD)

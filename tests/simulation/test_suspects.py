@@ -1,4 +1,6 @@
-"""What failed is looked at again: which payments, from when to when, and what a second look may do."""
+"""What failed is looked at again: which payments, from when to when, and what a second look may
+do.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from streamer import givenup
-from streamer.errors import ResourceExhausted, StoreFailed, StreamerError, Unavailable
-from streamer.givenup import MAX_WATCHED, WATCH_NS, GivenUp
-from streamer.model import Facts, Payment, PaymentQuery, PaymentState
+from streamer.doubt import givenup
+from streamer.doubt.givenup import MAX_WATCHED, WATCH_NS, GivenUp
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.errors import ResourceExhausted, StoreFailed, StreamerError, Unavailable
+from streamer.words.model import Facts, Payment, PaymentQuery, PaymentState
 from tests.simulation.desk import Desk, S, settled
 
 
@@ -32,15 +34,23 @@ class Past:
         self.queries.append(query)
         if self.trouble is not None:
             raise self.trouble
-        found = [payment for payment in self.ended if not query.before_row or payment.row < query.before_row]
-        return [copy.copy(payment) for payment in found if payment.end_ns >= query.unpaid_since_ns][: query.limit]
+        found = [
+            payment
+            for payment in self.ended
+            if not query.before_row or payment.row < query.before_row
+        ]
+        return [copy.copy(payment) for payment in found if payment.end_ns >= query.unpaid_since_ns][
+            : query.limit
+        ]
 
     def take_turns(self, now_ns: int) -> None:
         for action in self.turns:
             action(now_ns, Facts())
 
 
-def scene(clock: VirtualClock, count: int = 1, remembers: bool = False) -> tuple[Desk, Past, GivenUp, list[Payment]]:
+def scene(
+    clock: VirtualClock, count: int = 1, remembers: bool = False
+) -> tuple[Desk, Past, GivenUp, list[Payment]]:
     """So many payments that failed an instant ago; remembers: the journal tells of them."""
     desk = Desk(clock)
     payments = [desk.payment() for _ in range(count)]
@@ -59,14 +69,19 @@ def test_a_suspect_is_looked_at_from_now_on_for_an_hour() -> None:
         desk, _, watch, payments = scene(clock)
         now_ns = clock.now_ns()
         watch.suspect(payments[0], now_ns)
-        for moment_ns, times in ((now_ns, 1), (now_ns + WATCH_NS - 1, 2), (now_ns + 2 * WATCH_NS, 3), (now_ns + 3 * WATCH_NS, 3)):
+        for moment_ns, times in (
+            (now_ns, 1),
+            (now_ns + WATCH_NS - 1, 2),
+            (now_ns + 2 * WATCH_NS, 3),
+            (now_ns + 3 * WATCH_NS, 3),
+        ):
             await watch.look(moment_ns)
             assert asked(desk, payments) == [times]
 
     run_virtual(main)
 
 
-def test_the_journal_is_asked_for_what_failed_at_this_node_lately_and_for_the_newest_attempt_with_a_hash() -> None:
+def test_the_journal_is_asked_for_what_failed_here_lately_and_for_a_hash_newest_attempt() -> None:
     """The newest at this node: another node's word is not about what was sent through this one."""
 
     async def main(clock: VirtualClock) -> None:
@@ -96,7 +111,9 @@ def test_what_failed_an_hour_ago_is_not_looked_at_any_more(more_ns: int, times: 
     run_virtual(main)
 
 
-@pytest.mark.parametrize("error", [Unavailable("busy"), ResourceExhausted("too many"), StoreFailed("no disk")])
+@pytest.mark.parametrize(
+    "error", [Unavailable("busy"), ResourceExhausted("too many"), StoreFailed("no disk")]
+)
 def test_a_journal_that_cannot_be_read_holds_up_nothing(error: StreamerError) -> None:
     async def main(clock: VirtualClock) -> None:
         desk, past, watch, payments = scene(clock)
@@ -123,7 +140,9 @@ def test_one_that_is_let_go_in_its_last_minute_is_no_trouble() -> None:
     run_virtual(main)
 
 
-def test_what_settled_is_posted_once_and_remembered_as_long_as_others_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_settled_is_posted_once_and_remembered_as_long_as_others_are_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(givenup, "MAX_WATCHED", 2)
 
     async def main(clock: VirtualClock) -> None:
@@ -135,23 +154,35 @@ def test_what_settled_is_posted_once_and_remembered_as_long_as_others_are_watche
             await watch.look(now_ns)
             await watch.look(now_ns + 60 * S)
             past.take_turns(now_ns + 61 * S)
-        assert len(past.turns) == 6 and {(payment.state, payment.end_ns) for payment in payments} == {
-            (PaymentState.SETTLED, now_ns + 61 * S)
-        }
-        assert [stream.account.settled_msat for stream in desk.house.book.streams.values()] == [1_000] * 3
+        assert len(past.turns) == 6 and {
+            (payment.state, payment.end_ns) for payment in payments
+        } == {(PaymentState.SETTLED, now_ns + 61 * S)}
+        assert [stream.account.settled_msat for stream in desk.house.book.streams.values()] == [
+            1_000
+        ] * 3
         for payment in payments:
             watch.suspect(payment, now_ns + 120 * S)
         await watch.look(now_ns + 120 * S)
-        assert asked(desk, payments) == [3, 2, 2], "the oldest is forgotten; the table of moves posts nothing twice"
+        assert asked(desk, payments) == [
+            3,
+            2,
+            2,
+        ], "the oldest is forgotten; the table of moves posts nothing twice"
         past.take_turns(now_ns + 121 * S)
-        assert [stream.account.settled_msat for stream in desk.house.book.streams.values()] == [1_000] * 3
+        assert [stream.account.settled_msat for stream in desk.house.book.streams.values()] == [
+            1_000
+        ] * 3
 
     run_virtual(main)
 
 
 @pytest.mark.parametrize("let_go_at", [0.0, 0.05, 0.15])
-def test_what_is_used_again_before_the_journal_has_been_read_is_not_looked_at(let_go_at: float) -> None:
-    """Before it is read, while what failed is read, and while the newest attempt is: the new one may be in neither."""
+def test_what_is_used_again_before_the_journal_has_been_read_is_not_looked_at(
+    let_go_at: float,
+) -> None:
+    """Before it is read, while what failed is read, and while the newest attempt is: the new one
+    may be in neither.
+    """
 
     async def main(clock: VirtualClock) -> None:
         desk, past, watch, payments = scene(clock, 2, remembers=True)
@@ -173,11 +204,15 @@ def test_what_is_used_again_before_the_journal_has_been_read_is_not_looked_at(le
 
 
 @pytest.mark.parametrize("remembered", [True, False])
-@pytest.mark.parametrize(("first", "second", "times"), [(True, False, 1), (False, False, 0), (True, True, 0)])
+@pytest.mark.parametrize(
+    ("first", "second", "times"), [(True, False, 1), (False, False, 0), (True, True, 0)]
+)
 def test_the_attempt_for_which_another_was_let_go_is_looked_at_in_its_place_if_it_fails(
     remembered: bool, first: bool, second: bool, times: int
 ) -> None:
-    """first: the attempt before was looked at. second: this one settled. Before the journal is read, nobody knows of the first."""
+    """first: the attempt before was looked at. second: this one settled. Before the journal is
+    read, nobody knows of the first.
+    """
 
     async def main(clock: VirtualClock) -> None:
         desk, _, watch, payments = scene(clock)

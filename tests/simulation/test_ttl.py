@@ -1,4 +1,6 @@
-"""What a start means for streams that somebody must renew: time to do so, but none to those that ran out while it could be done."""
+"""What a start means for streams that somebody must renew: time to do so, but none to those that
+ran out while it could be done.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,10 @@ import asyncio
 import pytest
 
 from streamer.core import lifecycle
-from streamer.core.shared import DOORS
-from streamer.model import ADMIN, Facts, Stream, StreamState
-from streamer.money import SECOND_NS
-from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.model import ADMIN, Stream, StreamState
+from streamer.words.money import SECOND_NS
+from streamer.words.reasons import Reason
 from tests.simulation.beating import beating
 from tests.simulation.served import service_of
 from tests.simulation.test_scenarios import QUICK, equal_books
@@ -21,6 +22,13 @@ from tests.simulation.world import World
 def only(world: World) -> Stream:
     [stream] = world.book.streams.values()
     return stream
+
+
+def end_of_the_start(world: World) -> int:
+    """When the clock was found right."""
+    return max(
+        int(row[3]) for row in world.store._durable.outages.values() if row[1] == "DAEMON_DOWN"
+    )
 
 
 def test_a_ttl_that_ran_out_while_the_doors_were_open_is_not_revived_by_a_start() -> None:
@@ -38,46 +46,89 @@ def test_a_ttl_that_ran_out_while_the_doors_were_open_is_not_revived_by_a_start(
             await service_of(world).sending.start(b"")
             await asyncio.sleep(120)
             stream = only(world)
-            assert (stream.state, stream.reason, stream.state_time_ns) == (StreamState.PAUSED, Reason.TTL_EXPIRED, expire_ns)
+            assert (stream.state, stream.reason, stream.state_time_ns) == (
+                StreamState.PAUSED,
+                Reason.TTL_EXPIRED,
+                expire_ns,
+            )
             assert world.received_msat() == paid
             equal_books(world, stream)
 
     run_virtual(main)
 
 
-@pytest.mark.parametrize("ahead_ns", [0, 24 * 3600 * SECOND_NS])
-def test_a_ttl_that_ran_out_while_no_node_was_there_to_check_the_clock_is_not_revived_by_a_start(ahead_ns: int) -> None:
+def test_a_ttl_ends_by_no_unchecked_clock_and_a_start_gives_time_from_when_it_is() -> None:
+    """While the clock is unchecked no ttl runs out: whoever is to renew has his time after that,
+    and not before.
+    """
+
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
         async with beating(world), world.running():
-            stream = await world.open("1sat/1s", ttl_ns=1800 * SECOND_NS, catch_up_ns=None)
+            stream = await world.open("1sat/1s", ttl_ns=1800 * SECOND_NS)
             expire_ns = stream.expire_time_ns
             await asyncio.sleep(60.5)
         world.faults.take_down("payer")
         world.crash()
-        async with beating(world, clock_checked=False), world.running():
+        async with beating(world), world.running():
             await asyncio.sleep(6 * 3600)
-        assert only(world).expire_time_ns == expire_ns
-        if ahead_ns:  # the last of these had a clock that was ahead: it does not count
-            await world.store.append(Facts(settings=[(DOORS, str(clock.now_ns() + ahead_ns))]))
+            assert (only(world).state, only(world).expire_time_ns) == (
+                StreamState.ACTIVE,
+                expire_ns,
+            )
         world.crash()
         async with beating(world), world.running():
-            assert only(world).expire_time_ns == (clock.now_ns() + lifecycle.TTL_AFTER_START_NS if ahead_ns else expire_ns)
             await asyncio.sleep(20)
             world.faults.bring_up("payer")
+            while not world.timekeeping.known:
+                await asyncio.sleep(0.1)
+            right_ns = end_of_the_start(world)
+            assert only(world).expire_time_ns == right_ns + lifecycle.TTL_AFTER_START_NS
             await asyncio.sleep(1800)
-            assert (only(world).state, only(world).reason) == (StreamState.PAUSED, Reason.TTL_EXPIRED)
-            assert world.received_msat() <= 1_900_000 or ahead_ns
-            assert not world.store.load().settings[DOORS]
+            assert (only(world).state, only(world).reason) == (
+                StreamState.PAUSED,
+                Reason.TTL_EXPIRED,
+            )
+            assert world.received_msat() <= 61_000 + 300_000 + 61_000
 
     run_virtual(main)
 
 
-def test_a_ttl_that_ran_out_while_the_doors_were_closed_leaves_time_to_renew_over_several_starts() -> None:
+def test_a_renewal_while_the_clock_is_not_checked_counts_from_when_it_is() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
         async with beating(world), world.running():
-            await world.open("1sat/1s", ttl_ns=90 * SECOND_NS, catch_up_ns=None)  # nothing is skipped, and the stream written with that
+            renewed, other = [await world.open("1sat/1s", ttl_ns=900 * SECOND_NS) for _ in range(2)]
+            await asyncio.sleep(60.5)
+        world.faults.take_down("payer")
+        world.crash()
+        async with beating(world), world.running():
+            await asyncio.sleep(3600)
+            assert await service_of(world).streams.renew(ADMIN, f"id={renewed.id}") == 1
+            await asyncio.sleep(3600)
+            world.faults.bring_up("payer")
+            while not world.timekeeping.known:
+                await asyncio.sleep(0.1)
+            right_ns, found = end_of_the_start(world), world.book.streams
+            assert found[renewed.id].expire_time_ns == right_ns + 900 * SECOND_NS
+            assert found[other.id].expire_time_ns == right_ns + lifecycle.TTL_AFTER_START_NS
+            durable = {stream.id: stream.expire_time_ns for stream in world.store.load().streams}
+            assert durable == {stream.id: stream.expire_time_ns for stream in found.values()}
+            await asyncio.sleep(120)
+            assert (found[renewed.id].state, found[other.id].state) == (
+                StreamState.ACTIVE,
+                StreamState.PAUSED,
+            )
+
+    run_virtual(main)
+
+
+def test_a_ttl_that_ran_out_behind_closed_doors_leaves_time_to_renew_over_several_starts() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with beating(world), world.running():
+            # nothing is skipped, and the stream written with that
+            await world.open("1sat/1s", ttl_ns=90 * SECOND_NS, catch_up_ns=None)
             await asyncio.sleep(60)
         await asyncio.sleep(3600)
         for _ in range(2):
@@ -94,7 +145,10 @@ def test_a_ttl_that_ran_out_while_the_doors_were_closed_leaves_time_to_renew_ove
             await asyncio.sleep(60)
             assert only(world).state is StreamState.ACTIVE
             await asyncio.sleep(60)
-            assert (only(world).state, only(world).reason) == (StreamState.PAUSED, Reason.TTL_EXPIRED)
+            assert (only(world).state, only(world).reason) == (
+                StreamState.PAUSED,
+                Reason.TTL_EXPIRED,
+            )
             equal_books(world, only(world))
 
     run_virtual(main)
@@ -110,9 +164,61 @@ def test_a_start_takes_nothing_from_a_ttl() -> None:
             await asyncio.sleep(5)
         world.crash()
         began_ns = clock.now_ns()
+        async with beating(world), world.running():
+            await asyncio.sleep(1)
         found = world.book.streams
         assert found[long.id].expire_time_ns == long.expire_time_ns
         assert found[short.id].expire_time_ns == began_ns + 20 * SECOND_NS
         assert found[plain.id].expire_time_ns == 0
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("stopped", ["sending", "node"])
+def test_what_time_does_to_streams_is_shown_while_nothing_is_sent(stopped: str) -> None:
+    """Nobody plans then, who would see it: those that are due, and those that wait for room,
+    too.
+    """
+
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK, receivers=2)
+        service = service_of(world)
+        async with beating(world), world.running():
+            start_ns = clock.now_ns()
+            expiring = await world.open("1sat/1s", ttl_ns=60 * SECOND_NS)
+            ending = await world.open("10sat/30s", end_time_ns=start_ns + 90 * SECOND_NS)
+            starting = await world.open("1sat/1s", start_time_ns=start_ns + 60 * SECOND_NS)
+            await asyncio.sleep(30.5)
+            if stopped == "node":
+                world.faults.take_down("payer")
+            else:
+                await service.sending.stop(False, 0)
+            await asyncio.sleep(33)
+            paid = world.received_msat()
+
+            async def shown(stream: Stream) -> Stream:
+                return (await service.streams.get(ADMIN, stream.id)).stream
+
+            assert [(await shown(stream)).state for stream in (expiring, starting)] == [
+                StreamState.PAUSED,
+                StreamState.ACTIVE,
+            ]
+            assert (await shown(expiring)).state_time_ns == start_ns + 60 * SECOND_NS
+            await asyncio.sleep(100)
+            assert (await shown(ending)).state is StreamState.ACTIVE, (
+                "it owes a part of its time, which is still paid"
+            )
+            assert (
+                world.store.load().streams[0].state is StreamState.PAUSED
+                and world.received_msat() == paid
+            )
+            if stopped == "node":
+                world.faults.bring_up("payer")
+            else:
+                await service.sending.start(b"")
+            await asyncio.sleep(60)
+            assert (await shown(ending)).state is StreamState.COMPLETED
+            assert world.received_msat() > paid and starting.account.settled_msat > 60_000
+            world.check()
 
     run_virtual(main)

@@ -1,4 +1,6 @@
-"""Single payments wait for their turn like streams: the pace, the window and each destination's share bind them too."""
+"""Single payments wait for their turn like streams: the pace, the window and each destination's
+share bind them too.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ import itertools
 
 import pytest
 
-from streamer.errors import FailedPrecondition, ResourceExhausted, StreamerError
-from streamer.model import ADMIN, Facts, Payment, PaymentQuery, PaymentState, Request, Single
-from streamer.money import SECOND_NS
 from streamer.service.orders import PaymentOrder
 from streamer.simulator.clock import VirtualClock, run_virtual
+from streamer.words.errors import FailedPrecondition, ResourceExhausted, StreamerError
+from streamer.words.model import ADMIN, Facts, Payment, PaymentQuery, PaymentState, Request, Single
+from streamer.words.money import SECOND_NS
 from tests.simulation.served import service_of
 from tests.simulation.world import World
 
@@ -24,10 +26,18 @@ async def until_paying(world: World) -> None:
 
 
 def order_of(world: World, number: int, api_key: int = 0, receiver: int = 0) -> Single:
-    return Single(f"pay_{number:032x}", world.network.named[f"receiver{receiver}"].pubkey, 1_000, 100, api_key=api_key)
+    return Single(
+        f"pay_{number:032x}",
+        world.network.named[f"receiver{receiver}"].pubkey,
+        1_000,
+        100,
+        api_key=api_key,
+    )
 
 
-async def pay(world: World, number: int, api_key: int = 0, receiver: int = 0) -> Payment | StreamerError:
+async def pay(
+    world: World, number: int, api_key: int = 0, receiver: int = 0
+) -> Payment | StreamerError:
     try:
         return await world.pay(order_of(world, number, api_key, receiver))
     except StreamerError as refusal:
@@ -43,10 +53,15 @@ def test_the_pace_binds_them_and_who_is_too_many_is_sent_away_with_nothing_reser
             found = await asyncio.gather(*(pay(world, number) for number in range(MANY)))
             paid = [one for one in found if isinstance(one, Payment)]
             refused = [one for one in found if isinstance(one, ResourceExhausted)]
-            assert len(paid) == 5 and len(paid) + len(refused) == MANY, "half of what may wait at a slow pace is one key's"
+            assert len(paid) == 5 and len(paid) + len(refused) == MANY, (
+                "half of what may wait at a slow pace is one key's"
+            )
             assert {(one.reason, one.retry_after_seconds) for one in refused} == {("NODE_BUSY", 1)}
             assert clock.now_ns() - began_ns >= 2 * SECOND_NS
-            assert world.received_msat() == 5_000 and len(await world.store.payments(PaymentQuery(limit=100))) == 5
+            assert (
+                world.received_msat() == 5_000
+                and len(await world.store.payments(PaymentQuery(limit=100))) == 5
+            )
             assert world.book.budgets.spend_limit.reserved_msat == 0 and not world.book.singles
 
     run_virtual(main)
@@ -54,7 +69,7 @@ def test_the_pace_binds_them_and_who_is_too_many_is_sent_away_with_nothing_reser
 
 def test_they_do_not_fill_the_destination() -> None:
     async def main(clock: VirtualClock) -> None:
-        world = World(clock, receivers=2, per_destination=3)
+        world = World(clock, receivers=2, per_destination=3, proven=True)
         async with world.running():
             await until_paying(world)
             world.faults.hold("receiver0")
@@ -62,9 +77,14 @@ def test_they_do_not_fill_the_destination() -> None:
             await asyncio.sleep(1)
             assert len(world.book.payments) == 3 and len(world.book.singles) == 5
             other = await pay(world, 100, receiver=1)
-            assert isinstance(other, Payment) and other.state is PaymentState.SETTLED, "another receiver's goes by"
+            assert isinstance(other, Payment) and other.state is PaymentState.SETTLED, (
+                "another receiver's goes by"
+            )
             await asyncio.sleep(5)
-            assert sum(one.done() and isinstance(one.result(), ResourceExhausted) for one in first) == 5
+            assert (
+                sum(one.done() and isinstance(one.result(), ResourceExhausted) for one in first)
+                == 5
+            )
             world.faults.release("receiver0")
             assert sum(isinstance(one, Payment) for one in await asyncio.gather(*first)) == 3
             assert world.received_msat() == 3_000
@@ -93,7 +113,9 @@ def test_who_orders_without_end_holds_up_neither_streams_nor_other_keys() -> Non
             for caller in callers:
                 caller.cancel()
             assert stream.account.settled_count >= 29 and max(world.observer.latenesses) < 1.5
-            assert sum(isinstance(one, Payment) for one in ended) > 200, "what the streams leave is theirs"
+            assert sum(isinstance(one, Payment) for one in ended) > 200, (
+                "what the streams leave is theirs"
+            )
 
     run_virtual(main)
 
@@ -132,8 +154,17 @@ def test_an_order_whose_hash_settles_late_while_it_waits_is_not_made() -> None:
             holding = asyncio.ensure_future(pay(world, 0))
             await asyncio.sleep(0.5)
             [payment] = world.book.payments.values()
-            again = Single("pay_" + "f" * 32, payment.destination, 1_000, 100, payment_hash=payment.payment_hash, payment_request="lnbcrt1")
-            waiting = asyncio.ensure_future(world.engine.begin(again, Facts(requests=[Request("r", again.owner, b"")])))
+            again = Single(
+                "pay_" + "f" * 32,
+                payment.destination,
+                1_000,
+                100,
+                payment_hash=payment.payment_hash,
+                payment_request="lnbcrt1",
+            )
+            waiting = asyncio.ensure_future(
+                world.engine.begin(again, Facts(requests=[Request("r", again.owner, b"")]))
+            )
             await asyncio.sleep(0.1)
             world.engine.defer(lambda _, __: world.book.tally.late.append(payment))
             with pytest.raises(StreamerError, match="has just settled: call again"):

@@ -1,4 +1,6 @@
-"""A daemon in trouble: its disk is slow, full or fails, its clock steps, its nodes answer late; doors open as the daemon's."""
+"""A daemon in trouble: its disk is slow, full or fails, its clock steps, its nodes answer late;
+doors open as the daemon's.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +9,30 @@ import copy
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamer.core.book import Book
-from streamer.errors import StoreFailed
-from streamer.feed import Feed
-from streamer.heartbeat import Beats, Heartbeat
-from streamer.model import Answer, Facts, Kind, Payment, Stream
-from streamer.money import DAY_NS, MILLISECOND_NS, SECOND_NS
-from streamer.nodes.keysend import derive_preimage
-from streamer.ports import Node
-from streamer.reasons import Halt
-from streamer.recovery import Patience
+from streamer.core.keysend import derive_preimage
+from streamer.core.ledger import Budget
+from streamer.core.shared import MARK
+from streamer.doubt.recovery import Patience
+from streamer.ports import Node, NodeIdentity
+from streamer.run.heartbeat import Beats, Heartbeat
 from streamer.service import Keyring, Service, Surroundings
 from streamer.service.reports import Totals
-from streamer.settings import StreamSettings
 from streamer.simulator.clock import VirtualClock
+from streamer.simulator.network.pace import Pace
 from streamer.simulator.node import SimulatedNode
-from streamer.simulator.pace import Pace
 from streamer.stores.archive import stream_of
 from streamer.stores.memory import MemoryStore, _Durable
+from streamer.stores.rows import Row
 from streamer.stores.schema import INTENT_COLUMNS
+from streamer.watch.feed import Feed
+from streamer.words.errors import StoreFailed
+from streamer.words.model import Answer, Facts, Kind, Payment, Stream
+from streamer.words.money import DAY_NS, MILLISECOND_NS, SECOND_NS
+from streamer.words.reasons import Halt
+from streamer.words.settings import StreamSettings
 from tests.simulation.world import SECRET, World
 
 PACE = Pace(latency_ns=(20 * MILLISECOND_NS, 2_000 * MILLISECOND_NS))
@@ -38,22 +43,10 @@ SETTLED_LIMIT_MSAT = 10**15
 """A spend limit that nothing reaches."""
 
 
-class Anchored:
-    """A daemon's clock: it takes the wall clock at its start, and does not follow its steps."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self.clock = clock
-        self.offset_ns = clock.wall_ns() - clock.now_ns()
-
-    def now_ns(self) -> int:
-        return self.clock.now_ns() + self.offset_ns
-
-    def wall_ns(self) -> int:
-        return self.clock.wall_ns()
-
-
 class TroubledStore(MemoryStore):
-    """fail_rate: of the commits that fail, half have taken effect; on_commit is told of each that begins."""
+    """fail_rate: of the commits that fail, half have taken effect; on_commit is told of each that
+    begins.
+    """
 
     def __init__(self, rng: random.Random, on_commit: Callable[[], None]) -> None:
         super().__init__()
@@ -81,7 +74,14 @@ class TroubledStore(MemoryStore):
     def revert(self, kept: _Durable) -> set[bytes]:
         """The disk holds that copy; the hashes of the invoices of which it lacks an attempt."""
         now, self._durable = self._durable, kept
-        return {bytes(now.intents[row][INTENT_COLUMNS.index("payment_hash")]) for row in now.invoices.keys() - kept.invoices.keys()}
+        return {
+            bytes(now.intents[row][INTENT_COLUMNS.index("payment_hash")])
+            for row in now.invoices.keys() - kept.invoices.keys()
+        }
+
+    def marked_ns(self) -> int:
+        """The journal's last moment."""
+        return int(self._durable.settings[MARK][1])
 
     def space(self) -> tuple[int, int]:
         return 0, self.free_bytes
@@ -124,6 +124,10 @@ class LateNode(SimulatedNode):
         super().__init__(world.simulation, name)
         self.world = world
 
+    async def identity(self) -> NodeIdentity:
+        """As on mainnet, where a clock is found wrong that is ahead."""
+        return replace(await super().identity(), network="mainnet")
+
     async def send(self, payment: Payment, preimage: bytes, patience_seconds: float) -> Answer:
         answer = await super().send(payment, preimage, patience_seconds)
         if await self._late() and answer.accepted:
@@ -144,21 +148,32 @@ class LateNode(SimulatedNode):
     def _if_connected(self, answer: Answer) -> Answer:
         if self._connected or answer.kind is Kind.LOST:
             return answer
-        return Answer(Kind.LOST, answer.accepted, answer.accepted, message="connection lost", index=answer.index)
+        return Answer(
+            Kind.LOST,
+            answer.accepted,
+            answer.accepted,
+            message="connection lost",
+            index=answer.index,
+        )
 
 
 @dataclass(slots=True)
 class Excuses:
     """What may be so because of what people did, by the key of a stream or the hash of a payment.
 
-    budget: its user lowered the budget below what was spent. forgotten: the node's operator deleted it after it had ended.
-    orphaned: a restart of the node orphaned it; a closed channel and another restart may have ended it since. written_off: by a
-    person. overtaken: the node got an old database back that did not have it as it was. doubted: nodes that lost a history or a channel.
-    lost_streams: tokens of streams that an old copy of the journal lacks. invoices: hashes of invoices, whose HTLCs carry no record of
-    ours. lost_singles: single payments may be missing as well. lost_attempts: hashes of invoices of which an attempt is missing.
-    incomplete: nodes of which an old journal has not read yet what it lacks. completed_ns: when one had, last: what was paid already
-    counts in the period in which the node made it, even if that is more than a budget or the limit allowed then (our clock was
-    another, or a period had begun by hand that the old journal does not know).
+    budget: its user lowered the budget below what was spent. forgotten: the node's operator deleted
+    it after it had ended. orphaned: a restart of the node orphaned it; a closed channel and another
+    restart may have ended it since. written_off: by a person. overtaken: the node got an old
+    database back that did not have it as it was. doubted: nodes that lost a history or a channel.
+    lost_streams: tokens of streams that an old copy of the journal lacks. invoices: hashes of
+    invoices, whose HTLCs carry no record of ours. lost_singles: single payments may be missing as
+    well. lost_attempts: hashes of invoices of which an attempt is missing. incomplete: nodes of
+    which an old journal has not read yet what it lacks. completed_ns: when one had, last: what was
+    paid already counts in the period in which the node made it, even if that is more than a budget
+    or the limit allowed then (our clock was another, or a period had begun by hand that the old
+    journal does not know). moved: by budget, its period and what was spent and reserved in it when
+    our time had been put right: what counts there may be of several periods of a time that was
+    wrong.
     """
 
     budget: set[int]
@@ -173,24 +188,37 @@ class Excuses:
     lost_attempts: set[bytes] = field(default_factory=set)
     incomplete: set[str] = field(default_factory=set)
     completed_ns: int = 0
+    moved: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class Troubled(World):
     """A world on such a disk, with such nodes, whose people use the service behind the doors."""
 
-    def __init__(self, clock: VirtualClock, receivers: int, payers: int, rng: random.Random, on_commit: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        receivers: int,
+        payers: int,
+        rng: random.Random,
+        on_commit: Callable[[], None],
+    ) -> None:
         self.rng = rng
         self.late_rate = 0.0
         self.excuses = Excuses(set(), set(), set(), set(), set(), set(), set(), set())
         self.replay_asked = asyncio.Event()
         self._disk = TroubledStore(rng, on_commit)
         self._keys_given = itertools.count(1)
-        self.settings = StreamSettings(min_payment_interval_ns=rng.choice((1, 1, 30, 300)) * SECOND_NS)
+        self._read: dict[object, tuple[Row, Stream]] = {}
+        self.settings = StreamSettings(
+            min_payment_interval_ns=rng.choice((1, 1, 30, 300)) * SECOND_NS
+        )
         options = {
             "patience": Patience(orphan_write_off_after_ns=WRITE_OFF_NS),
             "max_in_flight": rng.choice((2, 8, 30)),
             "per_destination": rng.choice((1, 5, 10)),
-            "spend_limit_msat": rng.choice((SETTLED_LIMIT_MSAT, SETTLED_LIMIT_MSAT, rng.randint(1_000_000, 50_000_000))),
+            "spend_limit_msat": rng.choice(
+                (SETTLED_LIMIT_MSAT, SETTLED_LIMIT_MSAT, rng.randint(1_000_000, 50_000_000))
+            ),
         }
         super().__init__(clock, PACE, receivers, payers, **options)
 
@@ -198,31 +226,63 @@ class Troubled(World):
         if not isinstance(self.store, TroubledStore):
             self.store = self._disk
         super()._build()
+        self.timekeeping.follow(self)
         self.replay_asked.clear()
         self.keyring = Keyring(SECRET, "the admin key", self.snapshot.keys)
         self.service = Service(
             Surroundings(
-                self.engines, self.store, self.engine._clock, self.shared, self.settings, Feed(), self._keys_given,
-                lambda owner: derive_preimage(SECRET, owner, 0), Totals, self.replay_asked.set, self.clock.now_ns(),
+                self.engines,
+                self.desk,
+                self.engine._clock,
+                self.shared,
+                self.settings,
+                Feed(),
+                self._keys_given,
+                lambda owner: derive_preimage(SECRET, owner, 0),
+                Totals,
+                self.replay_asked.set,
+                self.clock.now_ns(),
                 self.keyring,
             )
-        )  # fmt: skip
+        )
 
     def make_node(self, name: str) -> Node:
         return LateNode(self, name)
-
-    def daemon_clock(self) -> Anchored:
-        return Anchored(self.clock)
 
     def now_ns(self) -> int:
         """As the daemon sees it."""
         return self.engine._clock.now_ns()
 
+    def move_time(self, by_ns: int) -> None:
+        """Our time has moved; at a start it has not: it had not begun."""
+        if self.timekeeping.known or self.timekeeping._was_right:
+            sums = {
+                name: (budget.period_start_ns, budget.spent_msat + budget.reserved_msat)
+                for name, budget in self.budgets.items()
+            }
+            self.excuses.moved.update(sums)
+
+    @property
+    def budgets(self) -> dict[str, Budget]:
+        """All that there are, of every level, by name."""
+        shared = self.shared.budgets
+        keys = {f"key {number}": budget for number, budget in shared._keys.items()}
+        own = {f"stream {key}": budget for key, budget in shared._own.items()}
+        return {"the spend limit": shared.spend_limit, **keys, **own}
+
     async def beat(self) -> None:
         """The daemon's heartbeat, for ever."""
-        beats = Beats(self._halt, lambda _: None, self.replay_asked.set)
-        heart = Heartbeat(self.store, self.shared, self.engine._clock, 400 * DAY_NS, beats)
-        heart.start(self.snapshot.settings)
+        beats = Beats(self._halt, lambda _: None)
+        heart = Heartbeat(
+            self.store,
+            self.desk,
+            self.shared,
+            self.engine._clock,
+            400 * DAY_NS,
+            beats,
+            self.timekeeping,
+        )
+        heart.start()
         await heart.run()
 
     def _halt(self, halt: Halt, text: str) -> None:
@@ -234,11 +294,23 @@ class Troubled(World):
 
     @property
     def streams(self) -> list[Stream]:
-        """All there are, of all nodes, the oldest first; copies of those that the journal alone has."""
-        found = {row[0]: stream_of(row) for row in self.store._durable.archive.values()}
+        """All there are, of all nodes, the oldest first; copies of those that the journal alone
+        has.
+        """
+        found = {row[0]: self._archived(row) for row in self.store._durable.archive.values()}
         for engine in self.engines.values():
-            found |= {stream.key: stream for stream in (*engine.archive.leaving.values(), *engine.book.streams.values())}
+            found |= {
+                stream.key: stream
+                for stream in (*engine.archive.leaving.values(), *engine.book.streams.values())
+            }
         return [found[key] for key in sorted(found)]
+
+    def _archived(self, row: Row) -> Stream:
+        """Read once: rows are never changed, only replaced."""
+        known = self._read.get(row[0])
+        if known is None or known[0] is not row:
+            known = self._read[row[0]] = (row, stream_of(row))
+        return known[1]
 
     @property
     def open_payments(self) -> list[Payment]:

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from streamer.books.desk import Desk
+from streamer.books.timekeeping import Timekeeping
 from streamer.core import lifecycle
 from streamer.core.book import Book, Limits, Shared
 from streamer.core.budgets import Budgets
 from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
 from streamer.core.schedule import price_msat
+from streamer.core.shared import MARK, Moment
+from streamer.core.stamp import stamp_with
 from streamer.core.streamtime import check_conservation, origin_ns, paid_until_ns, stream_now_ns
 from streamer.core.switch import Switch
-from streamer.engine import Engine
-from streamer.engine import Pace as EnginePace
-from streamer.keysends import stamp_with
-from streamer.link import LinkTerms
-from streamer.model import Facts, Payment, Rate, Single, Stream, Terms
-from streamer.money import SECOND_NS, parse_duration, parse_rate
+from streamer.doubt.recovery import Patience
+from streamer.pay.engine import Engine
+from streamer.pay.engine import Pace as EnginePace
+from streamer.pay.link import LinkTerms
 from streamer.ports import Clock, Node
-from streamer.recovery import Patience
 from streamer.simulator.clock import VirtualClock
-from streamer.simulator.drive import Simulation
-from streamer.simulator.faults import Faults
-from streamer.simulator.network import Network
+from streamer.simulator.network.drive import Simulation
+from streamer.simulator.network.faults import Faults
+from streamer.simulator.network.network import Network
+from streamer.simulator.network.pace import Pace
 from streamer.simulator.node import SimulatedNode
-from streamer.simulator.pace import Pace
 from streamer.stores.memory import MemoryStore
+from streamer.words.clock import DaemonClock
+from streamer.words.model import Facts, Payment, Rate, Single, Stream, Terms
+from streamer.words.money import DAY_NS, SECOND_NS, parse_duration, parse_rate
 
 SECRET = bytes(range(32))
 MONTH_SECONDS = 30 * 86_400
@@ -49,28 +53,53 @@ class Counting:
     def sent(self, node: str, lateness_seconds: float) -> None:
         self.latenesses.append(lateness_seconds)
 
-    def ended(self, payment: Payment, stream: Stream | None, seconds: float, late: bool) -> None:
+    def ended(
+        self,
+        payment: Payment,
+        stream: Stream | None,
+        moment: Moment | None,
+        seconds: float,
+        late: bool,
+    ) -> None:
         (self.late if late else self.payments).append(payment)
 
-    def changed(self, stream: Stream) -> None:
-        self.states.append((stream.id, stream.state, stream.reason))
+    def changed(self, stream: Stream, moment: Moment) -> None:
+        self.states.append((stream.id, moment.state, moment.reason))
 
     def skipped(self, group: str, cause: str, msat: int) -> None:
         self.skipped_msat += msat
 
 
 class World:
-    """Paying nodes with channels to receivers, and an engine on each; book and engine are the first one's."""
+    """Paying nodes with channels to receivers, and an engine on each; book and engine are the first
+    one's.
 
-    def __init__(self, clock: VirtualClock, pace: Pace | None = None, receivers: int = 1, payers: int = 1, **options: object) -> None:
+    proven: the receivers have settled in time before each start, and may have several payments
+    under way at once. hub: the payers have one channel each, to a node that has one to each
+    receiver. keep_ns: of history.
+    """
+
+    keep_ns = 400 * DAY_NS
+
+    def __init__(
+        self,
+        clock: VirtualClock,
+        pace: Pace | None = None,
+        receivers: int = 1,
+        payers: int = 1,
+        **options: object,
+    ) -> None:
         self.clock = clock
         self.options = options
         self.network = Network(seed=clock.random.randrange(1 << 30), start_ns=clock.now_ns())
         self.payers = ["payer", *(f"payer{number}" for number in range(2, payers + 1))]
         paying = [self.network.add_node(name, pace) for name in self.payers]
+        hubs = [self.network.add_node("hub")] if options.get("hub") else []
+        for payer, hub in itertools.product(paying, hubs):
+            self.network.open_channel(payer, hub, 100_000_000)
         for number in range(receivers):
             receiver = self.network.add_node(f"receiver{number}")
-            for payer in paying:
+            for payer in hubs or paying:
                 self.network.open_channel(payer, receiver, 100_000_000)
         self.simulation = Simulation(self.network, clock)
         self.faults = Faults(self.network, self.simulation.sync)
@@ -83,10 +112,14 @@ class World:
     def _build(self) -> None:
         snapshot = self.store.load()
         self.snapshot = snapshot
-        limit = Budget(int(str(self.options.get("spend_limit_msat", 10**15))), 3600 * SECOND_NS, aligned=False)
+        limit = Budget(
+            int(str(self.options.get("spend_limit_msat", 10**15))), 3600 * SECOND_NS, aligned=False
+        )
         spent = next((spend for spend in snapshot.spends if spend.scope == "daemon"), None)
         clock = self.daemon_clock()
-        limit.begin(spent.period_start_ns if spent else clock.now_ns(), spent.spent_msat if spent else 0)
+        limit.begin(
+            spent.period_start_ns if spent else clock.now_ns(), spent.spent_msat if spent else 0
+        )
         rows = itertools.count(snapshot.last_row + 1)
         self.daemon_outages = Outages()
         self.switch = Switch()
@@ -94,7 +127,17 @@ class World:
         self.daemon_outages.restore(snapshot.outages, snapshot.settings)
         budgets = Budgets(limit)
         budgets.restore(snapshot.keys, snapshot.spends)
-        self.shared = Shared(budgets, self.switch, self.daemon_outages, rows, lambda: self.clock.random.randrange(100))
+        self.shared = Shared(
+            budgets,
+            self.switch,
+            self.daemon_outages,
+            rows,
+            lambda: self.clock.random.randrange(100),
+        )
+        self.desk = Desk(self.store, clock, self.shared, self.failures.append)
+        self.timekeeping = Timekeeping(
+            clock, self.shared, self.desk, int(snapshot.settings.get(MARK, "0"))
+        )
         self.engines = {name: self._engine(name, clock) for name in self.payers}
         self.engine = self.engines["payer"]
         self.book = self.engine.book
@@ -103,17 +146,22 @@ class World:
 
     def _engine(self, name: str, clock: Clock) -> Engine:
         limits = Limits(max_in_flight_per_destination=self._option("per_destination", 10))
+        book = Book(name, limits, self.shared, stamp_with(SECRET))
+        for node in self.network.nodes.values() if self.options.get("proven") else ():
+            book.slots.prove(node.pubkey, limits.max_in_flight_per_destination)
         return Engine(
             self.make_node(name),
-            Book(name, limits, self.shared, stamp_with(SECRET)),
-            self.store,
+            book,
+            self.desk,
             clock,
             SECRET,
             self.observer,
-            EnginePace(self._option("max_payments_per_second", 200), self._option("max_in_flight", 100)),
+            EnginePace(
+                self._option("max_payments_per_second", 200), self._option("max_in_flight", 100)
+            ),
             self.options.get("patience", Patience()),  # type: ignore[arg-type]
             LinkTerms(SECRET),
-            self.failures.append,
+            self.timekeeping,
         )
 
     def _option(self, name: str, usual: int) -> int:
@@ -124,8 +172,10 @@ class World:
         return SimulatedNode(self.simulation, name)
 
     def daemon_clock(self) -> Clock:
-        """The clock of the process that starts now."""
-        return self.clock
+        """The clock of the process that starts now: it begins at the journal's mark."""
+        return DaemonClock(
+            self.clock.now_ns, self.clock.wall_ns, int(self.snapshot.settings.get(MARK, "0"))
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[World]:
@@ -149,19 +199,54 @@ class World:
         while payment * amount // interval < 1_000 or payment < SECOND_NS:
             payment += interval
         terms = Terms(
-            "payer", self.network.named[f"receiver{receiver}"].pubkey, Rate(amount, interval, payment), self.clock.now_ns(), None, None,
-            5_000, 10_000, 1_000, SECOND_NS, None, parse_duration("5m"), None, 1, "", (), (), b"",
-        )  # fmt: skip
+            "payer",
+            self.network.named[f"receiver{receiver}"].pubkey,
+            Rate(amount, interval, payment),
+            self.clock.now_ns(),
+            None,
+            None,
+            5_000,
+            10_000,
+            1_000,
+            SECOND_NS,
+            None,
+            parse_duration("5m"),
+            None,
+            1,
+            "",
+            (),
+            (),
+            b"",
+        )
         return replace(terms, **changes)  # type: ignore[arg-type]
 
     async def open(self, rate: str, receiver: int = 0, **changes: object) -> Stream:
         key = next(self._keys)
-        stream = lifecycle.new_stream(f"st_{key:032x}", key, self.terms(rate, receiver, **changes), self.clock.now_ns())
+        stream = lifecycle.new_stream(
+            f"st_{key:032x}", key, self.terms(rate, receiver, **changes), self.clock.now_ns()
+        )
         facts = Facts()
         lifecycle.open_stream(self.book, stream, self.clock.now_ns(), facts)
         await self.store.append(facts)
         self.engine.wake()
         return stream
+
+    async def open_many(
+        self, rate: str, receivers: Iterable[int], each: int, api_key: int = 0, **changes: object
+    ) -> list[Stream]:
+        """So many streams to each of these receivers, of one API key, in one commit."""
+        facts, opened = Facts(), []
+        for receiver in receivers:
+            for _ in range(each):
+                key, now_ns = next(self._keys), self.clock.now_ns()
+                stream = lifecycle.new_stream(
+                    f"st_{key:032x}", key, self.terms(rate, receiver, **changes), now_ns, api_key
+                )
+                lifecycle.open_stream(self.book, stream, now_ns, facts)
+                opened.append(stream)
+        await self.store.append(facts)
+        self.engine.wake()
+        return opened
 
     async def do(self, action: object, stream: Stream, *arguments: object) -> None:
         """One of lifecycle's functions on a stream, durable when it returns."""
@@ -186,6 +271,14 @@ class World:
     def received_msat(self, receiver: int = 0) -> int:
         node = self.network.named[f"receiver{receiver}"]
         return sum(htlc.amount_msat for invoice in node.invoices.values() for htlc in invoice.htlcs)
+
+    def number_of(self, destination: bytes) -> int:
+        """Which receiver has this pubkey."""
+        return next(
+            int(name.removeprefix("receiver"))
+            for name, node in self.network.named.items()
+            if node.pubkey == destination
+        )
 
     def check(self) -> None:
         for stream in self.book.streams.values():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from streamer.model import Payment
-from streamer.simulator.books import KEYSEND_RECORD, Order, PaymentRecord, Refused
-from streamer.simulator.faults import Faults
-from streamer.simulator.lightning_node import LightningNode
-from streamer.simulator.network import Network
-from streamer.simulator.pace import Pace
+from streamer.simulator.network.books import KEYSEND_RECORD, Order, PaymentRecord, Refused
+from streamer.simulator.network.faults import Faults
+from streamer.simulator.network.lightning_node import LightningNode
+from streamer.simulator.network.network import Network
+from streamer.simulator.network.pace import Pace
+from streamer.words.model import Payment
 
 START_NS = 1_800_000_000 * 10**9
 SECOND = 10**9
@@ -23,24 +23,37 @@ class Witness:
     """A Call that writes down what it is told."""
 
     states: list[str] = field(default_factory=list)
-    refusal: Refused | None = None
+    refused: Refused | None = None
     was_cut: bool = False
-    record: PaymentRecord | None = None
+    payment: PaymentRecord | None = None
 
     def update(self, payment: PaymentRecord) -> None:
-        self.record = payment
+        self.payment = payment
         self.states.append(payment.status.name)
 
     def refuse(self, refusal: Refused) -> None:
-        self.refusal = refusal
+        self.refused = refusal
 
     def cut(self) -> None:
         self.was_cut = True
 
     @property
+    def record(self) -> PaymentRecord:
+        assert self.payment is not None
+        return self.payment
+
+    @property
+    def refusal(self) -> Refused:
+        assert self.refused is not None
+        return self.refused
+
+    @property
     def end(self) -> str:
-        assert self.record is not None
-        return self.record.failure.name if self.record.status.name == "FAILED" else self.record.status.name
+        return (
+            self.record.failure.name
+            if self.record.status.name == "FAILED"
+            else self.record.status.name
+        )
 
 
 def preimage_of(number: int) -> bytes:
@@ -51,12 +64,22 @@ def hash_of(number: int) -> bytes:
     return hashlib.sha256(preimage_of(number)).digest()
 
 
-def keysend(destination: bytes, number: int, amount_msat: int = 1_000, fee_limit_msat: int = 5_000, cltv_limit: int = 288) -> Order:
+def keysend(
+    destination: bytes,
+    number: int,
+    amount_msat: int = 1_000,
+    fee_limit_msat: int = 5_000,
+    cltv_limit: int = 288,
+) -> Order:
     records = {KEYSEND_RECORD: preimage_of(number), 70_001: b"x"}
-    return Order(destination, hash_of(number), amount_msat, fee_limit_msat, cltv_limit, records=records)
+    return Order(
+        destination, hash_of(number), amount_msat, fee_limit_msat, cltv_limit, records=records
+    )
 
 
-def payment(destination: bytes, number: int, amount_msat: int = 1_000, fee_limit_msat: int = 5_000) -> Payment:
+def payment(
+    destination: bytes, number: int, amount_msat: int = 1_000, fee_limit_msat: int = 5_000
+) -> Payment:
     """What the engine hands to a Node."""
     return Payment(
         row=number,
@@ -73,12 +96,6 @@ def payment(destination: bytes, number: int, amount_msat: int = 1_000, fee_limit
         records=b"\xfe\x00\x01\x11\x71\x01x",
         due_ns=0,
         planned_ns=0,
-        bought_until_ns=0,
-        skip_ns=0,
-        skip_msat=0,
-        probe=False,
-        period_start_ns=0,
-        daemon_period_ns=0,
     )
 
 
@@ -109,7 +126,9 @@ class Pair:
         self.network.advance(self.network.now_ns + int(seconds * SECOND))
 
 
-def pair(channels: int = 1, capacity_sat: int = 1_000_000, pace: Pace | None = None, seed: int = 1) -> Pair:
+def pair(
+    channels: int = 1, capacity_sat: int = 1_000_000, pace: Pace | None = None, seed: int = 1
+) -> Pair:
     network = Network(seed, start_ns=START_NS)
     alice, bob = network.add_node("alice", pace), network.add_node("bob")
     for _ in range(channels):

@@ -7,12 +7,17 @@ import time
 
 import pytest
 
-from streamer.simulator.clock import VIRTUAL_START_NS, VirtualClock, VirtualDeadlockError, run_virtual
+from streamer.simulator.clock import (
+    VIRTUAL_START_NS,
+    VirtualClock,
+    VirtualDeadlockError,
+    run_virtual,
+)
 
 SECOND = 10**9
 
 
-def test_a_year_of_sleep_takes_no_time_and_ends_on_the_nanosecond():
+def test_a_year_of_sleep_takes_no_time_and_ends_on_the_nanosecond() -> None:
     async def main(clock: VirtualClock) -> int:
         for _ in range(365):
             await asyncio.sleep(86_400)
@@ -23,7 +28,7 @@ def test_a_year_of_sleep_takes_no_time_and_ends_on_the_nanosecond():
     assert time.monotonic() - before < 5
 
 
-def test_timers_fire_in_order_and_at_their_time():
+def test_timers_fire_in_order_and_at_their_time() -> None:
     seen: list[tuple[str, int]] = []
 
     async def mark(clock: VirtualClock, name: str, delay: float) -> None:
@@ -31,13 +36,23 @@ def test_timers_fire_in_order_and_at_their_time():
         seen.append((name, clock.now_ns() - VIRTUAL_START_NS))
 
     async def main(clock: VirtualClock) -> None:
-        await asyncio.gather(mark(clock, "c", 0.3), mark(clock, "a", 0.1), mark(clock, "b", 0.1), mark(clock, "d", 7200.5))
+        await asyncio.gather(
+            mark(clock, "c", 0.3),
+            mark(clock, "a", 0.1),
+            mark(clock, "b", 0.1),
+            mark(clock, "d", 7200.5),
+        )
 
     run_virtual(main)
-    assert seen == [("a", SECOND // 10), ("b", SECOND // 10), ("c", 3 * SECOND // 10), ("d", 7200 * SECOND + SECOND // 2)]
+    assert seen == [
+        ("a", SECOND // 10),
+        ("b", SECOND // 10),
+        ("c", 3 * SECOND // 10),
+        ("d", 7200 * SECOND + SECOND // 2),
+    ]
 
 
-def test_waiting_for_what_cannot_come_is_an_error_not_a_hang():
+def test_waiting_for_what_cannot_come_is_an_error_not_a_hang() -> None:
     async def main(clock: VirtualClock) -> None:
         await asyncio.Event().wait()
 
@@ -45,7 +60,7 @@ def test_waiting_for_what_cannot_come_is_an_error_not_a_hang():
         run_virtual(main)
 
 
-def test_timeouts_work_on_virtual_time():
+def test_timeouts_work_on_virtual_time() -> None:
     async def main(clock: VirtualClock) -> int:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(30):
@@ -55,16 +70,17 @@ def test_timeouts_work_on_virtual_time():
     assert run_virtual(main) == 30 * SECOND
 
 
-def test_what_would_go_to_a_thread_runs_in_place_with_its_result_and_its_error():
+def test_what_would_go_to_a_thread_runs_in_place_with_its_result_and_its_error() -> None:
     async def main(clock: VirtualClock) -> int:
+        empty: dict[int, int] = {}
         with pytest.raises(KeyError):
-            await asyncio.to_thread({}.__getitem__, 1)
+            await asyncio.to_thread(empty.__getitem__, 1)
         return await asyncio.get_running_loop().run_in_executor(None, lambda: 42)
 
     assert run_virtual(main) == 42
 
 
-def test_wall_steps_do_not_show_in_now_and_suspension_does():
+def test_wall_steps_do_not_show_in_now_and_suspension_does() -> None:
     async def main(clock: VirtualClock) -> tuple[int, int, int]:
         start = clock.now_ns()
         clock.step_wall(-3600 * SECOND)
@@ -76,7 +92,7 @@ def test_wall_steps_do_not_show_in_now_and_suspension_does():
     assert run_virtual(main) == (0, 61 * SECOND, (61 - 3600) * SECOND)
 
 
-def test_tasks_left_over_are_cancelled_and_may_clean_up():
+def test_tasks_left_over_are_cancelled_and_may_clean_up() -> None:
     cleaned: list[str] = []
 
     async def sleeper() -> None:
@@ -95,7 +111,7 @@ def test_tasks_left_over_are_cancelled_and_may_clean_up():
     assert cleaned == ["yes"]
 
 
-def test_the_seed_is_the_only_chance():
+def test_the_seed_is_the_only_chance() -> None:
     async def main(clock: VirtualClock) -> list[float]:
         return [clock.random.random() for _ in range(5)]
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer.cli.simulate import command
-from streamer.simulator.control import FAULTS, Control
-from streamer.simulator.control_server import ControlServer
+from streamer.simulator.control.control import FAULTS, Control
+from streamer.simulator.control.server import ControlServer
 from streamer.simulator.serve import Plan
 from tests.simulator.wire import Net, ends, play
 
@@ -35,7 +35,9 @@ def at(scene: Callable[[Net, str], Awaitable[None]], plan: Plan | None = None) -
 async def strike(address: str, node: str, fault: str, **values: Any) -> None:
     def post() -> None:
         body = json.dumps(values).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{address}/v1/nodes/{node}/faults/{fault}", body), timeout=30):
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{address}/v1/nodes/{node}/faults/{fault}", body), timeout=30
+        ):
             return
 
     await asyncio.to_thread(post)
@@ -67,21 +69,26 @@ async def listening(net: Net) -> None:
             await asyncio.sleep(0.05)
 
 
-def test_a_client_feels_each_fault():
+def test_a_client_feels_each_fault() -> None:
     async def scene(net: Net, address: str) -> None:
         bob = net.receiver.pubkey
 
         async def pays(number: int) -> str:
             return ends(await net.payer.keysend(bob, number))
 
-        for number, (fault, values, end, cure, cured) in enumerate(
+        struck: tuple[tuple[str, dict[str, Any], str, str, dict[str, Any]], ...] = (
+            ("refuse", {"text": "not today"}, "('UNKNOWN', 'not today')", "refuse", {}),
             (
-                ("refuse", {"text": "not today"}, "('UNKNOWN', 'not today')", "refuse", {}),
-                ("credentials", {"text": "verification failed"}, "('UNKNOWN', 'verification failed')", "credentials", {}),
-                ("disable", {"peer": "bob"}, "INSUFFICIENT_BALANCE", "enable", {"peer": "bob"}),
-                ("slow", {"seconds": 0.01}, "SUCCEEDED", "slow", {"seconds": 0}),
-            )
-        ):
+                "credentials",
+                {"text": "verification failed"},
+                "('UNKNOWN', 'verification failed')",
+                "credentials",
+                {},
+            ),
+            ("disable", {"peer": "bob"}, "INSUFFICIENT_BALANCE", "enable", {"peer": "bob"}),
+            ("slow", {"seconds": 0.01}, "SUCCEEDED", "slow", {"seconds": 0}),
+        )
+        for number, (fault, values, end, cure, cured) in enumerate(struck):
             await strike(address, "alice", fault, **values)
             assert (fault, await pays(number)) == (fault, end)
             await strike(address, "alice", cure, **cured)
@@ -97,7 +104,7 @@ def test_a_client_feels_each_fault():
     at(scene)
 
 
-def test_held_forgotten_restored_drained_and_closed():
+def test_held_forgotten_restored_drained_and_closed() -> None:
     async def scene(net: Net, address: str) -> None:
         bob = net.receiver.pubkey
         await strike(address, "bob", "hold")
@@ -119,12 +126,19 @@ def test_held_forgotten_restored_drained_and_closed():
         await strike(address, "alice", "drain", peer="bob")
         assert ends(await net.payer.keysend(bob, 4)) == "INSUFFICIENT_BALANCE"
         await strike(address, "alice", "close", peer="bob")
-        assert len((await net.payer.ask("PendingChannels", ln.PendingChannelsRequest())).waiting_close_channels) == 2
+        assert (
+            len(
+                (
+                    await net.payer.ask("PendingChannels", ln.PendingChannelsRequest())
+                ).waiting_close_channels
+            )
+            == 2
+        )
 
     at(scene)
 
 
-def test_what_was_played_is_told():
+def test_what_was_played_is_told() -> None:
     async def scene(net: Net, address: str) -> None:
         await strike(address, "bob", "hold")
         await strike(address, "alice", "lose_replies", count="3")
@@ -136,21 +150,44 @@ def test_what_was_played_is_told():
     at(scene)
 
 
-def test_what_makes_no_sense_is_refused_in_words():
+def test_what_makes_no_sense_is_refused_in_words() -> None:
     async def scene(net: Net, address: str) -> None:
         assert await refused(address, "zoe", "down") == "no node 'zoe': there are alice, bob"
-        assert (await refused(address, "bob", "explode")).startswith("no fault 'explode': there are down, up")
+        assert (await refused(address, "bob", "explode")).startswith(
+            "no fault 'explode': there are down, up"
+        )
         assert await refused(address, "bob", "hold", loud=1) == "hold takes nothing, not 'loud'"
         assert await refused(address, "bob", "away", seconds="x") == "seconds is a number, not 'x'"
         assert await refused(address, "bob", "close") == "close needs peer, the name of a node"
-        assert await refused(address, "bob", "close", peer="bob") == "bob has no channel with bob: it has some with alice"
-        assert await refused(address, "bob", "close", peer="alice", count=-1) == "count is from 0 to 1000000000, not -1"
-        assert await refused(address, "bob", "away", seconds="nan") == "seconds is from 0 to 1000000000, not 'nan'"
-        assert await refused(address, "bob", "lose_replies", count=float("inf")) == "count is a whole number, not inf"
+        assert (
+            await refused(address, "bob", "close", peer="bob")
+            == "bob has no channel with bob: it has some with alice"
+        )
+        assert (
+            await refused(address, "bob", "close", peer="alice", count=-1)
+            == "count is from 0 to 1000000000, not -1"
+        )
+        assert (
+            await refused(address, "bob", "away", seconds="nan")
+            == "seconds is from 0 to 1000000000, not 'nan'"
+        )
+        assert (
+            await refused(address, "bob", "lose_replies", count=float("inf"))
+            == "count is a whole number, not inf"
+        )
         assert await refused(address, "bob", "fail", rate=1.5) == "rate is from 0 to 1, not 1.5"
-        assert await refused(address, "bob", "release", settle="maybe") == "settle is true or false, not 'maybe'"
-        assert await refused(address, "bob", "state", state="ASLEEP") == f"state is one of {STATES}, not 'ASLEEP'"
-        assert await refused(address, "bob", "lose_replies", fate="odd") == "fate is never, accepted, late, not 'odd'"
+        assert (
+            await refused(address, "bob", "release", settle="maybe")
+            == "settle is true or false, not 'maybe'"
+        )
+        assert (
+            await refused(address, "bob", "state", state="ASLEEP")
+            == f"state is one of {STATES}, not 'ASLEEP'"
+        )
+        assert (
+            await refused(address, "bob", "lose_replies", fate="odd")
+            == "fate is never, accepted, late, not 'odd'"
+        )
         assert (await refused(address, "bob", "restore")).startswith("there is no snapshot of bob")
 
     at(scene)
@@ -159,7 +196,7 @@ def test_what_makes_no_sense_is_refused_in_words():
 STATES = "NON_EXISTING, LOCKED, UNLOCKED, RPC_ACTIVE, SERVER_ACTIVE, WAITING_TO_START"
 
 
-def test_every_fault_can_strike_with_its_defaults():
+def test_every_fault_can_strike_with_its_defaults() -> None:
     async def scene(net: Net, address: str) -> None:
         for name, fault in FAULTS.items():
             values = {"peer": "bob"} if "peer" in fault.parameters else {}
@@ -170,7 +207,7 @@ def test_every_fault_can_strike_with_its_defaults():
     at(scene)
 
 
-def test_the_command_line():
+def test_the_command_line() -> None:
     async def scene(net: Net, address: str) -> None:
         def run(*words: str) -> Any:
             return CliRunner().invoke(command, ["fault", "--control", address, *words])
@@ -179,9 +216,14 @@ def test_the_command_line():
         assert (done.exit_code, done.output) == (0, "")
         assert (await nodes(address))["bob"]["state"] == "DOWN"
         wrong = await asyncio.to_thread(run, "zoe", "down")
-        assert (wrong.exit_code, wrong.output) == (1, "Error: no node 'zoe': there are alice, bob\n")
+        assert (wrong.exit_code, wrong.output) == (
+            1,
+            "Error: no node 'zoe': there are alice, bob\n",
+        )
         assert (await asyncio.to_thread(run, "bob", "away", "60")).exit_code == 2
-        nobody = CliRunner().invoke(command, ["fault", "--control", "http://127.0.0.1:1", "bob", "up"])
+        nobody = CliRunner().invoke(
+            command, ["fault", "--control", "http://127.0.0.1:1", "bob", "up"]
+        )
         assert nobody.exit_code == 1
         assert "no simulator answers at http://127.0.0.1:1/" in nobody.output
         listed = CliRunner().invoke(command, ["fault", "--list"])

@@ -1,4 +1,6 @@
-"""The fast mode: the same answers through its own HTTP/2, also where HTTP/2 itself is the matter."""
+"""The fast mode: the same answers through its own HTTP/2, also where HTTP/2 itself is the
+matter.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import pytest
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer._proto.routerrpc import router_pb2 as router
-from streamer.simulator.http2 import FRAME_BYTES, PREFACE
+from streamer.simulator.lnrpc.http2 import FRAME_BYTES, PREFACE
 from streamer.simulator.serve import Plan
 from tests.simulator.wire import Net, ends, play
 
@@ -20,7 +22,7 @@ FAST = Plan(channels=2, fast=True)
 MANY = 300
 
 
-def test_payments_side_by_side_and_each_refusal():
+def test_payments_side_by_side_and_each_refusal() -> None:
     async def scene(net: Net) -> None:
         bob = net.receiver.pubkey
         answers = await asyncio.gather(*(net.payer.keysend(bob, number) for number in range(MANY)))
@@ -28,21 +30,28 @@ def test_payments_side_by_side_and_each_refusal():
         assert len(net.served.node("bob").received) == MANY
         assert await net.payer.keysend(bob, 1) == ("ALREADY_EXISTS", "invoice is already paid")
         assert await net.payer.keysend(bob, MANY, 0) == ("UNKNOWN", "amount must be specified")
-        assert await net.wire("alice", None).ask("GetInfo", ln.GetInfoRequest()) == ("UNKNOWN", "expected 1 macaroon, got 0")
+        assert await net.wire("alice", None).ask("GetInfo", ln.GetInfoRequest()) == (
+            "UNKNOWN",
+            "expected 1 macaroon, got 0",
+        )
         net.faults.refuse("alice", "100 % wörtlich\n")
         assert await net.payer.keysend(bob, MANY) == ("UNKNOWN", "100 % wörtlich\n")
         net.faults.refuse("alice", "")
-        assert (await net.payer.state.GetState(state.GetStateRequest())).state == state.SERVER_ACTIVE
+        assert (
+            await net.payer.state.GetState(state.GetStateRequest())
+        ).state == state.SERVER_ACTIVE
 
     play(scene, FAST)
 
 
-def test_answers_longer_than_frames_and_windows():
+def test_answers_longer_than_frames_and_windows() -> None:
     async def scene(net: Net) -> None:
         for number in range(MANY):
             await net.receiver.ask("AddInvoice", ln.Invoice(memo=f"{number} " + "x" * 600))
         page = await net.receiver.ask("ListInvoices", ln.ListInvoiceRequest(num_max_invoices=MANY))
-        assert [invoice.memo.split()[0] for invoice in page.invoices] == [str(number) for number in range(MANY)]
+        assert [invoice.memo.split()[0] for invoice in page.invoices] == [
+            str(number) for number in range(MANY)
+        ]
         assert page.ByteSize() > 8 * FRAME_BYTES
         # a request longer than a frame goes the other way
         memo = "y" * (2 * FRAME_BYTES)
@@ -52,9 +61,11 @@ def test_answers_longer_than_frames_and_windows():
     play(scene, FAST)
 
 
-def test_what_is_not_there_is_unimplemented():
+def test_what_is_not_there_is_unimplemented() -> None:
     async def scene(net: Net) -> None:
-        call = net.payer.channel.unary_unary("/lnrpc.Lightning/SendCoins", request_serializer=bytes, response_deserializer=bytes)
+        call = net.payer.channel.unary_unary(
+            "/lnrpc.Lightning/SendCoins", request_serializer=bytes, response_deserializer=bytes
+        )
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await call(b"", metadata=net.payer.metadata)
         assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -63,7 +74,7 @@ def test_what_is_not_there_is_unimplemented():
     play(scene, FAST)
 
 
-def test_a_client_that_leaves_and_a_node_that_freezes():
+def test_a_client_that_leaves_and_a_node_that_freezes() -> None:
     async def scene(net: Net) -> None:
         bob = net.receiver.pubkey
         net.faults.hold("bob")
@@ -78,7 +89,10 @@ def test_a_client_that_leaves_and_a_node_that_freezes():
                 await asyncio.sleep(0.01)
         net.faults.release("bob")
         net.faults.freeze("alice")
-        waiting = [asyncio.create_task(net.payer.ask("GetInfo", ln.GetInfoRequest())), asyncio.create_task(net.payer.keysend(bob, 7))]
+        waiting = [
+            asyncio.create_task(net.payer.ask("GetInfo", ln.GetInfoRequest())),
+            asyncio.create_task(net.payer.keysend(bob, 7)),
+        ]
         done, _ = await asyncio.wait(waiting, timeout=0.2)
         assert not done
         net.faults.thaw("alice")
@@ -88,7 +102,10 @@ def test_a_client_that_leaves_and_a_node_that_freezes():
         assert (await net.payer.keysend(bob, 8))[0] == "UNAVAILABLE"
         net.faults.bring_up("alice")
         async with asyncio.timeout(30):
-            while ends(await net.payer.keysend(bob, 9)) not in ("SUCCEEDED", "('ALREADY_EXISTS', 'invoice is already paid')"):
+            while ends(await net.payer.keysend(bob, 9)) not in (
+                "SUCCEEDED",
+                "('ALREADY_EXISTS', 'invoice is already paid')",
+            ):
                 await asyncio.sleep(0.05)
 
     play(scene, FAST)
@@ -104,14 +121,17 @@ def test_a_client_that_leaves_and_a_node_that_freezes():
     ],
     ids=["http/1", "a frame too long", "no headers", "a continuation of nothing"],
 )
-def test_a_client_that_speaks_something_else_is_hung_up_on(said: bytes):
+def test_a_client_that_speaks_something_else_is_hung_up_on(said: bytes) -> None:
     async def scene(net: Net) -> None:
         host, _, port = net.served.nodes[0].rpcserver.partition(":")
 
         def talk() -> None:
             context = ssl.create_default_context(cafile=net.served.nodes[0].tlscertpath)
             context.set_alpn_protocols(["h2"])
-            with socket.create_connection((host, int(port)), 30) as raw, context.wrap_socket(raw, server_hostname="localhost") as client:
+            with (
+                socket.create_connection((host, int(port)), 30) as raw,
+                context.wrap_socket(raw, server_hostname="localhost") as client,
+            ):
                 client.sendall(said)
                 while client.recv(1_000):
                     pass

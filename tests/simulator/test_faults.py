@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from streamer.simulator.books import Failure, Status
-from streamer.simulator.lightning_node import CallFate, Wallet
-from streamer.simulator.pace import Pace
+import pytest
+
+from streamer.simulator.network.books import Failure, Status
+from streamer.simulator.network.lightning_node import CallFate, Wallet
+from streamer.simulator.network.pace import Pace
 from tests.simulator.simnet import SECOND, Witness, hash_of, pair
 
 SLOW = (SECOND, SECOND)
 
 
-def test_a_second_send_is_refused_by_what_the_first_has_come_to():
+def test_a_second_send_is_refused_by_what_the_first_has_come_to() -> None:
     net = pair(pace=Pace(SLOW))
     net.send(1)
     again = net.send(1, 5_000)
-    assert (again.refusal.code, again.refusal.text) == ("ALREADY_EXISTS", "payment is in transition")
+    assert (again.refusal.code, again.refusal.text) == (
+        "ALREADY_EXISTS",
+        "payment is in transition",
+    )
     net.run(1)
     again = net.send(1)
     assert (again.refusal.code, again.refusal.text) == ("ALREADY_EXISTS", "invoice is already paid")
@@ -22,7 +27,7 @@ def test_a_second_send_is_refused_by_what_the_first_has_come_to():
     assert net.send(2).record.index == 4
 
 
-def test_a_failed_hash_is_accepted_again_with_a_new_index():
+def test_a_failed_hash_is_accepted_again_with_a_new_index() -> None:
     net = pair()
     assert net.send(1, 10**12).end == "INSUFFICIENT_BALANCE"
     call = net.send(1)
@@ -31,7 +36,7 @@ def test_a_failed_hash_is_accepted_again_with_a_new_index():
     assert [record.index for record in net.alice.payments.values()] == [2]
 
 
-def test_a_deleted_payment_is_paid_again_and_the_receiver_settles_it_again():
+def test_a_deleted_payment_is_paid_again_and_the_receiver_settles_it_again() -> None:
     net = pair()
     net.send(1)
     net.run()
@@ -44,7 +49,7 @@ def test_a_deleted_payment_is_paid_again_and_the_receiver_settles_it_again():
     assert len({(htlc.channel_id, htlc.htlc_index) for htlc in net.bob.received}) == 2
 
 
-def test_the_direct_peer_away_is_insufficient_balance_and_a_far_one_no_route():
+def test_the_direct_peer_away_is_insufficient_balance_and_a_far_one_no_route() -> None:
     net = pair()
     carol = net.network.add_node("carol")
     net.network.open_channel(net.bob, carol, 1_000_000)
@@ -63,7 +68,7 @@ def test_the_direct_peer_away_is_insufficient_balance_and_a_far_one_no_route():
     assert again.end == "SUCCEEDED"
 
 
-def test_a_peer_that_goes_while_an_htlc_is_under_way_settles_it_when_it_is_back():
+def test_a_peer_that_goes_while_an_htlc_is_under_way_settles_it_when_it_is_back() -> None:
     net = pair(pace=Pace(SLOW))
     call = net.send(1)
     net.faults.offline_for("bob", 60 * SECOND)
@@ -74,12 +79,16 @@ def test_a_peer_that_goes_while_an_htlc_is_under_way_settles_it_when_it_is_back(
     assert (call.end, len(net.bob.received)) == ("SUCCEEDED", 1)
 
 
-def test_keysend_off_and_a_wrong_preimage_are_incorrect_details_seen_first_on_an_update_in_flight():
+def test_keysend_off_and_a_wrong_preimage_are_incorrect_details_seen_first_on_an_update_in_flight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     net = pair()
     net.faults.set_keysend("bob", accepted=False)
     call = net.send(1)
-    seen = []
-    call.update = lambda payment: seen.append((payment.status, payment.failure))
+    seen: list[tuple[Status, Failure]] = []
+    monkeypatch.setattr(
+        call, "update", lambda payment: seen.append((payment.status, payment.failure))
+    )
     net.run()
     wrong = Failure.INCORRECT_PAYMENT_DETAILS
     assert seen == [(Status.IN_FLIGHT, wrong), (Status.FAILED, wrong)]
@@ -90,7 +99,7 @@ def test_keysend_off_and_a_wrong_preimage_are_incorrect_details_seen_first_on_an
     assert net.bob.received == []
 
 
-def test_held_htlcs_keep_their_slot_until_they_settle_or_fail():
+def test_held_htlcs_keep_their_slot_until_they_settle_or_fail() -> None:
     net = pair()
     net.faults.hold("bob")
     first = net.send(1)
@@ -106,7 +115,7 @@ def test_held_htlcs_keep_their_slot_until_they_settle_or_fail():
     assert (first.end, second.end, side.htlcs) == ("SUCCEEDED", "INCORRECT_PAYMENT_DETAILS", {})
 
 
-def test_a_restart_orphans_a_share_for_ever_and_the_rest_resolves():
+def test_a_restart_orphans_a_share_for_ever_and_the_rest_resolves() -> None:
     net = pair(pace=Pace(SLOW))
     for number in range(100):
         net.send(number)
@@ -116,7 +125,8 @@ def test_a_restart_orphans_a_share_for_ever_and_the_rest_resolves():
     assert (net.alice.listening, net.alice.wallet) == (True, Wallet.UNLOCKED)
     refused = net.send(200)
     assert (
-        refused.refusal.text == "the RPC server is in the process of starting up, but not yet ready to accept calls"
+        refused.refusal.text
+        == "the RPC server is in the process of starting up, but not yet ready to accept calls"
         and refused.refusal.code == "UNKNOWN"
     )
     net.run(1_000_000)
@@ -127,10 +137,15 @@ def test_a_restart_orphans_a_share_for_ever_and_the_rest_resolves():
     assert len(net.bob.received) == 100 - len(orphans)
     (side, _) = net.network.channels[next(iter(net.network.channels))].sides
     assert side.htlcs == {}
-    assert net.send(min(range(100), key=lambda n: hash_of(n) != orphans[0].order.payment_hash)).refusal.code == "ALREADY_EXISTS"
+    assert (
+        net.send(
+            min(range(100), key=lambda n: hash_of(n) != orphans[0].order.payment_hash)
+        ).refusal.code
+        == "ALREADY_EXISTS"
+    )
 
 
-def test_an_orphan_ends_only_when_its_channel_is_closed_and_the_node_starts_again():
+def test_an_orphan_ends_only_when_its_channel_is_closed_and_the_node_starts_again() -> None:
     net = pair(pace=Pace(SLOW))
     net.send(1)
     net.faults.restart("alice", orphan_rate=1.0)
@@ -146,7 +161,7 @@ def test_an_orphan_ends_only_when_its_channel_is_closed_and_the_node_starts_agai
     assert (record.status, record.orphan, net.bob.received) == (Status.FAILED, False, [])
 
 
-def test_restarting_the_receiver_leaves_no_orphan():
+def test_restarting_the_receiver_leaves_no_orphan() -> None:
     net = pair(pace=Pace(SLOW))
     calls = [net.send(number) for number in range(50)]
     net.faults.restart("bob", orphan_rate=1.0)
@@ -154,7 +169,7 @@ def test_restarting_the_receiver_leaves_no_orphan():
     assert {call.end for call in calls} == {"SUCCEEDED"}
 
 
-def test_a_lost_call_is_executed_never_at_once_or_late():
+def test_a_lost_call_is_executed_never_at_once_or_late() -> None:
     net = pair()
     net.faults.lose_calls("alice", 1, CallFate.NEVER)
     assert net.send(1).was_cut
@@ -173,16 +188,17 @@ def test_a_lost_call_is_executed_never_at_once_or_late():
     assert call.end == "SUCCEEDED"
 
 
-def test_every_late_call_is_late_once_however_many_are_to_be_late():
+def test_every_late_call_is_late_once_however_many_are_to_be_late() -> None:
     net = pair()
     net.faults.lose_calls("alice", 10, CallFate.LATE, 5 * SECOND)
     net.send(1)
     net.run(5)
     assert net.alice.payments[hash_of(1)].status is Status.SUCCEEDED
-    assert net.alice.call_fault.count == 9
+    fault = net.alice.call_fault
+    assert fault is not None and fault.count == 9
 
 
-def test_a_ghost_pays_after_its_hash_had_failed():
+def test_a_ghost_pays_after_its_hash_had_failed() -> None:
     net = pair()
     net.faults.lose_calls("alice", 1, CallFate.LATE, 60 * SECOND)
     net.send(1)
@@ -193,7 +209,7 @@ def test_a_ghost_pays_after_its_hash_had_failed():
     assert net.alice.payments[hash_of(1)].status is Status.SUCCEEDED
 
 
-def test_what_a_frozen_node_was_sent_is_executed_on_the_thaw():
+def test_what_a_frozen_node_was_sent_is_executed_on_the_thaw() -> None:
     net = pair()
     net.faults.freeze("alice")
     call = net.send(1)
@@ -204,7 +220,7 @@ def test_what_a_frozen_node_was_sent_is_executed_on_the_thaw():
     assert call.end == "SUCCEEDED"
 
 
-def test_random_failures_come_in_their_share_and_with_their_reasons():
+def test_random_failures_come_in_their_share_and_with_their_reasons() -> None:
     net = pair()
     net.faults.fail_randomly("alice", 0.25, Failure.TIMEOUT, Failure.NO_ROUTE)
     ends = []
@@ -220,7 +236,7 @@ def test_random_failures_come_in_their_share_and_with_their_reasons():
     assert call.end == "SUCCEEDED"
 
 
-def test_refusals_credentials_and_wallets_have_their_texts():
+def test_refusals_credentials_and_wallets_have_their_texts() -> None:
     net = pair()
     net.faults.refuse("alice", "no such luck")
     assert net.send(1).refusal.text == "no such luck"
@@ -236,7 +252,7 @@ def test_refusals_credentials_and_wallets_have_their_texts():
     assert call.end == "SUCCEEDED"
 
 
-def test_a_restored_database_knows_nothing_later_and_hands_indexes_out_again():
+def test_a_restored_database_knows_nothing_later_and_hands_indexes_out_again() -> None:
     net = pair()
     net.send(1)
     net.run()
@@ -250,7 +266,7 @@ def test_a_restored_database_knows_nothing_later_and_hands_indexes_out_again():
     assert len(net.bob.invoices[hash_of(2)].htlcs) == 2
 
 
-def test_disabled_and_closing_channels_carry_nothing():
+def test_disabled_and_closing_channels_carry_nothing() -> None:
     net = pair(channels=2)
     net.faults.disable_channels("alice", "bob")
     assert net.send(1).end == "INSUFFICIENT_BALANCE"

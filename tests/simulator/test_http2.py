@@ -6,7 +6,17 @@ from typing import Any, cast
 
 import hpack
 
-from streamer.simulator.http2 import DATA, HEAD, HEADERS, INITIAL_WINDOW_SIZE, PREFACE, SETTINGS, WINDOW_UPDATE, Call, Connection
+from streamer.simulator.lnrpc.http2 import (
+    DATA,
+    HEAD,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    PREFACE,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Call,
+    Connection,
+)
 
 WINDOW, MESSAGE = 120, bytes(range(100))
 
@@ -37,12 +47,16 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return HEAD.pack(len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream) + payload
 
 
-def test_messages_wait_for_the_streams_window_and_keep_their_order():
+def test_messages_wait_for_the_streams_window_and_keep_their_order() -> None:
     calls: list[tuple[Call, bytes]] = []
     connection, wire = Connection(lambda call, body: calls.append((call, body)), set()), Wire()
     connection.transport = cast(Any, wire)
     headers = hpack.Encoder().encode([(":path", "/a/b"), ("macaroon", "00")])
-    said = PREFACE + frame(SETTINGS, 0, 0, INITIAL_WINDOW_SIZE.to_bytes(2) + WINDOW.to_bytes(4)) + frame(HEADERS, 4, 1, headers)
+    said = (
+        PREFACE
+        + frame(SETTINGS, 0, 0, INITIAL_WINDOW_SIZE.to_bytes(2) + WINDOW.to_bytes(4))
+        + frame(HEADERS, 4, 1, headers)
+    )
     for byte in said + frame(DATA, 1, 1, b"\x00\x00\x00\x00\x02hi"):
         connection.data_received(bytes([byte]))
     ((call, body),) = calls

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from streamer.errors import NodeRejected, NodeUnavailable
 from streamer.ports import Answer, Kind
-from streamer.reasons import Reason
 from streamer.simulator.clock import VirtualClock, run_virtual
-from streamer.simulator.drive import Simulation
-from streamer.simulator.lightning_node import CallFate, Wallet
-from streamer.simulator.network import Network
+from streamer.simulator.network.drive import Simulation
+from streamer.simulator.network.lightning_node import CallFate, Wallet
+from streamer.simulator.network.network import Network
+from streamer.simulator.network.pace import Pace
 from streamer.simulator.node import SimulatedNode
-from streamer.simulator.pace import Pace
+from streamer.words.errors import NodeRejected, NodeUnavailable
+from streamer.words.reasons import Reason
 from tests.simulator.simnet import SECOND, hash_of, payment, preimage_of
 
 Scene = Callable[[SimulatedNode, Simulation, VirtualClock], Awaitable[None]]
@@ -32,19 +32,31 @@ def play(scene: Scene, pace: Pace | None = None) -> None:
     run_virtual(main)
 
 
-async def send(node: SimulatedNode, simulation: Simulation, number: int, amount_msat: int = 1_000, patience: float = 60) -> Answer:
+async def send(
+    node: SimulatedNode,
+    simulation: Simulation,
+    number: int,
+    amount_msat: int = 1_000,
+    patience: float = 60,
+) -> Answer:
     destination = simulation.network.named["bob"].pubkey
     return await node.send(payment(destination, number, amount_msat), preimage_of(number), patience)
 
 
-def test_a_keysend_takes_its_time_and_brings_amount_preimage_and_records():
+def test_a_keysend_takes_its_time_and_brings_amount_preimage_and_records() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         identity = await node.open()
-        assert (identity.alias, identity.network, identity.active_channels) == ("alice", "regtest", 1)
+        assert (identity.alias, identity.network, identity.active_channels) == (
+            "alice",
+            "regtest",
+            1,
+        )
         start = clock.now_ns()
         answer = await send(node, simulation, 1, 2_500)
         assert clock.now_ns() - start == 2 * SECOND
-        assert answer == Answer(Kind.SETTLED, True, True, 2_500, 0, index=1, preimage=preimage_of(1))
+        assert answer == Answer(
+            Kind.SETTLED, True, True, 2_500, 0, index=1, preimage=preimage_of(1)
+        )
         (received,) = simulation.network.named["bob"].received
         assert (received.amount_msat, received.records[70_001]) == (2_500, b"x")
         (listed,) = await node.payments_after(0, 10)
@@ -58,30 +70,43 @@ def test_a_keysend_takes_its_time_and_brings_amount_preimage_and_records():
     play(scene, Pace((2 * SECOND, 2 * SECOND)))
 
 
-def test_the_four_kinds_of_failure():
+def test_the_four_kinds_of_failure() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         await node.open()
         assert (await send(node, simulation, 1, 999)).reason is Reason.NO_ROUTE
         assert (await send(node, simulation, 2, 10**12)).reason is Reason.NO_LIQUIDITY
         simulation.faults.set_keysend("bob", accepted=False)
         rejected = await send(node, simulation, 3)
-        assert (rejected.kind, rejected.reason, rejected.accepted) == (Kind.FAILED, Reason.RECEIVER_REJECTED, True)
+        assert (rejected.kind, rejected.reason, rejected.accepted) == (
+            Kind.FAILED,
+            Reason.RECEIVER_REJECTED,
+            True,
+        )
         simulation.faults.set_keysend("bob", accepted=True)
         assert (await send(node, simulation, 3)).kind is Kind.SETTLED
         assert (await send(node, simulation, 3)).kind is Kind.DUPLICATE
         simulation.faults.refuse("alice", "not today")
         refused = await send(node, simulation, 4)
-        assert (refused.kind, refused.message, refused.accepted) == (Kind.REFUSED, "not today", False)
+        assert (refused.kind, refused.message, refused.accepted) == (
+            Kind.REFUSED,
+            "not today",
+            False,
+        )
 
     play(scene)
 
 
-def test_patience_ends_in_lost_and_the_payment_goes_on():
+def test_patience_ends_in_lost_and_the_payment_goes_on() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         await node.open()
         simulation.faults.hold("bob")
         answer = await send(node, simulation, 1, patience=30)
-        assert (answer.kind, answer.accepted, answer.closed, answer.index) == (Kind.LOST, True, True, 1)
+        assert (answer.kind, answer.accepted, answer.closed, answer.index) == (
+            Kind.LOST,
+            True,
+            True,
+            1,
+        )
         assert (await node.track(hash_of(1), 5)).kind is Kind.IN_FLIGHT
         channels = await node.channels()
         assert list(channels.channels[0].pending) == [hash_of(1)]
@@ -93,7 +118,7 @@ def test_patience_ends_in_lost_and_the_payment_goes_on():
     play(scene)
 
 
-def test_a_frozen_node_makes_a_ghost():
+def test_a_frozen_node_makes_a_ghost() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         await node.open()
         simulation.faults.freeze("alice")
@@ -107,7 +132,7 @@ def test_a_frozen_node_makes_a_ghost():
     play(scene)
 
 
-def test_going_down_ends_the_connection_and_every_call():
+def test_going_down_ends_the_connection_and_every_call() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         await node.open()
         watch = asyncio.create_task(node.lost())
@@ -131,7 +156,7 @@ def test_going_down_ends_the_connection_and_every_call():
     play(scene, Pace((5 * SECOND, 5 * SECOND)))
 
 
-def test_locked_wallets_and_wrong_credentials_are_different_things():
+def test_locked_wallets_and_wrong_credentials_are_different_things() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         simulation.faults.set_wallet("alice", Wallet.LOCKED)
         with pytest.raises(NodeUnavailable, match="wallet locked"):
@@ -146,10 +171,13 @@ def test_locked_wallets_and_wrong_credentials_are_different_things():
     play(scene)
 
 
-def test_a_lost_reply_tells_whether_the_node_had_answered():
+def test_a_lost_reply_tells_whether_the_node_had_answered() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         await node.open()
-        for number, fate, known in ((1, CallFate.NEVER, Kind.NOT_FOUND), (2, CallFate.ACCEPTED, Kind.SETTLED)):
+        for number, fate, known in (
+            (1, CallFate.NEVER, Kind.NOT_FOUND),
+            (2, CallFate.ACCEPTED, Kind.SETTLED),
+        ):
             simulation.faults.lose_calls("alice", 1, fate)
             answer = await send(node, simulation, number)
             assert (answer.kind, answer.closed) == (Kind.LOST, False)
@@ -159,7 +187,7 @@ def test_a_lost_reply_tells_whether_the_node_had_answered():
     play(scene)
 
 
-def test_the_graph_tells_of_keysend():
+def test_the_graph_tells_of_keysend() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         bob = simulation.network.named["bob"]
         await node.open()
@@ -171,7 +199,7 @@ def test_the_graph_tells_of_keysend():
     play(scene)
 
 
-def test_closing_ends_calls_in_flight_as_lost():
+def test_closing_ends_calls_in_flight_as_lost() -> None:
     async def scene(node: SimulatedNode, simulation: Simulation, clock: VirtualClock) -> None:
         await node.open()
         simulation.faults.hold("bob")

@@ -24,7 +24,9 @@ START_CPU_SECONDS = 1.0
 
 
 def channel_to(node: ServedNode) -> grpc.Channel:
-    return grpc.secure_channel(node.rpcserver, grpc.ssl_channel_credentials(Path(node.tlscertpath).read_bytes()))
+    return grpc.secure_channel(
+        node.rpcserver, grpc.ssl_channel_credentials(Path(node.tlscertpath).read_bytes())
+    )
 
 
 def pay(node: ServedNode, to: ServedNode, number: int) -> ln.Payment:
@@ -38,11 +40,16 @@ def pay(node: ServedNode, to: ServedNode, number: int) -> ln.Payment:
     )
     with channel_to(node) as channel:
         metadata = (("macaroon", Path(node.macaroonpath).read_bytes().hex()),)
-        (payment,) = router_pb2_grpc.RouterStub(channel).SendPaymentV2(request, metadata=metadata, timeout=30)
-        return payment
+        updates: list[ln.Payment] = list(
+            router_pb2_grpc.RouterStub(channel).SendPaymentV2(
+                request, metadata=metadata, timeout=30
+            )
+        )
+    (payment,) = updates
+    return payment
 
 
-def test_a_blocking_client_pays_and_feels_a_fault():
+def test_a_blocking_client_pays_and_feels_a_fault() -> None:
     with running(Plan(nodes=2, channels=1)) as network:
         payer, receiver = network.nodes
         assert pay(payer, receiver, 1).status == ln.Payment.SUCCEEDED
@@ -54,25 +61,36 @@ def test_a_blocking_client_pays_and_feels_a_fault():
         assert network.do(lambda served: served.node(payer.name).name) == "alice"
         with channel_to(payer) as channel:
             metadata = (("macaroon", Path(payer.macaroonpath).read_bytes().hex()),)
-            info = lightning_pb2_grpc.LightningStub(channel).GetInfo(ln.GetInfoRequest(), metadata=metadata, timeout=30)
+            info = lightning_pb2_grpc.LightningStub(channel).GetInfo(
+                ln.GetInfoRequest(), metadata=metadata, timeout=30
+            )
             assert info.num_active_channels == 1
 
 
-def test_what_keeps_it_from_starting_is_raised(tmp_path: Path):
+def test_what_keeps_it_from_starting_is_raised(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{}")
-    with pytest.raises(ValueError, match="is not a state file"), running(Plan(state=tmp_path / "state.json")):
+    with (
+        pytest.raises(ValueError, match="is not a state file"),
+        running(Plan(state=tmp_path / "state.json")),
+    ):
         pass
 
 
-def test_it_is_active_in_less_than_a_second():
-    """CPU time of the whole process, from exec to SERVER_ACTIVE: the machine may be busy with something else."""
+def test_it_is_active_in_less_than_a_second() -> None:
+    """CPU time of the whole process, from exec to SERVER_ACTIVE: the machine may be busy with
+    something else.
+    """
     code = "from streamer.cli.simulate import command; command()"
-    with subprocess.Popen([sys.executable, "-c", code, "--json"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "--json"], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             node = ServedNode(**json.loads(process.stdout.readline())["nodes"][0])
             with channel_to(node) as channel:
-                state = stateservice_pb2_grpc.StateStub(channel).GetState(stateservice_pb2.GetStateRequest(), timeout=30)
+                state = stateservice_pb2_grpc.StateStub(channel).GetState(
+                    stateservice_pb2.GetStateRequest(), timeout=30
+                )
             fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
             cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         finally:

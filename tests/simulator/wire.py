@@ -15,9 +15,9 @@ from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import lightning_pb2_grpc, stateservice_pb2_grpc
 from streamer._proto.routerrpc import router_pb2 as router
 from streamer._proto.routerrpc import router_pb2_grpc
-from streamer.clock import BootClock
-from streamer.simulator.books import KEYSEND_RECORD
+from streamer.simulator.network.books import KEYSEND_RECORD
 from streamer.simulator.serve import Plan, ServedNetwork, ServedNode, start_network
+from streamer.words.clock import BootClock
 from tests.simulator.simnet import hash_of, preimage_of
 
 
@@ -40,7 +40,10 @@ class Wire:
         self.metadata = (("macaroon", macaroon),) if macaroon is not None else ()
         secrets = grpc.ssl_channel_credentials(Path(node.tlscertpath).read_bytes())
         # without this a client waits up to 20 s after a refused connection
-        options = (("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100))
+        options = (
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 100),
+        )
         self.channel = grpc.aio.secure_channel(node.rpcserver, secrets, options=options)
         self.lightning = lightning_pb2_grpc.LightningStub(self.channel)
         self.router = router_pb2_grpc.RouterStub(self.channel)
@@ -52,7 +55,9 @@ class Wire:
         except grpc.aio.AioRpcError as error:
             return error.code().name, error.details()
 
-    async def keysend(self, destination: bytes, number: int, amount_msat: int = 1_000, **changes: Any) -> Any:
+    async def keysend(
+        self, destination: bytes, number: int, amount_msat: int = 1_000, **changes: Any
+    ) -> Any:
         fields: dict[str, Any] = {
             "dest": destination,
             "payment_hash": hash_of(number),
@@ -63,15 +68,21 @@ class Wire:
             "dest_custom_records": {KEYSEND_RECORD: preimage_of(number), 70_001: b"x"},
             **changes,
         }
-        return await self.follow(self.router.SendPaymentV2(router.SendPaymentRequest(**fields), metadata=self.metadata))
+        return await self.follow(
+            self.router.SendPaymentV2(router.SendPaymentRequest(**fields), metadata=self.metadata)
+        )
 
     async def pay(self, invoice: str, amount_msat: int = 0) -> Any:
-        request = router.SendPaymentRequest(payment_request=invoice, amt_msat=amount_msat, fee_limit_msat=5_000, timeout_seconds=30)
+        request = router.SendPaymentRequest(
+            payment_request=invoice, amt_msat=amount_msat, fee_limit_msat=5_000, timeout_seconds=30
+        )
         return await self.follow(self.router.SendPaymentV2(request, metadata=self.metadata))
 
     async def track(self, number: int) -> Any:
         return await self.follow(
-            self.router.TrackPaymentV2(router.TrackPaymentRequest(payment_hash=hash_of(number)), metadata=self.metadata)
+            self.router.TrackPaymentV2(
+                router.TrackPaymentRequest(payment_hash=hash_of(number)), metadata=self.metadata
+            )
         )
 
     @staticmethod

@@ -1,4 +1,5 @@
-"""Appends to a journal until it is killed, and prints the row of every append that was acknowledged.
+"""Appends to a journal until it is killed, and prints the row of every append that was
+acknowledged.
 
 Each append holds an intent, the end of the one before, and a setting; so a half of one would show.
 """
@@ -9,7 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from streamer.model import Facts, PaymentState
+from streamer.words.model import Facts, PaymentState
 from tests.store.both import sqlite_store
 from tests.store.given import a_payment, a_stream
 
@@ -30,7 +31,12 @@ async def main() -> None:
             if before is not None:
                 before.state, before.settled_msat = PaymentState.SETTLED, 1_000
                 stream.account.settled_count = seq - 1
-            facts = Facts(intents=[payment], ends=[before] if before else [], accounts=[stream], settings=[(stream.id, str(seq))])
+            facts = Facts(
+                intents=[payment],
+                ends=[before] if before else [],
+                accounts=[stream],
+                settings=[(stream.id, str(seq))],
+            )
             await store.append(facts)
             sys.stdout.write(f"{stream.key} {seq}\n")
             sys.stdout.flush()

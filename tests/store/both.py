@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from streamer.model import Snapshot
 from streamer.stores.folder import open_folder
 from streamer.stores.memory import MemoryStore
 from streamer.stores.sqlite import SqliteStore
+from streamer.words.model import Snapshot
 
 Either = SqliteStore | MemoryStore
 

@@ -1,4 +1,6 @@
-"""A disk that fails, is full or refuses: what was acknowledged is there, and nothing is believed that was not."""
+"""A disk that fails, is full or refuses: what was acknowledged is there, and nothing is believed
+that was not.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,18 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from streamer.errors import StoreFailed
-from streamer.model import Facts
+from streamer.stores import writer
 from streamer.stores.folder import open_folder
 from streamer.stores.sqlite import SqliteStore, connect
+from streamer.words.errors import StoreFailed
+from streamer.words.model import Facts
 from tests.store.given import NOW
 from tests.store.written import filled, loaded
 
@@ -25,7 +30,7 @@ class Disk(sqlite3.Connection):
     trouble = ""
     commits = 0
 
-    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         if sql == "COMMIT":
             type(self).commits += 1
             if self.trouble == "before":
@@ -56,8 +61,14 @@ def test_a_commit_that_fails_stops_everything_until_a_replay(tmp_path: Path, whe
     async def story(store: SqliteStore, disk: type[Disk]) -> None:
         await store.append(Facts(settings=[("kept", "1")]))
         disk.trouble = when
-        results = await asyncio.gather(*(store.append(Facts(settings=[(f"s{n}", "1")])) for n in range(20)), return_exceptions=True)
-        assert all(isinstance(result, StoreFailed) and "streamer sending start" in str(result) for result in results)
+        results = await asyncio.gather(
+            *(store.append(Facts(settings=[(f"s{n}", "1")])) for n in range(20)),
+            return_exceptions=True,
+        )
+        assert all(
+            isinstance(result, StoreFailed) and "streamer sending start" in str(result)
+            for result in results
+        )
         disk.trouble = ""
         with pytest.raises(StoreFailed):
             await store.append(Facts(settings=[("later", "1")]))
@@ -78,6 +89,72 @@ def test_appends_that_come_together_share_a_commit(tmp_path: Path) -> None:
         assert disk.commits - before <= 3
 
     on_a_disk(tmp_path / "data", story)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another program writes the journal, as sqlite3's VACUUM or a copy would."""
+    other = sqlite3.connect(path / "journal.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def test_a_journal_that_another_program_has_locked_is_waited_for(tmp_path: Path) -> None:
+    async def story(store: SqliteStore, disk: type[Disk]) -> None:
+        with locked(tmp_path / "data"):
+            waiting = store.append(Facts(settings=[("kept", "1")]))
+            await asyncio.sleep(0.2)  # the lock is a file's: no clock of ours can leap over it
+            assert not waiting.done()
+        await waiting
+
+    on_a_disk(tmp_path / "data", story)
+    assert loaded(tmp_path / "data").settings["kept"] == "1"
+
+
+def test_a_journal_that_stays_locked_fails_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "LOCKED_SECONDS", 0.05)
+
+    async def story(store: SqliteStore, disk: type[Disk]) -> None:
+        with (
+            locked(tmp_path / "data"),
+            pytest.raises(StoreFailed, match="another program has had it locked for"),
+        ):
+            await store.append(Facts(settings=[("kept", "1")]))
+
+    on_a_disk(tmp_path / "data", story)
+
+
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_a_full_queue_is_waited_for_and_fails_if_the_disk_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stands_still: bool
+) -> None:
+    monkeypatch.setattr(writer, "PENDING_ROWS", 5)
+    monkeypatch.setattr(writer, "FULL_SECONDS", 0.0 if stands_still else 60.0)
+
+    async def story(store: SqliteStore, disk: type[Disk]) -> None:
+        with locked(tmp_path / "data"):
+            waiting = [store.append(Facts(settings=[("first", "1")]))]
+            while store._started()._waiters:
+                # until the writer has taken it: it then waits for the lock
+                await asyncio.sleep(0.005)
+            while store._started()._pending.rows < writer.PENDING_ROWS:
+                waiting.append(store.append(Facts(settings=[(f"s{len(waiting)}", "1")])))
+            if stands_still:
+                with pytest.raises(StoreFailed, match="rows wait for the disk of"):
+                    store.append(Facts(settings=[("more", "1")]))
+            else:
+                waiting.append(store.append(Facts(settings=[("more", "1")])))
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(result is None for result in results) is not stands_still
+
+    on_a_disk(tmp_path / "data", story)
+    assert ("more" in loaded(tmp_path / "data").settings) is not stands_still
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
@@ -109,8 +186,8 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None
 _LIMITED = """
 import asyncio, resource, signal, sys
 from pathlib import Path
-from streamer.errors import StoreFailed
-from streamer.model import Facts
+from streamer.words.errors import StoreFailed
+from streamer.words.model import Facts
 from tests.store.both import sqlite_store
 
 async def main():
@@ -131,9 +208,17 @@ asyncio.run(main())
 """
 
 
-def test_a_write_that_the_system_refuses_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_a_write_that_the_system_refuses_loses_nothing_that_was_acknowledged(
+    tmp_path: Path,
+) -> None:
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", _LIMITED, str(tmp_path / "data")], capture_output=True, text=True, cwd=root, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        check=True,
+    )
     count, told = done.stdout.split()
     assert told == "True" and int(count) > 10
     assert len(loaded(tmp_path / "data").settings) == int(count)

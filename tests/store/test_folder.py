@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.errors import StoreRefused
-from streamer.model import Facts
 from streamer.stores.folder import open_folder
+from streamer.words.errors import StoreRefused
+from streamer.words.model import Facts
 from tests.store.both import sqlite_store
 
 
@@ -51,8 +51,13 @@ def test_a_new_folder_is_private_and_keeps_its_secret(tmp_path: Path) -> None:
 
 def test_a_second_daemon_is_told_who_has_the_folder(tmp_path: Path) -> None:
     folder = open_folder(tmp_path / "data", "lnd")
-    code = f"from pathlib import Path\nfrom streamer.stores.folder import open_folder\nopen_folder(Path({str(tmp_path / 'data')!r}), 'lnd')"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    code = (
+        "from pathlib import Path\nfrom streamer.stores.folder import"
+        f" open_folder\nopen_folder(Path({str(tmp_path / 'data')!r}), 'lnd')"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert f"another streamer (pid {os.getpid()}) uses" in other.stderr
     folder.close()
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -74,9 +79,15 @@ def test_another_secret_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "then", "text"), [("simulator", "lnd", "written with the simulator"), ("lnd", "simulator", "written with a real node")]
+    ("first", "then", "text"),
+    [
+        ("simulator", "lnd", "written with the simulator"),
+        ("lnd", "simulator", "written with a real node"),
+    ],
 )
-def test_the_simulators_data_and_a_real_nodes_do_not_mix(tmp_path: Path, first: str, then: str, text: str) -> None:
+def test_the_simulators_data_and_a_real_nodes_do_not_mix(
+    tmp_path: Path, first: str, then: str, text: str
+) -> None:
     filled(tmp_path / "data", first)
     assert text in refusal(tmp_path / "data", then)
     filled(tmp_path / "data", first)

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from streamer.errors import StoreFailed, StoreRefused
-from streamer.model import WRITTEN_OFF, Account, Facts, PaymentQuery, PaymentState
-from streamer.money import DAY_NS
 from streamer.stores import schema, sqlite
 from streamer.stores.folder import open_folder
 from streamer.stores.reader import some_payments
 from streamer.stores.rows import intent_row
 from streamer.stores.sqlite import connect
+from streamer.words.errors import StoreFailed, StoreRefused
+from streamer.words.model import WRITTEN_OFF, Account, Facts, PaymentQuery, PaymentState
+from streamer.words.money import DAY_NS
 from tests.store.both import sqlite_store
 from tests.store.given import NOW, a_payment, a_stream
 from tests.store.written import filled, loaded
@@ -35,11 +35,16 @@ def refusal(path: Path) -> str:
 
 
 def test_the_columns_are_the_fields_of_an_account() -> None:
-    assert tuple(field.name for field in fields(Account)) == schema.ACCOUNT_COLUMNS[1:]
+    unused = "failing_until_ns"  # of journals from before streams kept spans
+    assert tuple(field.name for field in fields(Account)) == tuple(
+        name for name in schema.ACCOUNT_COLUMNS[1:] if name != unused
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_killed_process_leaves_whole_appends_and_all_that_it_acknowledged(tmp_path: Path, seed: int) -> None:
+def test_a_killed_process_leaves_whole_appends_and_all_that_it_acknowledged(
+    tmp_path: Path, seed: int
+) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.store.appender", str(tmp_path / "data")],
         stdout=subprocess.PIPE,
@@ -112,7 +117,12 @@ def test_a_bit_that_turned_is_refused_or_was_not_in_anything_that_is_used(tmp_pa
         assert found.streams == expected.streams
         assert len(found.open_payments) == len(expected.open_payments)
         for one, other in zip(found.open_payments, expected.open_payments, strict=True):
-            assert (one.id, one.amount_msat, one.payment_hash, one.state) == (other.id, other.amount_msat, other.payment_hash, other.state)
+            assert (one.id, one.amount_msat, one.payment_hash, one.state) == (
+                other.id,
+                other.amount_msat,
+                other.payment_hash,
+                other.state,
+            )
     assert refused > 20
 
 
@@ -127,14 +137,22 @@ def test_a_bit_that_turned_is_refused_or_was_not_in_anything_that_is_used(tmp_pa
         ("UPDATE payments SET due_ns='soon' WHERE row=2", "payment row 2 does not parse"),
         ("DELETE FROM accounts WHERE key=3", "(key 3) does not parse: it has no account"),
         ("DELETE FROM streams WHERE key=3", "account 3 has no stream"),
-        ("DELETE FROM streams WHERE key=4; DELETE FROM accounts WHERE key=4", "belongs to stream 4, which is not there"),
-        ("UPDATE streams SET document=replace(document, '1000', '9000') WHERE key=3", "its text is not what was written"),
+        (
+            "DELETE FROM streams WHERE key=4; DELETE FROM accounts WHERE key=4",
+            "belongs to stream 4, which is not there",
+        ),
+        (
+            "UPDATE streams SET document=replace(document, '1000', '9000') WHERE key=3",
+            "its text is not what was written",
+        ),
         ("UPDATE accounts SET seq=0 WHERE key=2", "is newer than its stream's newest seq 0"),
         ("UPDATE payments SET records=x'00' WHERE row=2", "payment row 2 does not parse"),
         ("UPDATE payments SET amount_msat=-1 WHERE row=2", "has an amount below zero"),
     ],
 )
-def test_a_tampered_journal_is_refused_with_the_place(tmp_path: Path, statement: str, text: str) -> None:
+def test_a_tampered_journal_is_refused_with_the_place(
+    tmp_path: Path, statement: str, text: str
+) -> None:
     filled(tmp_path / "data")
     with sqlite3.connect(tmp_path / "data" / "journal.db") as connection:
         connection.executescript(statement)
@@ -174,7 +192,11 @@ def test_a_newer_version_is_refused_with_both_versions(tmp_path: Path) -> None:
         connection.execute(f"PRAGMA user_version={known + 1}")
     connection.close()
     told = refusal(path)
-    assert f"has version {known + 1}" in told and f"up to {known}" in told and "upgrade streamer" in told
+    assert (
+        f"has version {known + 1}" in told
+        and f"up to {known}" in told
+        and "upgrade streamer" in told
+    )
 
 
 def test_an_older_version_is_migrated_step_by_step(tmp_path: Path) -> None:
@@ -182,7 +204,10 @@ def test_an_older_version_is_migrated_step_by_step(tmp_path: Path) -> None:
     connection = connect(file)
     assert schema.migrate(connection, file, schema.STEPS[:1]) == 0
     connection.execute("INSERT INTO settings VALUES ('a','b')")
-    broken = (*schema.STEPS[:1], ("ALTER TABLE settings ADD COLUMN since INTEGER NOT NULL DEFAULT 7", "NO SUCH STATEMENT"))
+    broken = (
+        *schema.STEPS[:1],
+        ("ALTER TABLE settings ADD COLUMN since INTEGER NOT NULL DEFAULT 7", "NO SUCH STATEMENT"),
+    )
     with pytest.raises(sqlite3.OperationalError):
         schema.migrate(connection, file, broken)
     connection.close()
@@ -195,21 +220,27 @@ def test_an_older_version_is_migrated_step_by_step(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_what_was_written_off_before_the_journal_kept_what_was_out_of_sight_may_have_been(tmp_path: Path) -> None:
+def test_what_was_written_off_before_the_journal_kept_what_was_out_of_sight_may_have_been(
+    tmp_path: Path,
+) -> None:
     file = str(tmp_path / "old.db")
     with closing(connect(file)) as connection:
         schema.migrate(connection, file, schema.STEPS[: schema.STEPS.index(schema._UNPAID)])
         columns = ",".join(schema.INTENT_COLUMNS)
         for row, state in enumerate(PaymentState, 1):
             values = intent_row(a_payment(a_stream(1), row, row))
-            connection.execute(f"INSERT INTO payments ({columns}) VALUES ({','.join('?' * len(values))})", values)
+            connection.execute(
+                f"INSERT INTO payments ({columns}) VALUES ({','.join('?' * len(values))})", values
+            )
             connection.execute("UPDATE payments SET state=? WHERE row=?", (state.value, row))
         schema.migrate(connection, file)
         marks = dict(connection.execute("SELECT state,mark FROM payments").fetchall())
     assert marks.pop("WRITTEN_OFF") == "lost_sight" and set(marks.values()) == {""}
 
 
-def test_what_failed_lately_is_read_in_order_by_an_index_and_nothing_else_is_looked_at(tmp_path: Path) -> None:
+def test_what_failed_lately_is_read_in_order_by_an_index_and_nothing_else_is_looked_at(
+    tmp_path: Path,
+) -> None:
     file = str(tmp_path / "journal.db")
     with closing(connect(file)) as connection:
         schema.migrate(connection, file)
@@ -218,20 +249,29 @@ def test_what_failed_lately_is_read_in_order_by_an_index_and_nothing_else_is_loo
         some_payments(connection, PaymentQuery(node="main", unpaid_since_ns=7, limit=9))
         connection.set_trace_callback(None)
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
-    assert plan[0] == "SEARCH p USING INDEX payments_unpaid (end_ns>?)" and not any("TEMP B-TREE" in step for step in plan)
+    assert plan[0] == "SEARCH p USING INDEX payments_unpaid (end_ns>?)" and not any(
+        "TEMP B-TREE" in step for step in plan
+    )
 
 
 @pytest.mark.parametrize("before_row", [0, 9])
-def test_what_was_written_off_is_read_in_order_by_an_index_and_nothing_else_is_looked_at(tmp_path: Path, before_row: int) -> None:
+def test_what_was_written_off_is_read_in_order_by_an_index_and_nothing_else_is_looked_at(
+    tmp_path: Path, before_row: int
+) -> None:
     file = str(tmp_path / "journal.db")
     with closing(connect(file)) as connection:
         schema.migrate(connection, file)
         asked: list[str] = []
         connection.set_trace_callback(asked.append)
-        some_payments(connection, PaymentQuery(node="main", states=WRITTEN_OFF, before_row=before_row, limit=9))
+        some_payments(
+            connection,
+            PaymentQuery(node="main", states=WRITTEN_OFF, before_row=before_row, limit=9),
+        )
         connection.set_trace_callback(None)
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
-    assert " p USING INDEX payments_written_off" in plan[0] and not any("TEMP B-TREE" in step for step in plan)
+    assert " p USING INDEX payments_written_off" in plan[0] and not any(
+        "TEMP B-TREE" in step for step in plan
+    )
 
 
 def test_retention_keeps_daily_totals_to_the_msat(tmp_path: Path) -> None:
@@ -242,7 +282,9 @@ def test_retention_keeps_daily_totals_to_the_msat(tmp_path: Path) -> None:
         store.load()
         stream = a_stream()
         stream.account.seq = 3_000
-        made = [a_payment(stream, n, n, planned_ns=NOW + n * DAY_NS // 1_000) for n in range(1, 3_001)]
+        made = [
+            a_payment(stream, n, n, planned_ns=NOW + n * DAY_NS // 1_000) for n in range(1, 3_001)
+        ]
         for n, payment in enumerate(made):
             payment.state, payment.settled_msat, payment.fee_msat = (
                 (PaymentState.SETTLED, 1_000 + n, 3),
@@ -257,13 +299,20 @@ def test_retention_keeps_daily_totals_to_the_msat(tmp_path: Path) -> None:
         gone = made[:2_500]
         with sqlite3.connect(path / "journal.db") as connection:
             sums = connection.execute(
-                "SELECT sum(settled_msat), sum(fee_msat), sum(settled_count), sum(failed_count), count(*) FROM daily_totals"
+                "SELECT sum(settled_msat), sum(fee_msat), sum(settled_count), sum(failed_count),"
+                " count(*) FROM daily_totals"
             ).fetchone()
             left = connection.execute("SELECT count(*) FROM payments").fetchone()
         connection.close()
         failed = sum(payment.state is PaymentState.FAILED for payment in gone)
         days = len({payment.planned_ns // DAY_NS for payment in gone})
-        assert sums == (sum(p.settled_msat for p in gone), sum(p.fee_msat for p in gone), 2_500 - failed, failed, days)
+        assert sums == (
+            sum(p.settled_msat for p in gone),
+            sum(p.fee_msat for p in gone),
+            2_500 - failed,
+            failed,
+            days,
+        )
         assert left == (500,)
 
     asyncio.run(run())
@@ -286,7 +335,9 @@ def test_space_counts_the_wal(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_large_file_is_checked_without_its_payments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_checked_without_its_payments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled(tmp_path / "data")
     monkeypatch.setattr("streamer.stores.replay.CHECKED_BYTES", 1)
     assert len(loaded(tmp_path / "data").streams) == 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from streamer.model import Facts, PaymentState, Snapshot
+from streamer.words.model import Facts, PaymentState, Snapshot
 from tests.store.both import sqlite_store
 from tests.store.given import a_payment, a_stream
 

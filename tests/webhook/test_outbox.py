@@ -9,27 +9,38 @@ from typing import cast
 
 import pytest
 
-from streamer.clock import BootClock
+from streamer.api.webhook.outbox import Outbox, event_id
+from streamer.api.webhook.signature import read_secret, signature
+from streamer.api.webhook.start import make_outbox
+from streamer.books.desk import Desk
 from streamer.core import ends
 from streamer.core.payment import Event as Known
 from streamer.core.shared import MARK
-from streamer.errors import ConfigError
-from streamer.metrics import Metrics
-from streamer.model import Answer, Facts, Kind, Mark, PaymentState, Snapshot, Stream, StreamState
 from streamer.service.reports import Event
-from streamer.settings import WebhookSettings
-from streamer.stores.sqlite import SqliteStore
-from streamer.webhook.kinds import KINDS, chosen
-from streamer.webhook.outbox import Outbox, event_id
-from streamer.webhook.signature import read_secret, signature
-from streamer.webhook.start import make_outbox
+from streamer.watch.metrics import Metrics
+from streamer.words.clock import BootClock
+from streamer.words.errors import ConfigError
+from streamer.words.event_types import KINDS, chosen
+from streamer.words.model import (
+    Answer,
+    Facts,
+    Kind,
+    Mark,
+    PaymentState,
+    Snapshot,
+    Stream,
+    StreamState,
+)
+from streamer.words.settings import WebhookSettings
 from tests.core.house import House
 from tests.store.given import a_payment, a_single, a_stream
 
 PAID = frozenset({PaymentState.SETTLED, PaymentState.WRITTEN_OFF})
 
 
-def make(streams: tuple[Stream, ...] = (), kinds: frozenset[str] = frozenset(KINDS), limit: int = 100) -> Outbox:
+def make(
+    streams: tuple[Stream, ...] = (), kinds: frozenset[str] = frozenset(KINDS), limit: int = 100
+) -> Outbox:
     outbox = Outbox(kinds, BootClock(), 0, 0, streams, limit)
     outbox.show = lambda number, kind, event: kind.encode()
     return outbox
@@ -62,8 +73,13 @@ def test_a_stream_that_left_memory_is_forgotten_and_not_told_of_again_when_it_co
 def test_one_that_changes_and_leaves_in_the_same_turn_is_told_of_as_ever_and_forgotten() -> None:
     stream = a_stream(1, state=StreamState.CANCELLED)
     outbox = make((stream,))
-    assert told(outbox, Facts(streams=[stream], archived=[(stream, b"t")])) == [] and not outbox._told
-    assert told(outbox, Facts(recalled=[stream], streams=[stream], archived=[(stream, b"t")])) == [] and not outbox._told
+    assert (
+        told(outbox, Facts(streams=[stream], archived=[(stream, b"t")])) == [] and not outbox._told
+    )
+    assert (
+        told(outbox, Facts(recalled=[stream], streams=[stream], archived=[(stream, b"t")])) == []
+        and not outbox._told
+    )
 
 
 def test_a_payment_is_told_of_when_it_ended_whatever_way() -> None:
@@ -107,19 +123,35 @@ def test_the_event_knows_its_stream_and_the_state_of_then() -> None:
         return b""
 
     outbox.show, outbox.stream_of = show, lambda payment: stream if payment.seq else None
-    payments = [a_payment(stream, 1, 1, state=PaymentState.SETTLED), a_single(2, state=PaymentState.SETTLED)]
+    payments = [
+        a_payment(stream, 1, 1, state=PaymentState.SETTLED),
+        a_single(2, state=PaymentState.SETTLED),
+    ]
     outbox.add(Facts(streams=[stream], ends=payments))
-    assert [(event.stream, event.payment) for event in seen] == [(stream, None), (stream, payments[0]), (None, payments[1])]
-    assert (seen[0].state, seen[0].reason, seen[0].state_time_ns) == (stream.state, "USER", stream.state_time_ns)
+    assert [(event.stream, event.payment) for event in seen] == [
+        (stream, None),
+        (stream, payments[0]),
+        (None, payments[1]),
+    ]
+    assert (seen[0].state, seen[0].reason, seen[0].state_time_ns) == (
+        stream.state,
+        "USER",
+        stream.state_time_ns,
+    )
 
 
 def test_only_what_was_asked_for() -> None:
     outbox = make(kinds=chosen(["payment.failed"]))
     stream = a_stream(1)
-    ends = [a_payment(stream, row, row, state=state) for row, state in enumerate((PaymentState.SETTLED, PaymentState.FAILED), 1)]
+    ends = [
+        a_payment(stream, row, row, state=state)
+        for row, state in enumerate((PaymentState.SETTLED, PaymentState.FAILED), 1)
+    ]
     assert told(outbox, Facts(streams=[stream], ends=ends)) == ["payment.failed"]
     assert chosen(["stream"]) == {f"stream.{state.lower()}" for state in StreamState}
-    with pytest.raises(ValueError, match=r"has 'payments'; one of: stream, payment, stream\.pending"):
+    with pytest.raises(
+        ValueError, match=r"has 'payments'; one of: stream, payment, stream\.pending"
+    ):
         chosen(["payments"])
 
 
@@ -140,7 +172,11 @@ def test_numbers_are_never_used_again() -> None:
     assert Outbox(frozenset(), BootClock(), 3, 1 << 62, ()).last == 1 << 62
     before = Snapshot([], [], [], [], {MARK: str(1 << 61)}, 0, 0, {})
     ahead = make_outbox(
-        WebhookSettings("http://127.0.0.1:1/"), cast(SqliteStore, SimpleNamespace()), before, BootClock(), Metrics("0", "lnd")
+        WebhookSettings("http://127.0.0.1:1/"),
+        cast(Desk, SimpleNamespace()),
+        before,
+        BootClock(),
+        Metrics("0", "lnd"),
     )
     assert ahead is not None and ahead.last > (1 << 61) // 1_000 and ahead.kept == 0
     assert event_id(255) == "ev_00000000000000ff"

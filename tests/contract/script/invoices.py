@@ -9,18 +9,35 @@ from tests.contract.script.player import Player, hash_of, preimage
 SEGWIT = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 SCRIPT = "bcrt1qqqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0scjhmyt"
 TAPROOT = "bcrt1pqqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0sj9hjuh"
-PUBKEY_HASH, SCRIPT_HASH = "mfWyW5fc9NUj75YAnFgoRLrjxgLDn2MMth", "2MsFFCK16VhsCcvPXruztdzzcTZEQCbNKjJ"
+PUBKEY_HASH, SCRIPT_HASH = (
+    "mfWyW5fc9NUj75YAnFgoRLrjxgLDn2MMth",
+    "2MsFFCK16VhsCcvPXruztdzzcTZEQCbNKjJ",
+)
 
 
 MAINNET = (
     "lnbc2500u1pvjluezpp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdq5xysxxatsyp3k7enxv4jsxqzpuaztrnwngzn3kdzw5hydl"
     "zf03qdgm2hdq27cqv3agm2awhz5se903vruatfhq77w3ls4evs3ch9zw97j25emudupq63nyw24cg27h2rspfj9srp"
 )
-GARBAGE = ("", "lnbcrt", "lnbcrt1", "lnbcrtgarbage", "LNbcrt1qqqqqqq", "lnbcrt1b", "lnbcrt1qqqqqqqqqqqqqq", MAINNET, "xx1qqqqqqqqqqqq")
+GARBAGE = (
+    "",
+    "lnbcrt",
+    "lnbcrt1",
+    "lnbcrtgarbage",
+    "LNbcrt1qqqqqqq",
+    "lnbcrt1b",
+    "lnbcrt1qqqqqqqqqqqqqq",
+    MAINNET,
+    "xx1qqqqqqqqqqqq",
+)
 
 
 async def none_yet(player: Player) -> None:
-    unknown, short, strange = ln.PaymentHash(r_hash=hash_of("none")), ln.PaymentHash(r_hash=b"short"), ln.PaymentHash(r_hash_str="zz")
+    unknown, short, strange = (
+        ln.PaymentHash(r_hash=hash_of("none")),
+        ln.PaymentHash(r_hash=b"short"),
+        ln.PaymentHash(r_hash_str="zz"),
+    )
     for request in (unknown, ln.PaymentHash(), short, strange):
         await player.ask("carol", "LookupInvoice", request)
     await player.ask("carol", "ListInvoices", ln.ListInvoiceRequest())
@@ -30,7 +47,13 @@ async def none_yet(player: Player) -> None:
 
 def wanted(player: Player) -> list[ln.Invoice]:
     node = player.pubkey("bob").hex()
-    hint = ln.HopHint(node_id=node, chan_id=123_456_789, fee_base_msat=7, fee_proportional_millionths=8, cltv_expiry_delta=9)
+    hint = ln.HopHint(
+        node_id=node,
+        chan_id=123_456_789,
+        fee_base_msat=7,
+        fee_proportional_millionths=8,
+        cltv_expiry_delta=9,
+    )
     return [
         ln.Invoice(memo="tea", value=5),
         ln.Invoice(value_msat=1_234),
@@ -73,10 +96,14 @@ async def made(player: Player) -> None:
         reply = await player.ask("carol", "AddInvoice", invoice)
         if reply is not None:
             await player.ask("carol", "LookupInvoice", ln.PaymentHash(r_hash=reply.r_hash))
-            await player.ask("alice", "DecodePayReq", ln.PayReqString(pay_req=reply.payment_request))
+            await player.ask(
+                "alice", "DecodePayReq", ln.PayReqString(pay_req=reply.payment_request)
+            )
     await player.ask("carol", "AddInvoice", ln.Invoice(r_preimage=preimage("invoice 0")))
     await player.ask("carol", "AddInvoice", ln.Invoice(r_preimage=b"short"))
-    hinted = await player.ask("dave", "AddInvoice", ln.Invoice(value=7, private=True, r_preimage=preimage("hinted")))
+    hinted = await player.ask(
+        "dave", "AddInvoice", ln.Invoice(value=7, private=True, r_preimage=preimage("hinted"))
+    )
     await player.ask("alice", "DecodePayReq", ln.PayReqString(pay_req=hinted.payment_request))
     for lookup in (
         inv.LookupInvoiceMsg(payment_hash=hash_of("invoice 0")),
@@ -85,11 +112,15 @@ async def made(player: Player) -> None:
         inv.LookupInvoiceMsg(),
     ):
         await player.ask("carol", "LookupInvoiceV2", lookup)
-    await player.ask("carol", "LookupInvoice", ln.PaymentHash(r_hash_str=hash_of("invoice 1").hex()))
+    await player.ask(
+        "carol", "LookupInvoice", ln.PaymentHash(r_hash_str=hash_of("invoice 1").hex())
+    )
 
 
 async def read(player: Player) -> None:
-    tea = await player.quietly("carol", "LookupInvoice", ln.PaymentHash(r_hash=hash_of("invoice 0")))
+    tea = await player.quietly(
+        "carol", "LookupInvoice", ln.PaymentHash(r_hash=hash_of("invoice 0"))
+    )
     text = tea.payment_request
     await player.ask("alice", "DecodePayReq", ln.PayReqString(pay_req=text.upper()))
     for wrong in GARBAGE:
@@ -113,32 +144,65 @@ async def listed(player: Player) -> None:
 
 async def canceled(player: Player) -> None:
     bare = inv.CancelInvoiceMsg
-    for message in (bare(payment_hash=hash_of("invoice 9")), bare(payment_hash=hash_of("invoice 9")), bare(payment_hash=b"short"), bare()):
+    for message in (
+        bare(payment_hash=hash_of("invoice 9")),
+        bare(payment_hash=hash_of("invoice 9")),
+        bare(payment_hash=b"short"),
+        bare(),
+    ):
         await player.ask("carol", "CancelInvoice", message)
     await player.ask("carol", "CancelInvoice", bare(payment_hash=hash_of("none")))
     found = await player.ask("carol", "LookupInvoice", ln.PaymentHash(r_hash=hash_of("invoice 9")))
-    await player.ask("alice", "SendPaymentV2", player.pay(found.payment_request, amt_msat=5_000), note="a canceled invoice")
+    await player.ask(
+        "alice",
+        "SendPaymentV2",
+        player.pay(found.payment_request, amt_msat=5_000),
+        note="a canceled invoice",
+    )
     await player.settled()
 
 
 async def held(player: Player) -> None:
-    events = await player.listen("carol", "SubscribeSingleInvoice", inv.SubscribeSingleInvoiceRequest(r_hash=hash_of("held")), "held", 3)
+    events = await player.listen(
+        "carol",
+        "SubscribeSingleInvoice",
+        inv.SubscribeSingleInvoiceRequest(r_hash=hash_of("held")),
+        "held",
+        3,
+    )
     for name, end in (("held", "settle"), ("held back", "cancel")):
         order = inv.AddHoldInvoiceRequest(hash=hash_of(name), value=9, memo=name)
         hold = await player.ask("carol", "AddHoldInvoice", order)
-        await player.ask("carol", "SettleInvoice", inv.SettleInvoiceMsg(preimage=preimage(name)), note="still open")
+        await player.ask(
+            "carol",
+            "SettleInvoice",
+            inv.SettleInvoiceMsg(preimage=preimage(name)),
+            note="still open",
+        )
         paying = player.begin("alice", "SendPaymentV2", player.pay(hold.payment_request))
         await player.accepted("carol", name)
         await player.ask("carol", "LookupInvoice", ln.PaymentHash(r_hash=hash_of(name)))
-        await player.ask("alice", "SendPaymentV2", player.pay(hold.payment_request), note="in transition")
-        await player.ask("alice", "DeletePayment", ln.DeletePaymentRequest(payment_hash=hash_of(name)))
+        await player.ask(
+            "alice", "SendPaymentV2", player.pay(hold.payment_request), note="in transition"
+        )
+        await player.ask(
+            "alice", "DeletePayment", ln.DeletePaymentRequest(payment_hash=hash_of(name))
+        )
         await player.ask("alice", "ListChannels", ln.ListChannelsRequest(), note=f"pending: {end}")
         if end == "settle":
-            await player.ask("carol", "SettleInvoice", inv.SettleInvoiceMsg(preimage=preimage(name)))
-            await player.ask("carol", "SettleInvoice", inv.SettleInvoiceMsg(preimage=preimage(name)))
+            await player.ask(
+                "carol", "SettleInvoice", inv.SettleInvoiceMsg(preimage=preimage(name))
+            )
+            await player.ask(
+                "carol", "SettleInvoice", inv.SettleInvoiceMsg(preimage=preimage(name))
+            )
         else:
-            await player.ask("carol", "CancelInvoice", inv.CancelInvoiceMsg(payment_hash=hash_of(name)))
-            await player.ask("carol", "SettleInvoice", inv.SettleInvoiceMsg(preimage=preimage(name)))
+            await player.ask(
+                "carol", "CancelInvoice", inv.CancelInvoiceMsg(payment_hash=hash_of(name))
+            )
+            await player.ask(
+                "carol", "SettleInvoice", inv.SettleInvoiceMsg(preimage=preimage(name))
+            )
         await player.end(paying)
         await player.settled()
         await player.ask("carol", "LookupInvoice", ln.PaymentHash(r_hash=hash_of(name)))

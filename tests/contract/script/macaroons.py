@@ -35,12 +35,19 @@ def request(*permissions: tuple[str, str], root_key_id: int = 0) -> ln.BakeMacar
 
 
 async def baked(player: Player) -> None:
-    for wrong in ((), (("nothing", "read"),), (("info", "eat"),), (("uri", "/lnrpc.Lightning/Nothing"),)):
+    for wrong in (
+        (),
+        (("nothing", "read"),),
+        (("info", "eat"),),
+        (("uri", "/lnrpc.Lightning/Nothing"),),
+    ):
         await player.ask("alice", "BakeMacaroon", request(*wrong))
     for name, permissions in ALLOWED.items():
         reply = await player.ask("alice", "BakeMacaroon", request(*permissions, root_key_id=7))
         for method, message in CALLS:
-            await player.ask("alice", method, message, macaroon=reply.macaroon, note=f"allowed: {name}")
+            await player.ask(
+                "alice", method, message, macaroon=reply.macaroon, note=f"allowed: {name}"
+            )
 
 
 async def strange(player: Player) -> None:

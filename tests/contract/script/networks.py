@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
-from streamer.money import SECOND_NS
-from streamer.simulator.network import Network as Model
+from streamer.simulator.network.network import Network as Model
 from streamer.simulator.serve import serve
+from streamer.words.money import SECOND_NS
 from tests.contract.script.play import CAPACITY_SAT, CHANNELS
 from tests.contract.script.player import Place, place
 from tests.lnd.binaries import build
@@ -45,14 +46,22 @@ def real(folder: Path) -> Iterator[dict[str, Place]]:
         network.wait_synced()
         for node in nodes.values():
             if node.name != DEAF:
-                until(f"{node.name} knows the graph", lambda node=node: _knows_all(node))
-        yield {name: place(node.rpcserver, node.tlscertpath, node.macaroonpath, node.pubkey) for name, node in nodes.items()}
+                until(f"{node.name} knows the graph", partial(_knows_all, node))
+        yield {
+            name: place(node.rpcserver, node.tlscertpath, node.macaroonpath, node.pubkey)
+            for name, node in nodes.items()
+        }
 
 
 def _open(network: Network, one: Lnd, other: Lnd, push_sat: int, *, private: bool) -> None:
     had = network.active(one, other)
-    options = [*(["--private"] if private else []), *(["--push_amt", str(push_sat)] if push_sat else [])]
-    one.cli("openchannel", "--node_key", other.pubkey.hex(), "--local_amt", str(CAPACITY_SAT), *options)
+    options = [
+        *(["--private"] if private else []),
+        *(["--push_amt", str(push_sat)] if push_sat else []),
+    ]
+    one.cli(
+        "openchannel", "--node_key", other.pubkey.hex(), "--local_amt", str(CAPACITY_SAT), *options
+    )
     network.btcd.mine()
     network.wait_synced(one)
     network.btcd.mine(6)
@@ -68,11 +77,18 @@ def _knows_all(node: Lnd) -> bool:
 
 @asynccontextmanager
 async def simulated(folder: Path, *, fast: bool = False) -> AsyncIterator[dict[str, Place]]:
-    """The same network in this process; its channels have been there for some seconds, as the real ones have."""
+    """The same network in this process; its channels have been there for some seconds, as the real
+    ones have.
+    """
     network = Model(1, start_ns=time.time_ns() - AGE_NS)
     nodes = {name: network.add_node(name) for name in NAMES}
     nodes[DEAF].keysend = False
     for one, other, push_sat, private in CHANNELS:
         network.open_channel(nodes[one], nodes[other], CAPACITY_SAT, push_sat, private=private)
     async with serve(folder, network, fast=fast) as served:
-        yield {node.name: place(node.rpcserver, node.tlscertpath, node.macaroonpath, bytes.fromhex(node.pubkey)) for node in served.nodes}
+        yield {
+            node.name: place(
+                node.rpcserver, node.tlscertpath, node.macaroonpath, bytes.fromhex(node.pubkey)
+            )
+            for node in served.nodes
+        }

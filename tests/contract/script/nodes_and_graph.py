@@ -35,17 +35,22 @@ async def nodes(player: Player) -> None:
         ln.ListChannelsRequest(peer=b"\x02"),
     ):
         await player.ask("bob", "ListChannels", request)
-    await player.ask("alice", "ListChannels", ln.ListChannelsRequest(peer=bob, peer_alias_lookup=True))
+    await player.ask(
+        "alice", "ListChannels", ln.ListChannelsRequest(peer=bob, peer_alias_lookup=True)
+    )
 
 
 async def graph(player: Player, channel: tuple[int, str]) -> None:
     for name in ("alice", "bob", "carol", "dave"):
         key = player.pubkey(name).hex()
-        await player.ask("alice", "GetNodeInfo", ln.NodeInfoRequest(pub_key=key, include_channels=name == "bob"))
+        await player.ask(
+            "alice", "GetNodeInfo", ln.NodeInfoRequest(pub_key=key, include_channels=name == "bob")
+        )
     for key in (STRANGER.hex(), "02", "0z", "021"):
         await player.ask("alice", "GetNodeInfo", ln.NodeInfoRequest(pub_key=key))
     await player.ask("alice", "DescribeGraph", ln.ChannelGraphRequest())
-    # not bob, nor include_unannounced: what is known of dave, who has a private channel alone, is left to chance
+    # not bob, nor include_unannounced: what is known of dave, who has a private channel alone, is
+    # left to chance
     await player.ask("carol", "DescribeGraph", ln.ChannelGraphRequest())
     number, point = channel
     await player.ask("alice", "GetChanInfo", ln.ChanInfoRequest(chan_id=number))

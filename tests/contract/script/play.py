@@ -10,12 +10,19 @@ from tests.contract.script.player import Place, Player
 from tests.contract.script.recording import Names, filled
 
 CAPACITY_SAT = 10_000_000
-CHANNELS = (("alice", "bob", 0, False), ("alice", "bob", 4_000_000, False), ("bob", "carol", 1_000_000, False), ("bob", "dave", 0, True))
+CHANNELS = (
+    ("alice", "bob", 0, False),
+    ("alice", "bob", 4_000_000, False),
+    ("bob", "carol", 1_000_000, False),
+    ("bob", "dave", 0, True),
+)
 """(who opens it, with whom, what is pushed in sat, private)."""
 
 
 async def play(places: dict[str, Place], seen: set[str] | None = None) -> list[dict[str, Any]]:
-    """Every call with its answers, in names that both networks share; seen gets the name of each field that was set."""
+    """Every call with its answers, in names that both networks share; seen gets the name of each
+    field that was set.
+    """
     player = Player(places)
     try:
         channels = await _channels(player)
@@ -42,8 +49,15 @@ async def play(places: dict[str, Place], seen: set[str] | None = None) -> list[d
     finally:
         await player.close()
     if seen is not None:
-        seen.update(name for answer in player.answers for message in answer.messages for name in filled(message))
-    names = Names({name: place.pubkey for name, place in places.items()}, channels, info.block_height)
+        seen.update(
+            name
+            for answer in player.answers
+            for message in answer.messages
+            for name in filled(message)
+        )
+    names = Names(
+        {name: place.pubkey for name, place in places.items()}, channels, info.block_height
+    )
     return [names.record(answer) for answer in player.answers]
 
 
@@ -53,7 +67,9 @@ async def _channels(player: Player) -> dict[str, tuple[int, str]]:
     for node in ("alice", "bob"):
         reply = await player.quietly(node, "ListChannels", ln.ListChannelsRequest())
         for channel in sorted(reply.channels, key=lambda channel: channel.chan_id):
-            other = next(name for name in player.places if player.pubkey(name).hex() == channel.remote_pubkey)
+            other = next(
+                name for name in player.places if player.pubkey(name).hex() == channel.remote_pubkey
+            )
             if channel.initiator:
                 number = sum(name.startswith(f"{node}-{other} ") for name in found) + 1
                 found[f"{node}-{other} {number}"] = (channel.chan_id, channel.channel_point)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,17 @@ from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer._proto.routerrpc import router_pb2 as router
 from streamer._proto.verrpc import verrpc_pb2 as ver
-from streamer.simulator.books import KEYSEND_RECORD
+from streamer.simulator.network.books import KEYSEND_RECORD
 
 CALL_SECONDS = 30
 SETTLE_SECONDS = 60
 PAUSE_SECONDS = 0.05
 RECORD = 70_001
-SERVICES = [service for file in (ln, router, inv, state, ver) for service in file.DESCRIPTOR.services_by_name.values()]
+SERVICES = [
+    service
+    for file in (ln, router, inv, state, ver)
+    for service in file.DESCRIPTOR.services_by_name.values()
+]
 METHODS = {method.name: method for service in SERVICES for method in service.methods}
 
 
@@ -61,7 +66,9 @@ def hash_of(name: str) -> bytes:
 
 
 class Player:
-    """The answers in the order of their calls' ends; a call with an open end is given up by its task."""
+    """The answers in the order of their calls' ends; a call with an open end is given up by its
+    task.
+    """
 
     def __init__(self, places: dict[str, Place]) -> None:
         self.places = places
@@ -69,7 +76,9 @@ class Player:
         self.heights: list[int] = []
         self._channels = {
             name: grpc.aio.secure_channel(
-                place.rpcserver, grpc.ssl_channel_credentials(place.certificate), [("grpc.use_local_subchannel_pool", 1)]
+                place.rpcserver,
+                grpc.ssl_channel_credentials(place.certificate),
+                [("grpc.use_local_subchannel_pool", 1)],
             )
             for name, place in places.items()
         }
@@ -77,7 +86,15 @@ class Player:
     def pubkey(self, name: str) -> bytes:
         return self.places[name].pubkey
 
-    async def ask(self, node: str, method: str, request: Message, *, macaroon: str | None = None, note: str = "") -> Any:
+    async def ask(
+        self,
+        node: str,
+        method: str,
+        request: Message,
+        *,
+        macaroon: str | None = None,
+        note: str = "",
+    ) -> Any:
         """One call to its end, written down; its last message, or None."""
         answer = await self._follow(node, method, request, macaroon, note)
         self.answers.append(answer)
@@ -89,7 +106,9 @@ class Player:
         assert answer.code == "OK", (method, answer.text)
         return answer.messages[-1]
 
-    def begin(self, node: str, method: str, request: Message, note: str = "") -> asyncio.Task[Answer]:
+    def begin(
+        self, node: str, method: str, request: Message, note: str = ""
+    ) -> asyncio.Task[Answer]:
         """A call that goes on; `end` writes it down."""
         return asyncio.create_task(self._follow(node, method, request, None, note))
 
@@ -98,16 +117,21 @@ class Player:
         self.answers.append(answer)
         return answer.messages[-1] if answer.messages else None
 
-    async def listen(self, node: str, method: str, request: Message, note: str, count: int) -> asyncio.Task[Answer]:
+    async def listen(
+        self, node: str, method: str, request: Message, note: str, count: int
+    ) -> asyncio.Task[Answer]:
         """A subscription, given up after count messages; it is open when this returns."""
         opened = asyncio.Event()
         task = asyncio.create_task(self._listen(node, method, request, note, count, opened))
         await opened.wait()
-        # nothing says when a node has begun to listen: its own answer to a later call is the nearest
+        # nothing says when a node has begun to listen: its own answer to a later call is the
+        # nearest
         await self.quietly(node, "GetInfo", ln.GetInfoRequest())
         return task
 
-    def keysend(self, name: str, to: str, amount_msat: int = 5_000, **changes: Any) -> router.SendPaymentRequest:
+    def keysend(
+        self, name: str, to: str, amount_msat: int = 5_000, **changes: Any
+    ) -> router.SendPaymentRequest:
         """A keysend whose preimage follows from name; changes replace fields."""
         fields: dict[str, Any] = {
             "dest": self.pubkey(to),
@@ -118,7 +142,9 @@ class Player:
             "max_parts": 1,
             "dest_custom_records": {KEYSEND_RECORD: preimage(name), RECORD: b"hello"},
         }
-        return router.SendPaymentRequest(**{key: value for key, value in (fields | changes).items() if value is not None})
+        return router.SendPaymentRequest(
+            **{key: value for key, value in (fields | changes).items() if value is not None}
+        )
 
     def pay(self, invoice: str, **changes: Any) -> router.SendPaymentRequest:
         fields = {"fee_limit_msat": 5_000, "timeout_seconds": 10, "max_parts": 1}
@@ -148,8 +174,12 @@ class Player:
 
     def _call(self, node: str, method: str, request: Message, macaroon: str | None) -> Any:
         found = METHODS[method]
-        make = self._channels[node].unary_stream if found.server_streaming else self._channels[node].unary_unary
-        stub = make(
+        make = (
+            self._channels[node].unary_stream
+            if found.server_streaming
+            else self._channels[node].unary_unary
+        )
+        stub: Callable[..., Any] = make(
             f"/{found.containing_service.full_name}/{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(found.output_type).FromString,
@@ -157,7 +187,9 @@ class Player:
         sent = self.places[node].macaroon if macaroon is None else macaroon
         return stub(request, metadata=(("macaroon", sent),) if sent else (), timeout=CALL_SECONDS)
 
-    async def _follow(self, node: str, method: str, request: Message, macaroon: str | None, note: str) -> Answer:
+    async def _follow(
+        self, node: str, method: str, request: Message, macaroon: str | None, note: str
+    ) -> Answer:
         answer = Answer(node, method, request, note)
         call = self._call(node, method, request, macaroon)
         try:
@@ -169,7 +201,9 @@ class Player:
             answer.code, answer.text = error.code().name, error.details() or ""
         return answer
 
-    async def _listen(self, node: str, method: str, request: Message, note: str, count: int, opened: asyncio.Event) -> Answer:
+    async def _listen(
+        self, node: str, method: str, request: Message, note: str, count: int, opened: asyncio.Event
+    ) -> Answer:
         answer = Answer(node, method, request, note)
         call = self._call(node, method, request, None)
         opened.set()
@@ -179,5 +213,9 @@ class Player:
         return answer
 
 
-def place(rpcserver: str, tlscertpath: str | Path, macaroonpath: str | Path, pubkey: bytes) -> Place:
-    return Place(rpcserver, Path(tlscertpath).read_bytes(), Path(macaroonpath).read_bytes().hex(), pubkey)
+def place(
+    rpcserver: str, tlscertpath: str | Path, macaroonpath: str | Path, pubkey: bytes
+) -> Place:
+    return Place(
+        rpcserver, Path(tlscertpath).read_bytes(), Path(macaroonpath).read_bytes().hex(), pubkey
+    )

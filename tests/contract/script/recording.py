@@ -1,4 +1,5 @@
-"""Answers as text that two plays on two networks share: what each network makes up has a name instead.
+"""Answers as text that two plays on two networks share: what each network makes up has a name
+instead.
 
 The stated list of what may differ is here and nowhere else: MADE_UP. Everything else is compared.
 """
@@ -22,11 +23,27 @@ NEAR_SECONDS = 3_600
 RANDOM = "random"
 MADE_UP = {
     # of the build and the machine
-    **dict.fromkeys(("version", "commit", "commit_hash", "build_tags", "go_version", "address"), "of the build"),
+    **dict.fromkeys(
+        ("version", "commit", "commit_hash", "build_tags", "go_version", "address"), "of the build"
+    ),
     # counters of bytes, pings and seconds
-    **dict.fromkeys(("bytes_sent", "bytes_recv", "ping_time", "flap_count", "last_ping_payload", "lifetime", "uptime"), "measured"),
+    **dict.fromkeys(
+        (
+            "bytes_sent",
+            "bytes_recv",
+            "ping_time",
+            "flap_count",
+            "last_ping_payload",
+            "lifetime",
+            "uptime",
+        ),
+        "measured",
+    ),
     # of the chain and its wallet
-    **dict.fromkeys(("block_hash", "total_balance", "confirmed_balance", "reserved_balance_anchor_chan"), "of the chain"),
+    **dict.fromkeys(
+        ("block_hash", "total_balance", "confirmed_balance", "reserved_balance_anchor_chan"),
+        "of the chain",
+    ),
     # which end of a channel has the lower key
     **dict.fromkeys(("channel_flags",), "of the keys"),
     # how often a commitment was signed depends on how updates fell together
@@ -39,7 +56,9 @@ MADE_UP = {
 TIMES = re.compile(
     r"(creation|settle)_date|(accept|resolve)_time|(creation|attempt|resolve)_time_ns|last_flap_ns|(best_header_)?timestamp|last_update"
 )
-HEIGHTS = re.compile(r"block_height|height|accept_height|expiry_height|expiration_height|total_time_lock|time_lock_delay")
+HEIGHTS = re.compile(
+    r"block_height|height|accept_height|expiry_height|expiration_height|total_time_lock|time_lock_delay"
+)
 HOP_EXPIRY = "expiry"
 PICKED_BY_LND = ("sync_type",)
 """lnd asks some of its peers for the graph and not others, by chance."""
@@ -50,7 +69,9 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC")
 class Names:
     """What a network made up → what the script calls it."""
 
-    def __init__(self, nodes: dict[str, bytes], channels: dict[str, tuple[int, str]], height: int) -> None:
+    def __init__(
+        self, nodes: dict[str, bytes], channels: dict[str, tuple[int, str]], height: int
+    ) -> None:
         self.height = height
         self._texts: dict[str, str] = {}
         for name, pubkey in nodes.items():
@@ -64,7 +85,9 @@ class Names:
         found: dict[str, Any] = {"call": f"{answer.node} {answer.method}"}
         if answer.note:
             found["note"] = answer.note
-        found["request"] = self._plain(MessageToDict(answer.request, preserving_proto_field_name=True), "")
+        found["request"] = self._plain(
+            MessageToDict(answer.request, preserving_proto_field_name=True), ""
+        )
         if answer.messages:
             found["answers"] = [self._message(message) for message in answer.messages]
         if answer.code != "OK":
@@ -76,7 +99,9 @@ class Names:
 
     def _message(self, message: Message) -> Any:
         assert not unknown(message), f"a field that proto/ does not have: {unknown(message)}"
-        shown = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+        shown = MessageToDict(
+            message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
         return self._plain(shown, "")
 
     def _plain(self, value: Any, name: str) -> Any:
@@ -85,7 +110,9 @@ class Names:
             route = "chan_id" in value and "pub_key" in value
             return {
                 # the feature maps are keyed by number, and JSON sorts them as it likes
-                self._texts.get(key, key): self._plain(part, "hop_expiry" if route and key == HOP_EXPIRY else key)
+                self._texts.get(key, key): self._plain(
+                    part, "hop_expiry" if route and key == HOP_EXPIRY else key
+                )
                 for key, part in sorted(value.items())
             }
         if isinstance(value, list) and name not in MADE_UP:
@@ -112,10 +139,19 @@ class Names:
 
 
 def _in_order(edge: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """A channel of the graph with its ends by name: lnd orders them by key, and keys differ from network to network."""
-    if "node1_pub" not in edge or names.get(edge["node1_pub"], "") <= names.get(edge["node2_pub"], ""):
+    """A channel of the graph with its ends by name: lnd orders them by key, and keys differ from
+    network to network.
+    """
+    if "node1_pub" not in edge or names.get(edge["node1_pub"], "") <= names.get(
+        edge["node2_pub"], ""
+    ):
         return edge
-    swapped = {"node1_pub": "node2_pub", "node2_pub": "node1_pub", "node1_policy": "node2_policy", "node2_policy": "node1_policy"}
+    swapped = {
+        "node1_pub": "node2_pub",
+        "node2_pub": "node1_pub",
+        "node1_policy": "node2_policy",
+        "node2_policy": "node1_policy",
+    }
     return {swapped.get(key, key): part for key, part in edge.items()}
 
 
@@ -128,7 +164,9 @@ def filled(message: Message) -> Iterator[str]:
 
 
 SORTED = ("nodes", "peers", "edges", "channels")
-"""Lists whose order lnd leaves to chance, or to keys and ids that differ from network to network."""
+"""Lists whose order lnd leaves to chance, or to keys and ids that differ from network to
+network.
+"""
 
 
 def unknown(message: Message) -> str:
@@ -146,5 +184,7 @@ def unknown(message: Message) -> str:
 def _parts(descriptor: FieldDescriptor, value: Any) -> list[Message]:
     if descriptor.type != descriptor.TYPE_MESSAGE:
         return []
-    parts = value.values() if hasattr(value, "values") else value if descriptor.is_repeated else [value]
+    parts = (
+        value.values() if hasattr(value, "values") else value if descriptor.is_repeated else [value]
+    )
     return [part for part in parts if isinstance(part, Message)]

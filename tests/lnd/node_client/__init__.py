@@ -1,1 +1,3 @@
-"""A client of lnd in another language, written with a library of others: how it is installed, run and read."""
+"""A client of lnd in another language, written with a library of others: how it is installed, run
+and read.
+"""

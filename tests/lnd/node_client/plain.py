@@ -1,4 +1,6 @@
-"""The library's answers in words that two networks share; what may differ is listed here and nowhere else."""
+"""The library's answers in words that two networks share; what may differ is listed here and
+nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,18 @@ from tests.contract.script.player import Place
 HOUR_SECONDS = 3_600
 MADE_UP = {
     **dict.fromkeys(("version", "commit_hash", "build_tags", "socket"), "of the build"),
-    **dict.fromkeys(("is_autopilotrpc_enabled", "is_chainrpc_enabled", "is_signrpc_enabled", "is_walletrpc_enabled"), "of the build"),
-    **dict.fromkeys(("bytes_received", "bytes_sent", "ping_time", "time_online", "time_offline"), "measured"),
+    **dict.fromkeys(
+        (
+            "is_autopilotrpc_enabled",
+            "is_chainrpc_enabled",
+            "is_signrpc_enabled",
+            "is_walletrpc_enabled",
+        ),
+        "of the build",
+    ),
+    **dict.fromkeys(
+        ("bytes_received", "bytes_sent", "ping_time", "time_online", "time_offline"), "measured"
+    ),
     **dict.fromkeys(("transaction_id", "current_block_hash", "chain_balance"), "of the chain"),
     **dict.fromkeys(("payment", "macaroon"), "random"),
     # how often a commitment was signed depends on how updates fell together
@@ -30,20 +42,29 @@ SORTED = ("nodes", "policies", "channels", "messages")
 """Lists that are in the order of keys, which differ from network to network, or in none."""
 
 ASKED_LATER = ("subscribeToPastPayment", "getPayment ")
-WHY = re.compile(r"is_(canceled|insufficient_balance|invalid_payment|pathfinding_timeout|route_not_found)")
-"""Why a payment failed is compared as it was told when it failed. The library sends with `cancelable`: the end of its call may
-come in lnd before the payment's own, and then lnd's books say CANCELED instead."""
+WHY = re.compile(
+    r"is_(canceled|insufficient_balance|invalid_payment|pathfinding_timeout|route_not_found)"
+)
+"""Why a payment failed is compared as it was told when it failed. The library sends with
+`cancelable`: the end of its call may come in lnd before the payment's own, and then lnd's books say
+CANCELED instead.
+"""
 
 
 def plain(answers: list[tuple[str, Any]], places: dict[str, Place]) -> list[list[Any]]:
     """Every answer, in names."""
-    height = next(answer["current_block_height"] for name, answer in answers if name == "getWalletInfo")
+    height = next(
+        answer["current_block_height"] for name, answer in answers if name == "getWalletInfo"
+    )
     texts = {place.pubkey.hex(): f"<{name}>" for name, place in places.items()}
     channels = {text for text in _texts(answers) if CHANNEL.fullmatch(text)}
     ordered = sorted(channels, key=lambda text: [int(part) for part in text.split("x")])
     texts |= {text: f"<channel {number}>" for number, text in enumerate(ordered, start=1)}
     reader = Reader(texts, height)
-    return [[name, reader.read(answer, "", later=name.startswith(ASKED_LATER))] for name, answer in answers]
+    return [
+        [name, reader.read(answer, "", later=name.startswith(ASKED_LATER))]
+        for name, answer in answers
+    ]
 
 
 class Reader:

@@ -1,4 +1,6 @@
-"""Installs the npm package once into .cache/node_client, and runs the client at the nodes of a network."""
+"""Installs the npm package once into .cache/node_client, and runs the client at the nodes of a
+network.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +19,39 @@ FOLDER = Path(__file__).parent
 CACHE = FOLDER.parents[2] / ".cache" / "node_client"
 INSTALL_SECONDS = 300
 RUN_SECONDS = 180
-NPM = ("npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
+NPM = (
+    "npm",
+    "install",
+    "--no-package-lock",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--prefer-offline",
+    "--loglevel=error",
+)
 
 
 def install() -> Path:
     """The folder with the packages. RuntimeError says what is missing."""
     for word in ("node", "npm"):
         if shutil.which(word) is None:
-            raise RuntimeError(f"the test with a client in JavaScript runs {word}, and there is none: install Node.js 20 or newer")
+            raise RuntimeError(
+                f"the test with a client in JavaScript runs {word}, and there is none: install"
+                " Node.js 20 or newer"
+            )
     CACHE.mkdir(parents=True, exist_ok=True)
     wanted, stamp = (FOLDER / "package.json").read_text(), CACHE / "installed.json"
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
             (CACHE / "package.json").write_text(wanted)
-            done = subprocess.run(NPM, cwd=CACHE, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+            done = subprocess.run(
+                NPM, cwd=CACHE, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+            )
             if done.returncode:
-                raise RuntimeError(f"npm did not install {FOLDER / 'package.json'}: {done.stderr[-2000:]}")
+                raise RuntimeError(
+                    f"npm did not install {FOLDER / 'package.json'}: {done.stderr[-2000:]}"
+                )
             stamp.write_text(wanted)
     return CACHE / "node_modules"
 

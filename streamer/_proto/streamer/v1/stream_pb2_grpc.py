@@ -110,7 +110,8 @@ class StreamServiceServicer:
 
     def UpdateStream(self, request, context):
         """Changes the rate, limits, budget, end, group or labels named in update_mask. A new rate starts
-        where the covered time ends, or now if that is later.
+        where the covered time ends, or now if that is later, with the least payment and interval that are
+        configured now. What does not change is not checked anew, and what is not named is not read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

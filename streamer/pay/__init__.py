@@ -1,0 +1,1 @@
+"""Paying: the loop of one node, its connection, its workers, and those who wait."""

@@ -1,0 +1,1 @@
+"""What goes wrong on command: faults by name, from a seed, and over HTTP."""

@@ -1,0 +1,1 @@
+"""How invoices, addresses and records are written: nothing here knows a node."""

@@ -1,0 +1,1 @@
+"""The door that speaks as lnd does: its calls, messages, macaroons and texts."""

@@ -1,0 +1,1 @@
+"""The pure model of a small Lightning network, and what drives it."""

@@ -1,0 +1,217 @@
+"""Equal streams of a short key have got the same after each period, for hours: slow receivers,
+caps, skipped time, rare payments.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from streamer.core import lifecycle
+from streamer.words.model import Rate, Stream
+from tests.core.house import MINUTE, T0, S
+from tests.core.test_rounds import FLOOR_MSAT, Street
+from tests.prove.volumes import seeds
+
+HOURS = 4
+
+
+def spreads(street: Street, periods: int) -> list[int]:
+    """By how much the one that got most is ahead of the one that got least, of all that they ever
+    got, after each period (msat).
+    """
+    found = []
+    for period in range(1, periods + 1):
+        street.live(period * 60 - 1)
+        got = street.got_msat()
+        found.append(max(got.values()) - min(got.values()))
+    return found
+
+
+def town(budget_msat: int, streams: int, latencies: tuple[float, ...], **changes: Any) -> Street:
+    """Equal streams over two nodes; their receivers settle after these seconds, in turn."""
+    street = Street(budget_msat)
+    keys = [street.open(number % 2, **changes).key for number in range(streams)]
+    settles_in = {
+        key: int(latencies[number % len(latencies)] * S) for number, key in enumerate(keys)
+    }
+    street.latency_ns = settles_in.__getitem__
+    return street
+
+
+@pytest.mark.parametrize("fee_msat", [0, 3_000])
+@pytest.mark.parametrize("latencies", [(0.1,), (25,), (0.05, 25, 12)])
+@pytest.mark.parametrize("max_payment_msat", [10_000, None])
+def test_slow_receivers_and_capped_payments(
+    latencies: tuple[float, ...], max_payment_msat: int | None, fee_msat: int
+) -> None:
+    """After four hours three had 4,799,000, 4,798,000 and 3,603,000 msat: a share is 20,000."""
+    street = town(
+        60_000, 3, latencies, fee_floor_msat=FLOOR_MSAT, max_payment_msat=max_payment_msat
+    )
+    street.fee_msat = fee_msat
+    assert max(spreads(street, HOURS * 60)[1:]) <= 20_000 + 1_000, (
+        "from the second period on, as below"
+    )
+
+
+@pytest.mark.parametrize("catch_up_ns", [0, 5 * MINUTE, None])
+@pytest.mark.parametrize(("streams", "budget_msat"), [(2, 113_000), (3, 172_000), (5, 281_000)])
+def test_a_budget_that_is_nearly_enough(
+    streams: int, budget_msat: int, catch_up_ns: int | None
+) -> None:
+    """The last payments before it ran out went by due order: the same stream was one ahead each
+    period.
+    """
+    street = town(budget_msat, streams, (0.1,), catch_up_ns=catch_up_ns, fee_floor_msat=0)
+    assert max(spreads(street, 30)) <= 3_000
+
+
+def test_fees_that_are_larger_than_the_payments() -> None:
+    """A share in money holds six times what it buys: what is left at the end of a period has to be
+    shared, too.
+    """
+    street = town(
+        268_378, 5, (0.3,), max_payment_msat=10_000, catch_up_ns=0, fee_floor_msat=FLOOR_MSAT
+    )
+    street.fee_msat = FLOOR_MSAT
+    assert max(spreads(street, 30)) <= 3_000
+
+
+@pytest.mark.parametrize("catch_up_ns", [5 * MINUTE, None])
+@pytest.mark.parametrize(
+    ("streams", "seconds", "budget_msat"), [(2, 60, 72_000), (3, 45, 100_000), (5, 30, 200_000)]
+)
+def test_intervals_that_are_not_small_against_the_period(
+    streams: int, seconds: int, budget_msat: int, catch_up_ns: int | None
+) -> None:
+    """Who is due first after a renewal takes its whole gap; he has to wait for that later. The
+    bound is a share and two payments.
+    """
+    street = Street(budget_msat)
+    for number in range(streams):
+        start = T0 + (10 + number * seconds // streams) * S
+        street.open(rate=Rate(1_000, S, seconds * S), start_time_ns=start, catch_up_ns=catch_up_ns)
+    assert max(spreads(street, HOURS * 60)) <= budget_msat // streams + 2 * seconds * 1_000
+
+
+def random_town(chance: random.Random) -> tuple[Street, int]:
+    """Equal streams whose budget is 0.15 to 0.95 of what they want; a share of it (msat)."""
+    streams, floor = chance.randint(2, 7), chance.choice([0, 100, 1_000, FLOOR_MSAT])
+    rate_msat, interval_ns = chance.choice(
+        [(200, 5 * S), (1_000, S), (1_000, 5 * S), (7_000, S), (7_000, 5 * S)]
+    )
+    budget_msat = max(int(streams * rate_msat * 60 * chance.uniform(0.15, 0.95)), 1_000 + floor)
+    share_msat = max(budget_msat // streams, 1_000 + floor)
+    alike = chance.random() < 0.5
+    latencies = tuple(10 ** chance.uniform(-1.3, 1.6) for _ in range(1 if alike else streams))
+    most = chance.choice([None, max(1_000, rate_msat * 10), rate_msat * 30])
+    if most is not None and most * 60 / (max(latencies) + 1) < 1.5 * min(
+        share_msat, rate_msat * 60
+    ):
+        most = None  # the slowest could not even take its share
+    catch_up_ns = chance.choice([0, 5 * MINUTE, None])
+    rate = Rate(rate_msat, S, interval_ns)
+    street = town(
+        budget_msat,
+        streams,
+        latencies,
+        rate=rate,
+        fee_floor_msat=floor,
+        max_payment_msat=most,
+        catch_up_ns=catch_up_ns,
+    )
+    street.fee_msat = chance.choice([0, floor // 3, floor])
+    return street, share_msat
+
+
+@pytest.mark.parametrize("seed", seeds(10, 30))
+def test_random_towns(seed: int) -> None:
+    """From the second period on: in the first, nobody knows that it will be short, and slow
+    receivers get less.
+    """
+    street, share_msat = random_town(random.Random(seed))
+    assert max(spreads(street, 60)[1:]) <= share_msat + 1_000
+
+
+# -- credit ---------------------------------------------------------------------------------------
+
+
+def ahead(street: Street, since_seconds: int, one: Stream, other: Stream) -> int:
+    got = street.got_msat(T0 + since_seconds * S)
+    return got[one.key] - got[other.key]
+
+
+@pytest.mark.parametrize("latency_seconds", [1, 12, 25])
+def test_a_small_stream_keeps_nobody_waiting_however_slow_its_receiver_is(
+    latency_seconds: int,
+) -> None:
+    """It is always behind, and its payment always under way: what is left to it is never more than
+    an equal share.
+    """
+    street = Street(60_000)
+    small = street.open(rate=Rate(100, S, 10 * S))
+    big, other = street.open(), street.open(1)
+    street.latency_ns = lambda key: latency_seconds * S if key == small.key else S // 2
+    street.live(3_599)
+    assert street.got_msat()[small.key] >= 340_000, "it gets all that it wants"
+    assert (
+        sum(street.got_msat().values()) >= 0.95 * 60 * 60_000
+        and abs(ahead(street, 0, big, other)) <= 20_000
+    )
+
+
+def test_who_was_paused_or_comes_new_has_no_credit_and_no_debt() -> None:
+    street = Street(60_000)
+    one, paused = street.open(), street.open()
+    street.live(130)
+    street.act(lifecycle.pause, paused)
+    street.live(1_805)
+    street.act(lifecycle.resume, paused)
+    new = street.open(start_time_ns=street.house.now_ns)
+    street.live(2_459)
+    assert abs(ahead(street, 1_860, one, paused)) <= 20_000
+    assert abs(ahead(street, 1_860, one, new)) <= 20_000
+
+
+def test_who_wanted_little_for_long_has_the_credit_of_a_period_only() -> None:
+    street = Street(60_000)
+    small = street.open(rate=Rate(100, S, 10 * S))
+    big = street.open()
+    street.live(3_599)
+    street.act(lifecycle.change, small, replace(small.terms, rate=big.terms.rate))
+    street.live(3_600 + 10 * 60 - 1)
+    assert 0 <= ahead(street, 3_600, small, big) <= 60_000 + 30_000
+
+
+def test_after_a_failure_it_gets_back_what_it_did_not_get_and_not_before_it_settles() -> None:
+    street = Street(60_000)
+    bad, good = street.open(), street.open()
+    street.live(119)
+    street.house.at(120)
+    first, second = street.plan()
+    street.house.fail(first)
+    street.settle(second)
+    street.live(10 * 60 - 1)
+    assert abs(ahead(street, 0, bad, good) - first.amount_msat) <= 30_000
+
+
+@pytest.mark.parametrize(("streams", "at_a_time", "seconds"), [(5, 1, 3), (20, 3, 3)])
+def test_many_streams_to_one_receiver_that_takes_few_payments_at_a_time(
+    streams: int, at_a_time: int, seconds: int
+) -> None:
+    """Of five, one had 404 sat after two hours and another 1,745: who waited for the receiver when
+    its turn lapsed fell behind by all of it.
+    """
+    destination, share_msat = b"\x02" * 33, 12_000
+    street = Street(streams * share_msat)
+    for book in street.books:
+        book.slots.cap = at_a_time
+    street.books[0].slots.prove(destination, at_a_time)
+    for _ in range(streams):
+        street.open(0, destination=destination, fee_floor_msat=FLOOR_MSAT)
+    street.latency_ns = lambda _: seconds * S
+    assert max(spreads(street, 60)[1:]) <= 2 * share_msat
