@@ -145,9 +145,10 @@ def test_a_chain_that_is_hours_old_keeps_lnd_from_becoming_active(chain: Chain) 
     chain.until_synced(fresh)
 
 
-def test_an_lnd_that_was_down_says_the_time_of_the_newest_block_from_its_first_answer_on(
+def test_an_lnd_that_was_down_says_the_time_of_the_newest_block_once_it_is_active(
     chain: Chain,
 ) -> None:
+    """Before that it may tell of an older one, up to which its wallet has come."""
     chain.lnd.stop()
     newest = chain.grow()
     chain.lnd.start(wait=False)
@@ -160,8 +161,8 @@ def test_an_lnd_that_was_down_says_the_time_of_the_newest_block_from_its_first_a
 
     until("lnd is active", active)
     assert said, "it answered before it was active"
-    said.add(chain.info().best_header_timestamp)
-    assert said == {newest}
+    assert max(said) <= newest
+    assert chain.info().best_header_timestamp == newest
     chain.until_synced(newest)
 
 
