@@ -28,6 +28,9 @@ ABSENT_NS = 40 * SECOND_NS
 """So long a part is left to a stream whose payment is under way for longer than that: a slow
 receiver is not served less.
 """
+MOST_LATER = 300
+"""To so many that are due again later in a period a part is left: a round looks at each of them.
+"""
 MOST_TURNS = 1_000
 """Turns of a key that are given and not yet taken; the others of a round follow as these are
 taken.
@@ -106,7 +109,9 @@ class Turn:
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A payment: a round waits for its end, and for the stream if it wants more at once."""
+    """The last payment of a stream: a round waits for its end, and for the stream if it wants more
+    at once; to one that is due later in the period its part is left.
+    """
 
     place: Place
     stream: Stream
@@ -117,25 +122,31 @@ class Flight:
         """So long the round waits."""
         return self.payment.planned_ns + FLIGHT_NS
 
-    def is_out(self, now_ns: int) -> bool:
-        """Whether it is under way for longer, or just was, and its stream wants more already, or
-        soon.
+    def is_away(self, now_ns: int) -> bool:
+        """Whether it is under way, not for too long, and nobody says that it is held; or has ended,
+        and its stream comes when it is due. One whose node is down does not.
         """
-        if now_ns >= self.payment.planned_ns + ABSENT_NS or self.payment.mark is not Mark.NONE:
-            return False
-        due_ns = (
-            origin_ns(self.stream) + covered_ns(self.stream)
-            if self.payment.open
-            else self.place.due_ns(self.stream)
-        )
-        return due_ns is not None and due_ns < now_ns + FLIGHT_NS
+        if self.payment.open:
+            return now_ns < self.payment.planned_ns + ABSENT_NS and self.payment.mark is Mark.NONE
+        comes_ns = self.comes_ns()
+        return comes_ns is not None and now_ns < comes_ns + TURN_NS
 
-    def wants_msat(self) -> int:
-        """What its stream will want, fee limit included, as long as a part is left to it."""
+    def comes_ns(self) -> int | None:
+        """When its stream wants more; None while it waits for something else."""
+        if self.payment.open:
+            return origin_ns(self.stream) + covered_ns(self.stream)
+        due_ns = self.place.due_ns(self.stream)
+        return None if due_ns is None else max(due_ns, self.payment.end_ns)
+
+    def comes_before(self, end_ns: int) -> bool:
+        """Whether it wants more in the period."""
+        comes_ns = self.comes_ns()
+        return comes_ns is not None and comes_ns < end_ns
+
+    def wants_msat(self, until_ns: int) -> int:
+        """What its stream will want until then, fee limit included."""
         terms = self.stream.terms
-        wants_ns = (
-            self.payment.planned_ns + ABSENT_NS - origin_ns(self.stream) - covered_ns(self.stream)
-        )
+        wants_ns = until_ns - origin_ns(self.stream) - covered_ns(self.stream)
         amount = max(
             terms.min_payment_msat, wants_ns * terms.rate.amount_msat // terms.rate.interval_ns
         )
@@ -159,7 +170,9 @@ class Line:
     turns: dict[int, Turn] = field(default_factory=dict)
     flights: dict[int, Flight] = field(default_factory=dict)
     absent: dict[int, Flight] = field(default_factory=dict)
+    later: dict[int, Flight] = field(default_factory=dict)
     level_msat: int = 0
+    _first_later_ns: int = 0
     _dealt: bool = False
     left_msat: int = 0
     given_msat: int = 0
@@ -182,12 +195,10 @@ class Line:
         """
         if self.short:
             return False
-        if not self.goes_on(now_ns) and not self.absent:
+        if not self.goes_on(now_ns) and not self.absent and not self.later:
             return True
-        others = (
-            len(self.flights)
-            + len(self.absent)
-            - (stream.key in self.flights or stream.key in self.absent)
+        others = sum(
+            len(group) - (stream.key in group) for group in (self.flights, self.absent, self.later)
         )
         if others and served_msat(stream) + msat > self.level_msat:
             return False
@@ -201,8 +212,7 @@ class Line:
     def join(self, waiting: Waiting) -> None:
         """Wait for the next round."""
         self.waiting[waiting.stream.key] = waiting
-        self.flights.pop(waiting.stream.key, None)
-        self.absent.pop(waiting.stream.key, None)
+        self.is_back(waiting.stream.key)
         self._newcomers.append(waiting.order)
         if not self._costs[waiting.least_msat]:
             heapq.heappush(self._cheapest, waiting.least_msat)
@@ -210,6 +220,11 @@ class Line:
         if len(self._newcomers) + len(self._round) > 2 * len(self.waiting) + MOST_PASSED:
             self._newcomers = list({order for order in self._newcomers if self._there(order)})
             self._round = sorted({order for order in self._round if self._there(order)})
+
+    def is_back(self, key: int) -> None:
+        """It is due again: no part has to be left to it."""
+        for group in (self.flights, self.absent, self.later):
+            group.pop(key, None)
 
     def leave(self, key: int) -> Waiting | None:
         """Wait no more."""
@@ -247,6 +262,7 @@ class Line:
             if flight.payment.open:
                 self.absent[key] = flight
         self.flights.clear()
+        self.later.clear()
 
     def lapse(self, now_ns: int) -> None:
         """Take back what is not taken. Its book still has it, and lets it wait again when it can
@@ -269,9 +285,10 @@ class Line:
         """
         while self.absent:
             key, first = next(iter(self.absent.items()))
-            if now_ns < first.payment.planned_ns + ABSENT_NS:
+            if first.payment.open and now_ns < first.payment.planned_ns + ABSENT_NS:
                 break
             del self.absent[key]
+            self._waits_for_later(key, first)
         while self.flights:
             key, first = next(iter(self.flights.items()))
             if first.comes_back(now_ns):
@@ -279,20 +296,31 @@ class Line:
             del self.flights[key]
             if first.payment.open:
                 self.absent[key] = first
+            self._waits_for_later(key, first)
         return bool(self.turns or self.left_msat)
 
-    def begin(self, room_msat: int, now_ns: int) -> None:
+    def _waits_for_later(self, key: int, flight: Flight) -> None:
+        """Leave a part to a stream whose payment has ended, and that is due again another time."""
+        if not flight.payment.open and len(self.later) < MOST_LATER:
+            self.later[key] = flight
+
+    def begin(self, room_msat: int, period_end_ns: int | None, now_ns: int) -> None:
         """Share the room among all who wait, and leave their part to those whose payment is under
-        way for long.
+        way for long, and to those who are due again later in the period.
         """
+        end_ns = now_ns + FLIGHT_NS if period_end_ns is None else period_end_ns
+        self._look_who_is_away(end_ns, now_ns)
         cheapest = self.cheapest_msat()
         if cheapest is None or room_msat < cheapest:
             return
         for order in self._newcomers:
             heapq.heappush(self._round, order)
         self._newcomers.clear()
-        self.absent = {key: flight for key, flight in self.absent.items() if flight.is_out(now_ns)}
-        absent = {order_of(flight.stream): flight.wants_msat() for flight in self.absent.values()}
+        absent = {
+            order_of(flight.stream): flight.wants_msat(end_ns)
+            for flight in (*self.absent.values(), *self.later.values())
+            if flight.comes_before(end_ns)
+        }
         self.level_msat = self._level_msat(room_msat, cheapest, absent.keys())
         # who wants less than up to the level keeps nobody waiting for the rest of what it did not
         # get
@@ -303,6 +331,19 @@ class Line:
         room_msat -= sum(max(0, self.level_msat - order[0]) for order in absent)
         if room_msat >= cheapest:
             self.left_msat, self._dealt = room_msat, False
+
+    def _look_who_is_away(self, end_ns: int, now_ns: int) -> None:
+        """Forget those who do not come before the period ends."""
+        for key in [key for key, flight in self.absent.items() if not flight.payment.open]:
+            self._waits_for_later(key, self.absent.pop(key))
+        for group in (self.absent, self.later):
+            for key in [key for key, flight in group.items() if not flight.is_away(now_ns)]:
+                del group[key]
+        for key in [key for key, flight in self.later.items() if not flight.comes_before(end_ns)]:
+            del self.later[key]
+        self._first_later_ns = min(
+            (flight.comes_ns() or now_ns for flight in self.later.values()), default=now_ns
+        )
 
     def _level_msat(self, room_msat: int, cheapest_msat: int, absent: Set[Order]) -> int:
         """Up to where the room raises those who were served least: with room for 60, 0 and 0 get 30
@@ -394,6 +435,8 @@ class Line:
             return next(iter(self.flights.values())).until_ns
         if self.absent and self.waiting:
             return next(iter(self.absent.values())).payment.planned_ns + ABSENT_NS
+        if self.later and self.waiting:
+            return self._first_later_ns + TURN_NS
         return None
 
 

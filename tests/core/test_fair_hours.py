@@ -12,7 +12,7 @@ import pytest
 
 from streamer.core import lifecycle
 from streamer.words.model import Rate, Stream
-from tests.core.house import MINUTE, T0, S
+from tests.core.house import HOUR, MINUTE, T0, S
 from tests.core.test_rounds import FLOOR_MSAT, Street
 from tests.prove.volumes import seeds
 
@@ -96,6 +96,89 @@ def test_intervals_that_are_not_small_against_the_period(
         start = T0 + (10 + number * seconds // streams) * S
         street.open(rate=Rate(1_000, S, seconds * S), start_time_ns=start, catch_up_ns=catch_up_ns)
     assert max(spreads(street, HOURS * 60)) <= budget_msat // streams + 2 * seconds * 1_000
+
+
+def hourly(budget_msat: int, latency_seconds: float = 0.1) -> Street:
+    """A key whose budget is for an hour."""
+    street = Street(budget_msat, HOUR)
+    street.latency_ns = lambda _: int(latency_seconds * S)
+    return street
+
+
+def hours_apart(street: Street, hours: int) -> list[int]:
+    """As spreads(), after each hour."""
+    found = []
+    for hour in range(1, hours + 1):
+        street.live(hour * 3_600 - 1)
+        got = street.got_msat()
+        found.append(max(got.values()) - min(got.values()))
+    return found
+
+
+@pytest.mark.parametrize("latency_seconds", [0.1, 25])
+@pytest.mark.parametrize("catch_up_ns", [0, 5 * MINUTE, None])
+@pytest.mark.parametrize(
+    ("streams", "minutes", "budget_msat"),
+    [(3, 10, 5_000_000), (2, 15, 3_000_000), (5, 2, 8_111_000), (4, 20, 4_700_000)],
+)
+def test_payments_that_are_minutes_apart(
+    streams: int, minutes: int, budget_msat: int, catch_up_ns: int | None, latency_seconds: float
+) -> None:
+    """Three with a payment each ten minutes had 43,800,000, 39,000,000 and 39,000,000 msat after a
+    day: nobody was waited for, and the last payment of a period was always the same one's.
+    """
+    street = hourly(budget_msat, latency_seconds)
+    for number in range(streams):
+        street.open(
+            number % 2,
+            rate=Rate(500, S, minutes * MINUTE),
+            catch_up_ns=catch_up_ns,
+            fee_floor_msat=0,
+        )
+    payment_msat = 500 * 60 * minutes
+    assert max(hours_apart(street, 24)) <= max(budget_msat // streams, payment_msat)
+
+
+@pytest.mark.parametrize("minutes", [1, 10, 40])
+def test_a_stream_that_pays_rarely_keeps_no_money_from_the_others(minutes: int) -> None:
+    """What it will want in the period is left for it, and no more."""
+    street = hourly(3_000_000)
+    rare = street.open(rate=Rate(100, S, minutes * MINUTE), fee_floor_msat=0)
+    often = street.open(1, fee_floor_msat=0, catch_up_ns=None)
+    street.live(10 * 3_600 - 1)
+    got = street.got_msat()
+    assert sum(got.values()) >= 0.95 * 10 * 3_000_000, "all that the key may spend"
+    assert got[rare.key] >= 0.95 * 10 * 360_000, "it gets all that it wants"
+    assert got[often.key] <= 10 * 3_000_000 - got[rare.key]
+
+
+def test_one_whose_node_is_down_when_it_is_due_keeps_no_money_from_the_others() -> None:
+    street = hourly(3_000_000)
+    often = street.open(fee_floor_msat=0, catch_up_ns=None)
+    rare = street.open(1, rate=Rate(400, S, 10 * MINUTE), fee_floor_msat=0, catch_up_ns=5 * MINUTE)
+    street.live(3_600 + 60)
+    street.down.add(1)
+    street.live(2 * 3_600 - 1)
+    got = street.got_msat(T0 + HOUR)
+    assert 0 < got[rare.key] < 600_000 and sum(got.values()) >= 2_999_000
+    street.live(4 * 3_600 - 1)
+    assert street.got_msat(T0 + 2 * HOUR)[often.key] >= 2 * 2_999_000
+
+
+@pytest.mark.parametrize("hours", [2, 5])
+def test_payments_that_are_further_apart_than_the_period(hours: int) -> None:
+    """Nobody is waited for beyond the period, and its money is for those who are due in it."""
+    street = hourly(1_000_000)
+    for number in range(3):
+        start = T0 + (10 + number * 25 * 60) * S
+        street.open(
+            rate=Rate(500, S, hours * HOUR),
+            start_time_ns=start,
+            catch_up_ns=None,
+            fee_floor_msat=0,
+        )
+    street.live(48 * 3_600 - 1)
+    assert sum(street.got_msat().values()) >= 0.9 * 46 * 1_000_000
 
 
 def random_town(chance: random.Random) -> tuple[Street, int]:
