@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+import random
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,8 +73,9 @@ def run(
 
 
 def test_a_full_window_shrinks_when_latency_is_high_and_grows_back_to_its_limit() -> None:
-    window = Window(100)
-    now = run(window, 60, 2 * Window.TARGET_NS, in_flight=99)
+    window, now = Window(100), 10**18
+    for _ in range(40):
+        now = run(window, 1, window.size * Window.TARGET_NS, in_flight=99, now_ns=now)
     assert window.size == Window.FLOOR
     run(window, 200, Window.TARGET_NS // 4, in_flight=99, now_ns=now)
     assert window.size == 100
@@ -168,14 +173,14 @@ def test_a_tenth_less_at_a_time_and_at_least_one() -> None:
     window, now = begun(100)
     sizes = []
     for _ in range(20):
-        now = end_round(window, Window.TARGET_NS + 1, now)
+        now = end_round(window, window.size * Window.TARGET_NS, now)
         sizes.append(window.size)
     assert sizes == [90, 81, 73, 66, 60, 54, 49, 45, 41, 37, 34, 31, 28, 26, 24, 22, 20, 18, 17, 16]
     for _ in range(12):
-        now = end_round(window, Window.TARGET_NS + 1, now)
+        now = end_round(window, window.size * Window.TARGET_NS, now)
     assert window.size == 4
     for size in (3, 2, 2):
-        now = end_round(window, Window.TARGET_NS + 1, now)
+        now = end_round(window, window.size * Window.TARGET_NS, now)
         assert window.size == size
     for size in (3, 4, 5):
         now = end_round(window, Window.TARGET_NS, now)
@@ -229,3 +234,104 @@ def test_the_first_round_has_no_beginning_and_measures_nothing() -> None:
     for _ in range(2):
         window.ended(b"one", 3 * Window.TARGET_NS, 10**18, 3)
     assert (window.size, window.capacity_per_second) == (3, 0.0)
+
+
+def test_shrinks_that_buy_no_latency_are_taken_back_with_a_quarter_more() -> None:
+    window, now = begun(100)
+    window.narrow(60)
+    sizes = []
+    for _ in range(8 + Window.KEPT):
+        now = end_round(window, 2 * Window.TARGET_NS, now)
+        sizes.append(window.size)
+    assert sizes[:6] == [54, 49, 45, 41, 37, 34], "six rounds say nothing yet"
+    assert sizes[6:-1] == [60] * (Window.KEPT + 1), "more than 60 is more than the channels carry"
+    assert sizes[-1] == 54, "it is tried again"
+    window.narrow(483)
+    assert window.size == 54
+
+
+def test_one_round_below_the_target_ends_a_comparison() -> None:
+    window, now = begun(100)
+    for _ in range(5):
+        now = end_round(window, 2 * Window.TARGET_NS, now)
+    now = end_round(window, MS, now)
+    assert window.size == 66
+    for size in (60, 54, 49, 45, 41, 37, 83):
+        now = end_round(window, 2 * Window.TARGET_NS, now)
+        assert window.size == size
+
+
+def test_from_the_floor_it_grows_now_and_then() -> None:
+    """It cannot shrink, and would never find out that the node is not slow any more."""
+    window, now = Window(100), 10**18
+    for _ in range(40):
+        now = end_round(window, window.size * Window.TARGET_NS, now)
+    sizes = []
+    for _ in range(100):
+        now = end_round(window, window.size * Window.TARGET_NS, now)
+        sizes.append(window.size)
+    assert {min(sizes), max(sizes)} == {Window.FLOOR, Window.FLOOR + Window.COMPARED}
+    assert sum(sizes) < 4.5 * len(sizes)
+    for _ in range(40 * Window.KEPT):
+        now = end_round(window, 2 * Window.TARGET_NS, now)
+    assert window.size > 50, "its receivers are slow now"
+
+
+# -- the window, in front of a node -------------------------------------------------------------
+
+
+class Road:
+    """Receivers that take receiver_ns, more or less, behind a node that carries one payment after
+    the other; the window is always full.
+    """
+
+    RECEIVERS = 12
+
+    def __init__(self, window: Window, seed: int) -> None:
+        self.window, self.chance = window, random.Random(seed)
+        self.now_ns = self.free_ns = 10**18
+        self.flights: list[tuple[int, int, int]] = []
+        self.sent = 0
+
+    def carry(self, seconds: int, per_second: float, receiver_ns: int) -> float:
+        """Go on for so long; how many payments were under way, on average over their ends."""
+        end_ns, sizes = self.now_ns + seconds * SECOND_NS, list[int]()
+        while self.now_ns < end_ns:
+            while len(self.flights) < self.window.size:
+                self.sent += 1
+                self.free_ns = max(self.now_ns, self.free_ns) + int(
+                    self.chance.expovariate(per_second) * SECOND_NS
+                )
+                ends_ns = self.free_ns + int(receiver_ns * self.chance.uniform(0.7, 1.3))
+                heapq.heappush(self.flights, (ends_ns, self.sent, self.now_ns))
+            self.now_ns, number, sent_ns = heapq.heappop(self.flights)
+            receiver = bytes([number % self.RECEIVERS])
+            self.window.ended(receiver, self.now_ns - sent_ns, self.now_ns, len(self.flights))
+            sizes.append(self.window.size)
+        return sum(sizes) / len(sizes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("receiver_seconds", [3, 30])
+def test_slow_receivers_leave_the_window_wide(receiver_seconds: int, seed: int) -> None:
+    """Looked at latency alone, it came down to 2, and stayed there."""
+    road = Road(Window(100), seed)
+    assert road.carry(400 * receiver_seconds, 1_000, receiver_seconds * SECOND_NS) > 85
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("per_second", "limit"), [(5, 100), (30, 100), (100, 250)])
+def test_a_slow_node_gets_what_it_carries_in_the_target(
+    per_second: int, limit: int, seed: int
+) -> None:
+    road = Road(Window(limit), seed)
+    road.carry(1_000, per_second, 300 * MS)
+    assert 0.8 <= road.carry(600, per_second, 300 * MS) / (2 * per_second) <= 1.3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_window_that_a_slow_node_made_small_grows_again_before_slow_receivers(seed: int) -> None:
+    road = Road(Window(100), seed)
+    assert road.carry(900, 5, 300 * MS) and road.window.size < 20
+    road.carry(1_800, 1_000, 4 * SECOND_NS)
+    assert road.carry(1_200, 1_000, 4 * SECOND_NS) > 60
