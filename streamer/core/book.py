@@ -542,6 +542,7 @@ class Book:
         if self.rounds.must_wait(
             self, stream, bought.amount_msat + fee_limit, due_ns, now_ns, facts
         ):
+            self._schedule_at(stream, None, now_ns)  # its ttl may run out before its turn comes
             return None
         if not self.shared.within_spend_limit(bought.amount_msat + fee_limit, now_ns, facts):
             self.gate.add((now_ns, stream.key))
@@ -658,7 +659,7 @@ class Book:
         self.rounds.leave(stream)
         if why is Nothing.ENDED and end_time is not None:
             if now_ns < end_time:
-                self._wheel.schedule(stream.key, end_time)
+                self._schedule_at(stream, end_time)
             elif stream.open_payments == 0:
                 self.close(stream, StreamState.COMPLETED, Reason.END_TIME, now_ns, facts)
         elif levels.turn_msat is not None and not short(stream, own):

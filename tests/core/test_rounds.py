@@ -5,6 +5,7 @@ than that needs.
 from __future__ import annotations
 
 import heapq
+import random
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -548,3 +549,49 @@ def test_events_do_not_flap() -> None:
         street.live(minute * 60 - 1)
         changes += sum(len(book.take_tally().changed) for book in street.books)
     assert changes <= 10 * 3 * 2
+
+
+# -- ttl ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [18, 64, 73, 87, 119, *range(10)])
+def test_a_ttl_that_runs_out_while_its_stream_waits_for_a_turn_is_shown_at_its_moment(
+    seed: int,
+) -> None:
+    """In the first five it was shown when its turn had come, up to 19 s later."""
+    chance = random.Random(seed)
+    street = Street(chance.randrange(4_000, 200_000, 500), chance.choice([MINUTE, None]))
+    ttl_seconds = chance.randrange(3, 100)
+    streams = [
+        street.open(
+            number % 2,
+            max_payment_msat=chance.choice([None, 20_000, 5_000]),
+            fee_floor_msat=chance.choice([0, FLOOR_MSAT]),
+            ttl_ns=None if number else ttl_seconds * S,
+            rate=Rate(1_000, S, chance.choice([1, 5, 20]) * S),
+        )
+        for number in range(chance.randrange(2, 5))
+    ]
+    latencies = {stream.key: chance.choice([S // 10, 9 * S, 15 * S, 25 * S]) for stream in streams}
+    street.latency_ns = latencies.__getitem__
+    street.live(ttl_seconds)
+    assert streams[0].state in (StreamState.PAUSED, StreamState.COMPLETED)
+
+
+def test_a_ttl_that_runs_out_when_nothing_is_left_to_buy_up_to_the_end_is_shown_at_its_moment() -> (
+    None
+):
+    """90 sat are less than the minimum payment: it waits for its end only."""
+    street = Street(1_000_000)
+    stream = street.open(
+        ttl_ns=MINUTE,
+        rate=Rate(1_000, S, 10 * S),
+        min_payment_msat=100_000,
+        end_time_ns=T0 + 90 * S,
+    )
+    street.live(59)
+    assert stream.state is StreamState.ACTIVE
+    street.live(60)
+    assert (stream.state, stream.reason) == (StreamState.PAUSED, Reason.TTL_EXPIRED)
+    street.live(90)
+    assert (stream.state, stream.reason) == (StreamState.COMPLETED, Reason.END_TIME)
