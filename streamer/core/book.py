@@ -542,7 +542,8 @@ class Book:
         if self.rounds.must_wait(
             self, stream, bought.amount_msat + fee_limit, due_ns, now_ns, facts
         ):
-            self._schedule_at(stream, None, now_ns)  # its ttl may run out before its turn comes
+            if stream.state is StreamState.ACTIVE:  # its ttl may run out before its turn comes
+                self._schedule_at(stream, None)
             return None
         if not self.shared.within_spend_limit(bought.amount_msat + fee_limit, now_ns, facts):
             self.gate.add((now_ns, stream.key))

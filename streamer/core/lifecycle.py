@@ -203,9 +203,9 @@ def _change_rate(stream: Stream, terms: Terms, now_ns: int) -> None:
     # what is bought keeps its price, and so does time that is unpaid: who raises a rate after an
     # outage of an hour does not raise that hour
     from_ns = max(0, covered_ns(stream), stream_now_ns(stream, now_ns))
-    stream.segments = change_rate(
-        stream.segments, from_ns, terms.rate, max(covered_ns(stream), account.bought_until_ns)
-    )
+    # with nothing under way, what was bought beyond the money failed, and is owed like the rest
+    bought_ns = max(covered_ns(stream), account.bought_until_ns if stream.open_payments else 0)
+    stream.segments = change_rate(stream.segments, from_ns, terms.rate, bought_ns)
     account.bought_until_ns = min(account.bought_until_ns, from_ns)
     account.owed_msat = owed_by_price_msat(stream)
 

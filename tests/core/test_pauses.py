@@ -6,9 +6,10 @@ import random
 
 import pytest
 
+from streamer.core.payment import Event
 from streamer.core.schedule import MOST_SEGMENTS, moment_ns, price_msat
 from streamer.core.streamtime import covered_ns, origin_ns, wall_ns
-from streamer.words.model import Facts, Payment, Rate, Stream
+from streamer.words.model import Answer, Facts, Kind, Payment, Rate, Stream
 from streamer.words.reasons import Reason
 from tests.core.house import HOUR, MINUTE, T0, House, S
 
@@ -220,3 +221,20 @@ def test_many_new_rates_in_an_outage_move_nothing_that_is_bought() -> None:
     assert len(stream.segments) <= MOST_SEGMENTS + 1
     payment = house.pay(27_201)
     assert payment.amount_msat <= 302 * 10_001 and payment.skip_ns >= 6_899 * S
+
+
+def test_a_new_rate_and_a_payment_that_fails_each_second_keep_a_bounded_list() -> None:
+    """Nobody is to blame, so it is tried again at once: a segment was kept for each of them."""
+    house = House()
+    stream = house.open(catch_up_ns=None)
+    house.settle(house.pay(0))
+    covered, rates = covered_ns(stream), [Rate(10_000, S, S), Rate(10_003, S, S)]
+    for second in range(1, 301):
+        house.at(second)
+        [payment] = house.plan()
+        house.resolve(payment, Event.FAILED, Answer(Kind.FAILED), blame=False)
+        house.change(stream, rate=rates[second % 2])
+        assert covered_ns(stream) == covered and len(stream.segments) <= MOST_SEGMENTS
+    house.crash()
+    payment = house.pay(301)
+    assert abs(payment.amount_msat - 300 * 10_001) <= 2 * 10_003, "and what is owed"
