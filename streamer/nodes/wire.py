@@ -20,9 +20,10 @@ from urllib.parse import unquote
 import grpc
 
 from streamer.nodes import frames
-from streamer.nodes.frames import HEAD
+from streamer.words import http2
+from streamer.words.http2 import HEAD
 
-MAX_REQUEST_BYTES = frames.DEFAULT_FRAME_BYTES - 5
+MAX_REQUEST_BYTES = http2.DEFAULT_FRAME_BYTES - 5
 """A request is one DATA frame; records must fit into an onion of 1,300 bytes (BOLT 4), and invoices
 are shorter.
 """
@@ -114,8 +115,8 @@ class Wire(asyncio.Protocol):
         self._out: list[bytes] = []
         self._rest = b""
         self._partial: tuple[int, int, bytes] | None = None
-        self._window = frames.DEFAULT_WINDOW_BYTES
-        self._max_calls = frames.MAX_STREAM_ID
+        self._window = http2.DEFAULT_WINDOW_BYTES
+        self._max_calls = http2.MAX_STREAM_ID
         self._received = 0
         self._silent_ticks = 0
         self._tick: asyncio.TimerHandle | None = None
@@ -160,12 +161,12 @@ class Wire(asyncio.Protocol):
         """Greet: our settings, and a wide window."""
         self._transport = cast(asyncio.Transport, transport)
         own = (
-            (frames.HEADER_TABLE_SIZE, 0),
-            (frames.ENABLE_PUSH, 0),
-            (frames.INITIAL_WINDOW_SIZE, WINDOW_BYTES),
+            (http2.HEADER_TABLE_SIZE, 0),
+            (http2.ENABLE_PUSH, 0),
+            (http2.INITIAL_WINDOW_SIZE, WINDOW_BYTES),
         )
-        credit = frames.window_update(0, WINDOW_BYTES - frames.DEFAULT_WINDOW_BYTES)
-        self._write(frames.PREFACE + frames.settings(own) + credit)
+        credit = http2.window_update(0, WINDOW_BYTES - http2.DEFAULT_WINDOW_BYTES)
+        self._write(http2.PREFACE + http2.settings(own) + credit)
         self._tick = self._loop.call_later(TICK_SECONDS, self._listen)
 
     def connection_lost(self, problem: Exception | None) -> None:
@@ -183,9 +184,9 @@ class Wire(asyncio.Protocol):
             length = high << 8 | low
             start = at + HEAD.size
             at = start + length
-            if length > frames.DEFAULT_FRAME_BYTES:
+            if length > http2.DEFAULT_FRAME_BYTES:
                 self._lose(
-                    f"a frame of {length} bytes came, and {frames.DEFAULT_FRAME_BYTES} are allowed"
+                    f"a frame of {length} bytes came, and {http2.DEFAULT_FRAME_BYTES} are allowed"
                 )
                 return
             if at > size:
@@ -202,26 +203,26 @@ class Wire(asyncio.Protocol):
     # -- frames in ----------------------------------------------------------------------------
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if kind == frames.DATA:
+        if kind == http2.DATA:
             self._data(flags, stream, payload)
-        elif kind == frames.HEADERS:
+        elif kind == http2.HEADERS:
             self._headers_in(
                 flags,
                 stream,
-                frames.unpadded(flags, payload)
-                if flags & (frames.PADDED | frames.WITH_PRIORITY)
+                http2.unpadded(flags, payload)
+                if flags & (http2.PADDED | http2.WITH_PRIORITY)
                 else payload,
             )
-        elif kind == frames.CONTINUATION:
+        elif kind == http2.CONTINUATION:
             self._continued(flags, stream, payload)
-        elif kind == frames.WINDOW_UPDATE and stream == 0:
+        elif kind == http2.WINDOW_UPDATE and stream == 0:
             self._window += int.from_bytes(payload, "big")
             self._send_waiting()
-        elif kind == frames.SETTINGS and not flags & frames.ACK:
-            self._settings(frames.read_settings(payload))
-        elif kind == frames.PING and not flags & frames.ACK:
-            self._write(frames.frame(frames.PING, frames.ACK, 0, payload))
-        elif kind == frames.RST_STREAM:
+        elif kind == http2.SETTINGS and not flags & http2.ACK:
+            self._settings(http2.read_settings(payload))
+        elif kind == http2.PING and not flags & http2.ACK:
+            self._write(http2.frame(http2.PING, http2.ACK, 0, payload))
+        elif kind == http2.RST_STREAM:
             # no answer of lnd's, whatever the error code: it may be paying, so this is a lost
             # reply, and never a refusal
             self._end(
@@ -231,9 +232,9 @@ class Wire(asyncio.Protocol):
                     f"RST_STREAM with error code {int.from_bytes(payload, 'big')}",
                 ),
             )
-        elif kind == frames.GOAWAY:
+        elif kind == http2.GOAWAY:
             self._lose("lnd is closing the connection (GOAWAY)")
-        elif kind == frames.PUSH_PROMISE:
+        elif kind == http2.PUSH_PROMISE:
             raise ValueError("a PUSH_PROMISE came, and push is off")
 
     def _data(self, flags: int, stream: int, payload: bytes) -> None:
@@ -242,19 +243,19 @@ class Wire(asyncio.Protocol):
         # counted for calls that have ended, too: their updates use up the connection's window, and
         # when that is empty no call hears anything more
         if self._received >= WINDOW_BYTES // 2:
-            self._write(frames.window_update(0, self._received))
+            self._write(http2.window_update(0, self._received))
             self._received = 0
         call = self._calls.get(stream)
         if call is None:
             return
         call.received += size
         if call.received >= WINDOW_BYTES // 2:
-            self._write(frames.window_update(stream, call.received))
+            self._write(http2.window_update(stream, call.received))
             call.received = 0
-        if flags & frames.PADDED:
-            payload = frames.unpadded(frames.PADDED, payload)
+        if flags & http2.PADDED:
+            payload = http2.unpadded(http2.PADDED, payload)
         self._messages(stream, call, call.rest + payload if call.rest else payload)
-        if flags & frames.END_STREAM:
+        if flags & http2.END_STREAM:
             self._end(
                 stream,
                 Status(grpc.StatusCode.UNAVAILABLE, "Stream removed: it ended without a status"),
@@ -283,9 +284,9 @@ class Wire(asyncio.Protocol):
         call.rest = data[at:]
 
     def _headers_in(self, flags: int, stream: int, block: bytes) -> None:
-        if not flags & frames.END_HEADERS:
+        if not flags & http2.END_HEADERS:
             self._partial = (flags, stream, block)
-        elif flags & frames.END_STREAM:
+        elif flags & http2.END_STREAM:
             self._trailers(stream, block)
         # a block can stay unread because we gave the peer no table: none changes what a later one
         # means
@@ -301,9 +302,9 @@ class Wire(asyncio.Protocol):
             raise ValueError("a CONTINUATION came out of place, or too many of them")
         first, _, block = self._partial
         self._partial = (first, stream, block + payload)
-        if flags & frames.END_HEADERS:
+        if flags & http2.END_HEADERS:
             self._partial = None
-            self._headers_in(first | frames.END_HEADERS, stream, block + payload)
+            self._headers_in(first | http2.END_HEADERS, stream, block + payload)
 
     def _status_line(self, stream: int, block: bytes) -> None:
         status = frames.read_headers(block).get(":status", "200")
@@ -330,18 +331,18 @@ class Wire(asyncio.Protocol):
         # only the connection's window is counted here: a call's own must hold its one frame,
         # whatever its size
         if (
-            peer.get(frames.INITIAL_WINDOW_SIZE, frames.DEFAULT_WINDOW_BYTES)
-            < frames.DEFAULT_FRAME_BYTES
+            peer.get(http2.INITIAL_WINDOW_SIZE, http2.DEFAULT_WINDOW_BYTES)
+            < http2.DEFAULT_FRAME_BYTES
         ):
             raise ValueError("its window is smaller than a request")
-        self._max_calls = peer.get(frames.MAX_CONCURRENT_STREAMS, self._max_calls)
+        self._max_calls = peer.get(http2.MAX_CONCURRENT_STREAMS, self._max_calls)
         remember = peer.get(
-            frames.HEADER_TABLE_SIZE, frames.DEFAULT_TABLE_BYTES
+            http2.HEADER_TABLE_SIZE, http2.DEFAULT_TABLE_BYTES
         ) >= frames.table_bytes(self._headers)
-        self._write(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
+        self._write(http2.frame(http2.SETTINGS, http2.ACK, 0, b""))
         if not self.greeted.done():
             self._block = frames.literal(self._headers, remember)
-            if len(self._block) > frames.DEFAULT_FRAME_BYTES:
+            if len(self._block) > http2.DEFAULT_FRAME_BYTES:
                 raise ValueError("the macaroon is too large")
             self.greeted.set_result(None)
             self._remember = remember
@@ -354,7 +355,7 @@ class Wire(asyncio.Protocol):
 
     def _send(self, call: _Call, request: bytes) -> None:
         stream = self._next_id
-        if stream > frames.MAX_STREAM_ID:
+        if stream > http2.MAX_STREAM_ID:
             self._lose("all stream ids of this connection are used up")
             return
         self._next_id = stream + 2
@@ -369,10 +370,10 @@ class Wire(asyncio.Protocol):
             b"%b%b%b\0%b%b"
             % (
                 HEAD.pack(
-                    len(block) >> 8, len(block) & 0xFF, frames.HEADERS, frames.END_HEADERS, stream
+                    len(block) >> 8, len(block) & 0xFF, http2.HEADERS, http2.END_HEADERS, stream
                 ),
                 block,
-                HEAD.pack(size >> 8, size & 0xFF, frames.DATA, frames.END_STREAM, stream),
+                HEAD.pack(size >> 8, size & 0xFF, http2.DATA, http2.END_STREAM, stream),
                 (size - 5).to_bytes(4, "big"),
                 request,
             )
@@ -409,7 +410,7 @@ class Wire(asyncio.Protocol):
             self._send_waiting()
 
     def _reset(self, stream: int, status: Status) -> None:
-        self._write(frames.frame(frames.RST_STREAM, 0, stream, frames.CANCEL.to_bytes(4, "big")))
+        self._write(http2.frame(http2.RST_STREAM, 0, stream, http2.CANCEL.to_bytes(4, "big")))
         self._end(stream, status)
 
     def _sweep_from(self, deadline: float) -> None:
@@ -442,7 +443,7 @@ class Wire(asyncio.Protocol):
         if self._silent_ticks >= LOST_AFTER_TICKS:
             self._lose("keepalive: lnd has not answered a ping")
         elif self._silent_ticks == PING_AFTER_TICKS:
-            self._write(frames.frame(frames.PING, 0, 0, bytes(8)))
+            self._write(http2.frame(http2.PING, 0, 0, bytes(8)))
         if not self.lost:
             self._tick = self._loop.call_later(TICK_SECONDS, self._listen)
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from streamer.nodes import frames, wire
 from streamer.nodes.wire import Status
 from streamer.simulator.clock import run_virtual
+from streamer.words import http2
 from tests.nodes.peer import METADATA, METHOD, Last, Peer, grpc_message, scene
 
 
@@ -212,33 +213,33 @@ def test_a_lost_connection_ends_its_calls_and_sends_nothing_more() -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (frames.frame(frames.GOAWAY, 0, 0, bytes(8)), "lnd is closing the connection (GOAWAY)"),
+        (http2.frame(http2.GOAWAY, 0, 0, bytes(8)), "lnd is closing the connection (GOAWAY)"),
         (
-            frames.frame(frames.PUSH_PROMISE, 4, 1, bytes(8)),
+            http2.frame(http2.PUSH_PROMISE, 4, 1, bytes(8)),
             "not HTTP/2 as it should be: a PUSH_PROMISE came, and push is off",
         ),
         (
-            frames.frame(frames.SETTINGS, 0, 0, b"torn"),
+            http2.frame(http2.SETTINGS, 0, 0, b"torn"),
             "not HTTP/2 as it should be: a SETTINGS frame of the wrong length",
         ),
         (
-            frames.frame(frames.DATA, 0, 1, bytes(16_385)),
+            http2.frame(http2.DATA, 0, 1, bytes(16_385)),
             "a frame of 16385 bytes came, and 16384 are allowed",
         ),
         (
-            frames.frame(frames.CONTINUATION, 4, 1, b""),
+            http2.frame(http2.CONTINUATION, 4, 1, b""),
             "not HTTP/2 as it should be: a CONTINUATION came out of place, or too many of them",
         ),
         (
-            frames.frame(frames.HEADERS, 5, 1, b"\xbe"),
+            http2.frame(http2.HEADERS, 5, 1, b"\xbe"),
             "not HTTP/2 as it should be: headers that cannot be read",
         ),
         (
-            frames.frame(frames.DATA, frames.PADDED, 1, b"\x09pad"),
+            http2.frame(http2.DATA, http2.PADDED, 1, b"\x09pad"),
             "not HTTP/2 as it should be: a frame that is shorter than its padding",
         ),
         (
-            frames.settings([(frames.INITIAL_WINDOW_SIZE, 100)]),
+            http2.settings([(http2.INITIAL_WINDOW_SIZE, 100)]),
             "not HTTP/2 as it should be: its window is smaller than a request",
         ),
     ],
@@ -279,9 +280,9 @@ def test_headers_in_parts_are_one() -> None:
         block = frames.literal(
             [("grpc-status", "5"), ("grpc-message", "payment isn't initiated")], False
         )
-        peer.say(frames.frame(frames.HEADERS, frames.END_STREAM, 1, block[:10]))
-        peer.say(frames.frame(frames.CONTINUATION, 0, 1, block[10:20]))
-        peer.say(frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, block[20:]))
+        peer.say(http2.frame(http2.HEADERS, http2.END_STREAM, 1, block[:10]))
+        peer.say(http2.frame(http2.CONTINUATION, 0, 1, block[10:20]))
+        peer.say(http2.frame(http2.CONTINUATION, http2.END_HEADERS, 1, block[20:]))
         said: Status = await ended
         assert (said.code(), said.details()) == (
             grpc.StatusCode.NOT_FOUND,

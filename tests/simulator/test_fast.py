@@ -14,8 +14,8 @@ import pytest
 from streamer._proto.lnrpc import lightning_pb2 as ln
 from streamer._proto.lnrpc import stateservice_pb2 as state
 from streamer._proto.routerrpc import router_pb2 as router
-from streamer.simulator.lnrpc.http2 import FRAME_BYTES, PREFACE
 from streamer.simulator.serve import Plan
+from streamer.words.http2 import DEFAULT_FRAME_BYTES, PREFACE
 from tests.simulator.wire import Net, ends, play
 
 FAST = Plan(channels=2, fast=True)
@@ -52,9 +52,9 @@ def test_answers_longer_than_frames_and_windows() -> None:
         assert [invoice.memo.split()[0] for invoice in page.invoices] == [
             str(number) for number in range(MANY)
         ]
-        assert page.ByteSize() > 8 * FRAME_BYTES
+        assert page.ByteSize() > 8 * DEFAULT_FRAME_BYTES
         # a request longer than a frame goes the other way
-        memo = "y" * (2 * FRAME_BYTES)
+        memo = "y" * (2 * DEFAULT_FRAME_BYTES)
         code, text = await net.receiver.ask("AddInvoice", ln.Invoice(memo=memo))
         assert (code, text) == ("UNKNOWN", f"memo too large: {len(memo)} bytes (maxsize=1024)")
 

@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import hpack
 
-from streamer.simulator.lnrpc.http2 import (
+from streamer.simulator.lnrpc.http2 import Call, Connection
+from streamer.words.http2 import (
     DATA,
     HEAD,
     HEADERS,
@@ -14,8 +15,6 @@ from streamer.simulator.lnrpc.http2 import (
     PREFACE,
     SETTINGS,
     WINDOW_UPDATE,
-    Call,
-    Connection,
 )
 
 WINDOW, MESSAGE = 120, bytes(range(100))

@@ -11,37 +11,33 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from struct import Struct
 from urllib.parse import quote
 
 import hpack
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEAD = Struct(">HBBBL")
-"""Of a frame: length in two parts (16 and 8 bits), kind, flags, stream id."""
-
-(
+from streamer.words.http2 import (
+    ACK,
+    CONTINUATION,
     DATA,
+    DEFAULT_FRAME_BYTES,
+    DEFAULT_WINDOW_BYTES,
+    END_HEADERS,
+    END_STREAM,
+    HEAD,
     HEADERS,
-    PRIORITY,
+    INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
+    PING,
+    PREFACE,
     RST_STREAM,
     SETTINGS,
-    PUSH_PROMISE,
-    PING,
-    GOAWAY,
     WINDOW_UPDATE,
-    CONTINUATION,
-) = range(10)
-END_STREAM = ACK = 0x1
-END_HEADERS = 0x4
-PADDED = 0x8
-WITH_PRIORITY = 0x20
-MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 3, 4, 5
+    WITH_PRIORITY,
+    read_settings,
+    string,
+    unpadded,
+)
 
-FRAME_BYTES = 16_384
-"""Longest frame that either side sends before it is told that more is welcome (RFC 9113, 6.5.2)."""
-
-DEFAULT_WINDOW = 65_535
 MAX_WINDOW = 2**31 - 1
 MAX_STREAMS = 10_000
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -105,7 +101,8 @@ class Call:
             self._connection.put(HEADERS, END_HEADERS, self._stream, ANSWER_HEADERS)
         data = b"\x00" + len(content).to_bytes(4) + content
         self._pending.extend(
-            data[start : start + FRAME_BYTES] for start in range(0, len(data), FRAME_BYTES)
+            data[start : start + DEFAULT_FRAME_BYTES]
+            for start in range(0, len(data), DEFAULT_FRAME_BYTES)
         )
         self.flush()
 
@@ -156,7 +153,7 @@ class Connection(asyncio.Protocol):
     def __init__(
         self, begin: Callable[[Call, bytes], object], connections: set[Connection]
     ) -> None:
-        self.window = DEFAULT_WINDOW
+        self.window = DEFAULT_WINDOW_BYTES
         self.transport: asyncio.Transport | None = None
         self.peer = ""
         self._begin = begin
@@ -166,7 +163,7 @@ class Connection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._greeted = False
         self._reading = False
-        self._stream_window = DEFAULT_WINDOW
+        self._stream_window = DEFAULT_WINDOW_BYTES
         self._consumed = 0
         self._decoder = hpack.Decoder()
         self._known: dict[bytes, tuple[str, list[str]]] = {}
@@ -182,7 +179,7 @@ class Connection(asyncio.Protocol):
         self.put(
             SETTINGS, 0, 0, b"".join(kind.to_bytes(2) + value.to_bytes(4) for kind, value in limits)
         )
-        self.put(WINDOW_UPDATE, 0, 0, (MAX_WINDOW - DEFAULT_WINDOW).to_bytes(4))
+        self.put(WINDOW_UPDATE, 0, 0, (MAX_WINDOW - DEFAULT_WINDOW_BYTES).to_bytes(4))
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -233,7 +230,7 @@ class Connection(asyncio.Protocol):
         while len(buffer) - position >= HEAD.size:
             high, low, kind, flags, stream = HEAD.unpack_from(buffer, position)
             size = high << 8 | low
-            if size > FRAME_BYTES:
+            if size > DEFAULT_FRAME_BYTES:
                 raise ProtocolError("a frame that is too long")
             end = position + HEAD.size + size
             if end > len(buffer):
@@ -246,7 +243,7 @@ class Connection(asyncio.Protocol):
         if self._block is not None and kind != CONTINUATION:
             raise ProtocolError("headers that do not end")
         if kind == HEADERS:
-            self._headers(flags, stream, _unpadded(flags, payload))
+            self._headers(flags, stream, _content(flags, payload))
         elif kind == DATA:
             self._data(flags, stream, payload)
         elif kind == CONTINUATION:
@@ -316,7 +313,7 @@ class Connection(asyncio.Protocol):
         call = self._calls.get(stream)
         if call is None:
             return
-        call.body += _unpadded(flags & ~WITH_PRIORITY, payload)
+        call.body += _content(flags & ~WITH_PRIORITY, payload)
         if len(call.body) > MAX_REQUEST_BYTES:
             raise ProtocolError("a request that is too long")
         if flags & END_STREAM:
@@ -330,15 +327,14 @@ class Connection(asyncio.Protocol):
             self._begin(call, body[_PREFIX_BYTES:])
 
     def _settings(self, payload: bytes) -> None:
-        for start in range(0, len(payload), 6):
-            kind, value = (
-                int.from_bytes(payload[start : start + 2]),
-                int.from_bytes(payload[start + 2 : start + 6]),
-            )
-            if kind == INITIAL_WINDOW_SIZE:
-                for call in self._calls.values():
-                    call.window += value - self._stream_window
-                self._stream_window = value
+        try:
+            value = read_settings(payload).get(INITIAL_WINDOW_SIZE)
+        except ValueError as error:
+            raise ProtocolError(str(error)) from None
+        if value is not None:
+            for call in self._calls.values():
+                call.window += value - self._stream_window
+            self._stream_window = value
         self.put(SETTINGS, ACK, 0, b"")
         self._flush_calls()
 
@@ -355,33 +351,16 @@ class Connection(asyncio.Protocol):
             call.flush()
 
 
-def _unpadded(flags: int, payload: bytes) -> bytes:
-    start, end = 0, len(payload)
-    if flags & PADDED:
-        start, end = 1, end - (payload[0] if payload else 1)
-    if flags & WITH_PRIORITY:
-        start += 5
-    if start > end:
-        raise ProtocolError("a frame that is shorter than its padding")
-    return payload[start:end]
+def _content(flags: int, payload: bytes) -> bytes:
+    try:
+        return unpadded(flags, payload)
+    except ValueError as error:
+        raise ProtocolError(str(error)) from None
 
 
 def _literal(name: str, value: str) -> bytes:
     """One header in full, which enters no table."""
-    return b"\x00" + _string(name.encode()) + _string(value.encode())
-
-
-def _string(text: bytes) -> bytes:
-    size, most = len(text), 127
-    if size < most:
-        return bytes((size,)) + text
-    size -= most
-    out = bytearray((most,))
-    while size >= 128:
-        out.append(size & 127 | 128)
-        size >>= 7
-    out.append(size)
-    return bytes(out) + text
+    return b"\x00" + string(name) + string(value)
 
 
 _INDEXED = 0x80
