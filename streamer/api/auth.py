@@ -12,8 +12,9 @@ import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from aiolimiter import AsyncLimiter
+
 from streamer.api.scopes import SCOPES, allows
-from streamer.core.rate import Bucket
 from streamer.ports import Clock
 from streamer.service.keyring import Keyring
 from streamer.service.permission import require_live
@@ -96,9 +97,9 @@ class Keys:
         self._time_known = time_known
         self._clock = clock
         self._per_second = requests_per_second
-        self._buckets: dict[int, Bucket] = {}
+        self._limiters: dict[int, AsyncLimiter] = {}
 
-    def authorize(self, method: str, metadata: Metadata) -> Caller:
+    async def authorize(self, method: str, metadata: Metadata) -> Caller:
         """Who calls this method (by its full name, such as streamer.v1.StreamService.GetStream).
 
         Raises Unauthenticated without a key in the metadata; PermissionDenied for a wrong, revoked
@@ -115,7 +116,7 @@ class Keys:
             )
         now_ns = self._clock.now_ns()
         require_live(caller, now_ns if self._time_known() else 0)
-        self._count(caller, now_ns)
+        await self._count(caller)
         if not allows(caller.scopes, method):
             needed, has = (
                 SCOPES.get(method, "a row in the table of scopes"),
@@ -126,30 +127,19 @@ class Keys:
             )
         return caller
 
-    def move_time(self, by_ns: int) -> None:
-        """The clock's time is by_ns later than it was, or earlier: nobody is refused for what he
-        did in an hour that was none.
-        """
-        for bucket in self._buckets.values():
-            bucket.move_time(by_ns)
-
-    def _count(self, caller: Caller, now_ns: int) -> None:
-        bucket = self._buckets.get(caller.number)
-        if bucket is None:
-            bucket = self._buckets[caller.number] = Bucket(
-                self._per_second, self._per_second * BURST_SECONDS
-            )
-        if not bucket.available(now_ns):
-            most = (
-                f"{self._per_second} requests a second, {self._per_second * BURST_SECONDS} at once"
-            )
+    async def _count(self, caller: Caller) -> None:
+        limiter = self._limiters.get(caller.number)
+        most = self._per_second * BURST_SECONDS
+        if limiter is None:
+            limiter = self._limiters[caller.number] = AsyncLimiter(most, BURST_SECONDS)
+        if not limiter.has_capacity():
             raise ResourceExhausted(
-                f"the key {caller.id} calls too often: {most} (api.requests_per_second); wait a"
-                " second",
+                f"the key {caller.id} calls too often: {self._per_second} requests a second, {most}"
+                " at once (api.requests_per_second); wait a second",
                 REQUEST_RATE,
                 1,
             )
-        bucket.take(1, now_ns)
+        await limiter.acquire()  # which does not wait: there is room
 
 
 def _key_in(metadata: Metadata) -> str:

@@ -89,7 +89,7 @@ class Calls:
 
     async def _admit(self, rpc: Rpc, read: Read, call: Call) -> Message:
         self._refuse_at_the_end()
-        call.caller = self._keys.authorize(rpc.full_name, call.metadata)
+        call.caller = await self._keys.authorize(rpc.full_name, call.metadata)
         try:
             async with asyncio.timeout(READ_SECONDS) as patience:
                 self._under_way.add(patience)

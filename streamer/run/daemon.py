@@ -247,7 +247,6 @@ async def _open(
     )
     heartbeat.start()
     keys = Keys(ring, build.clock, config.api.requests_per_second, build.time_known)
-    build.timekeeping.follow(keys)
     calls, rpcs = Calls(keys, metrics.called), served(service)
     tls = await asyncio.to_thread(_tls, config, build)
     grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen, service.sending.unready, tls)

@@ -53,15 +53,18 @@ def test_the_key_file_is_made_once_for_the_owner_and_the_group(tmp_path: Path) -
 
 
 def test_keys_are_taken_from_either_header() -> None:
-    keys = Keys(Keyring(b"", KEY), BootClock(), 1_000)
-    keys.authorize(METHOD, [("x-api-key", KEY)])
-    keys.authorize(METHOD, [("authorization", "Bearer " + KEY)])
-    for nothing in ([], [("x-api-key", "")], [("authorization", "Basic abc")]):
-        with pytest.raises(Unauthenticated, match="no key came with the call"):
-            keys.authorize(METHOD, nothing)
-    for wrong in ("x", KEY[:-1], KEY + "k", "ключ"):
-        with pytest.raises(PermissionDenied, match="is not known here"):
-            keys.authorize(METHOD, [("x-api-key", wrong)])
+    async def test() -> None:
+        keys = Keys(Keyring(b"", KEY), BootClock(), 1_000)
+        await keys.authorize(METHOD, [("x-api-key", KEY)])
+        await keys.authorize(METHOD, [("authorization", "Bearer " + KEY)])
+        for nothing in ([], [("x-api-key", "")], [("authorization", "Basic abc")]):
+            with pytest.raises(Unauthenticated, match="no key came with the call"):
+                await keys.authorize(METHOD, nothing)
+        for wrong in ("x", KEY[:-1], KEY + "k", "ключ"):
+            with pytest.raises(PermissionDenied, match="is not known here"):
+                await keys.authorize(METHOD, [("x-api-key", wrong)])
+
+    asyncio.run(test())
 
 
 def test_every_method_needs_the_key_and_health_does_not() -> None:

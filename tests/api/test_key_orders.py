@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from streamer._proto.streamer.v1 import admin_pb2, stream_pb2
 from streamer.api.auth import Keys
 from streamer.service import Keyring
-from streamer.words.clock import BootClock
+from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.words.errors import ResourceExhausted
 from tests.api.house import KEY, House, in_house
 from tests.api.test_keys import ALL, opened, order, pay, refused
@@ -79,13 +80,19 @@ def test_a_key_of_an_impervious_client_is_taken_over() -> None:
 
 
 def test_a_key_that_calls_too_often_is_told_when_to_come_back_and_others_are_served() -> None:
-    keys = Keys(Keyring(b"", KEY), BootClock(), 5)
-    for _ in range(50):
-        keys.authorize("streamer.v1.AdminService.GetStatus", [("x-api-key", KEY)])
-    with pytest.raises(ResourceExhausted, match="5 requests a second, 50 at once") as caught:
-        for _ in range(50):
-            keys.authorize("streamer.v1.AdminService.GetStatus", [("x-api-key", KEY)])
-    assert (caught.value.reason, caught.value.retry_after_seconds) == ("REQUEST_RATE", 1)
+    async def often(clock: VirtualClock) -> None:
+        keys, last = Keys(Keyring(b"", KEY), clock, 5), "streamer.v1.AdminService.GetStatus"
+        for calls, silent_seconds in ((50, 0.1), (0, 0.11), (1, 2), (10, 100), (50, 0)):
+            for _ in range(calls):
+                await keys.authorize(last, [("x-api-key", KEY)])
+            with pytest.raises(
+                ResourceExhausted, match="5 requests a second, 50 at once"
+            ) as caught:
+                await keys.authorize(last, [("x-api-key", KEY)])
+            assert (caught.value.reason, caught.value.retry_after_seconds) == ("REQUEST_RATE", 1)
+            await asyncio.sleep(silent_seconds)
+
+    run_virtual(often)
 
     async def test(house: House) -> None:
         _, text = await house.key("streams:read")
