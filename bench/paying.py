@@ -7,7 +7,6 @@ breaker and the budgets of stream and daemon, intents and outcomes durable in SQ
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import tempfile
 import time
@@ -16,19 +15,14 @@ from pathlib import Path
 import uvloop
 
 from bench.bare import destinations_of
-from streamer.books.desk import Desk
-from streamer.core.book import Book, Limits, Shared
-from streamer.core.budgets import Budgets
-from streamer.core.ledger import Budget
+from streamer.core.book import Limits
 from streamer.core.lifecycle import new_stream, open_stream
-from streamer.core.outages import Outages
 from streamer.core.shared import Moment
-from streamer.core.stamp import stamp_with
-from streamer.core.switch import Switch
 from streamer.doubt.recovery import Patience
 from streamer.nodes.credentials import Access
 from streamer.nodes.lnd import LndNode
-from streamer.pay.engine import Engine, Pace
+from streamer.pay.build import Build
+from streamer.pay.engine import Pace
 from streamer.pay.link import LinkTerms
 from streamer.stores.folder import open_folder
 from streamer.stores.sqlite import SqliteStore
@@ -102,35 +96,36 @@ async def _pay(
         open_folder(folder / "data", "lnd"),
         observe=lambda took, appends: commits.append((took, appends)),
     )
-    store.load()
+    snapshot = store.load()
     clock, count, secret = BootClock(), Count(), random.Random(1).randbytes(32)
-    limit = Budget(MAX_MSAT, HOUR_NS, aligned=False)
-    limit.begin(clock.now_ns())
-    shared = Shared(Budgets(limit), Switch(), Outages(), itertools.count(1), lambda: 50)
-    book = Book("stub", Limits(max_in_flight_per_destination=window), shared, stamp_with(secret))
     node = LndNode(
         "stub",
         Access(access["rpcserver"], Path(access["tlscertpath"]), Path(access["macaroonpath"])),
     )
     patience = Patience(120 * SECOND_NS, 30 * SECOND_NS, 600 * SECOND_NS, 24 * HOUR_NS)
     failures: list[str] = []
-    desk = Desk(store, clock, shared, failures.append)
-    engine = Engine(
-        node,
-        book,
-        desk,
+    build = Build.of(
+        store,
+        snapshot,
         clock,
         secret,
         count,
-        Pace(LIMIT_PER_SECOND, window),
-        patience,
-        LinkTerms(secret, "regtest"),
+        limit_msat=MAX_MSAT,
+        period_ns=HOUR_NS,
+        on_store_failed=lambda _, text: failures.append(text),
+    )
+    engine = build.engine(
+        node,
+        limits=Limits(max_in_flight_per_destination=window),
+        pace=Pace(LIMIT_PER_SECOND, window),
+        patience=patience,
+        terms=LinkTerms(secret, "regtest"),
     )
     now_ns = clock.now_ns()
     facts, destinations = Facts(), destinations_of(access)
     for number in range(STREAMS):
         open_stream(
-            book,
+            engine.book,
             new_stream(
                 f"st_{number:032x}",
                 number + 1,

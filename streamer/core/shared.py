@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from streamer.core.budgets import Budgets
+from streamer.core.budgets import DAEMON, Budgets
+from streamer.core.ledger import Budget
 from streamer.core.outages import Outages
 from streamer.core.rounds import Rounds
 from streamer.core.switch import Switch
-from streamer.words.model import Facts, Payment, Stream, StreamState
+from streamer.words.model import Facts, Payment, Snapshot, Stream, StreamState
 from streamer.words.money import SECOND_NS, format_amount
 from streamer.words.reasons import Halt, Reason
 
@@ -55,6 +57,27 @@ class Shared:
 
     def __post_init__(self) -> None:
         self.rounds = Rounds(self.budgets)
+
+    @classmethod
+    def restored(
+        cls,
+        snapshot: Snapshot,
+        limit_msat: int,
+        period_ns: int,
+        now_ns: int,
+        jitter: Callable[[], int],
+    ) -> Shared:
+        """As the journal has it. limit_msat each period_ns is the daemon's spend limit, whose
+        period begins now if none has begun.
+        """
+        limit = Budget(limit_msat, period_ns, aligned=False)
+        spent = next((spend for spend in snapshot.spends if spend.scope == DAEMON), None)
+        limit.begin(spent.period_start_ns if spent else now_ns, spent.spent_msat if spent else 0)
+        switch, outages, budgets = Switch(), Outages(), Budgets(limit)
+        switch.restore(snapshot.settings)
+        outages.restore(snapshot.outages, snapshot.settings)
+        budgets.restore(snapshot.keys, snapshot.spends)
+        return cls(budgets, switch, outages, itertools.count(snapshot.last_row + 1), jitter)
 
     def know_time(self, known: bool) -> None:
         """Whether time decides from now on, for the periods of budgets too."""

@@ -79,7 +79,7 @@ class Engine:
         pace: Pace,
         patience: Patience,
         terms: LinkTerms,
-        timekeeping: Timekeeping | None = None,
+        timekeeping: Timekeeping,
     ) -> None:
         self.name = node.name
         self.node = node
@@ -90,7 +90,7 @@ class Engine:
             book, desk.history, clock, secret, lambda: self.recovery.watched, self
         )
         self.recovery = Recovery(node, book, clock, patience, self)
-        self.timekeeping = timekeeping or Timekeeping(clock, book.shared, desk)
+        self.timekeeping = timekeeping
         self.link = Link(
             node, book, clock, self.switch, self.recovery, terms, self, self.timekeeping
         )

@@ -13,7 +13,6 @@ import asyncio
 import datetime
 import itertools
 import logging
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -32,20 +31,15 @@ from streamer.api.services import served
 from streamer.api.tls import Tls
 from streamer.api.webhook.start import make_outbox, start_delivery
 from streamer.books.desk import Desk
-from streamer.books.timekeeping import Timekeeping
 from streamer.config import Config
-from streamer.core.book import Book, Limits, Shared
-from streamer.core.budgets import DAEMON, Budgets
+from streamer.core.book import Limits, Shared
 from streamer.core.keysend import derive_preimage
-from streamer.core.ledger import Budget
-from streamer.core.outages import Outages
 from streamer.core.shared import MARK
-from streamer.core.stamp import stamp_with
-from streamer.core.switch import Switch
 from streamer.doubt.recovery import Patience
 from streamer.nodes.credentials import access_of
 from streamer.nodes.lnd import LndNode
 from streamer.nodes.metered import MeteredNode
+from streamer.pay.build import Build
 from streamer.pay.engine import Engine, Pace
 from streamer.pay.link import LinkTerms
 from streamer.ports import Clock, Node, Store
@@ -115,18 +109,24 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
         key = load_admin_key(config.data_dir)
         clock = BootClock(int(snapshot.settings.get(MARK) or 0))
         feed = Feed(start_cursor(snapshot.settings, latest_ns(clock)))
-        shared = _shared(config, snapshot, clock)
-        desk = Desk(store, clock, shared, partial(halt_all, shared, Halt.STORE_FAILED))
+        build = Build.of(
+            store,
+            snapshot,
+            clock,
+            folder.secret,
+            Telling(metrics, feed, clock),
+            limit_msat=config.spend_limit.amount_msat,
+            period_ns=config.spend_limit.period_ns,
+            on_store_failed=lambda shared, text: halt_all(shared, Halt.STORE_FAILED, text),
+        )
+        house, desk = _House(config, store, build), build.desk
         # nobody waits for it: a journal that fails is noticed by the heartbeat
         desk.commit(Facts(settings=[(LAST_CURSOR, "")]))
-        timekeeping = Timekeeping(clock, shared, desk, int(snapshot.settings.get(MARK) or 0))
-        telling = Telling(metrics, feed, clock)
         adapters = nodes or {node.name: _lnd(node) for node in settings}
-        build = _Build(config, store, desk, clock, folder.secret, shared, telling, timekeeping)
         outbox = make_outbox(config.webhook, desk, snapshot, clock, metrics)
         metered = {name: MeteredNode(node, metrics.node_called) for name, node in adapters.items()}
-        engines = {node.name: build.engine(node, metered[node.name], snapshot) for node in settings}
-        daemon, doors = await _open(stack, config, build, engines, snapshot, metrics, feed, key)
+        engines = {node.name: house.engine(node, metered[node.name], snapshot) for node in settings}
+        daemon, doors = await _open(stack, house, engines, snapshot, metrics, feed, key)
         if outbox is not None:
             stack.callback(
                 start_delivery(
@@ -137,10 +137,10 @@ async def running(config: Config, nodes: Mapping[str, Node] | None = None) -> As
                     desk,
                     clock,
                     metrics,
-                    build.time_known,
+                    house.time_known,
                 ).cancel
             )
-        tasks = [asyncio.ensure_future(build.supervised(engine)) for engine in engines.values()]
+        tasks = [asyncio.ensure_future(house.supervised(engine)) for engine in engines.values()]
         try:
             yield daemon
         finally:
@@ -197,14 +197,14 @@ async def _until_another(
 
 async def _open(
     stack: AsyncExitStack,
-    config: Config,
-    build: _Build,
+    house: _House,
     engines: dict[str, Engine],
     snapshot: Snapshot,
     metrics: Metrics,
     feed: Feed,
     admin_key: str,
 ) -> tuple[Daemon, _Doors]:
+    config, build = house.config, house.build
     replay = asyncio.Event()
     ring = Keyring(build.secret, admin_key, snapshot.keys)
 
@@ -235,9 +235,9 @@ async def _open(
         return {name: _figures(engine, build.clock.now_ns()) for name, engine in engines.items()}
 
     metrics.watch(service.sending.report, figures)
-    beats = Beats(build.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds))
+    beats = Beats(house.halt, lambda seconds: setattr(metrics, "loop_lag_seconds", seconds))
     heartbeat = Heartbeat(
-        build.store,
+        house.store,
         build.desk,
         build.shared,
         build.clock,
@@ -246,9 +246,9 @@ async def _open(
         build.timekeeping,
     )
     heartbeat.start()
-    keys = Keys(ring, build.clock, config.api.requests_per_second, build.time_known)
+    keys = Keys(ring, build.clock, config.api.requests_per_second, house.time_known)
     calls, rpcs = Calls(keys, metrics.called), served(service)
-    tls = await asyncio.to_thread(_tls, config, build)
+    tls = await asyncio.to_thread(_tls, house)
     grpc_door = GrpcDoor(calls, rpcs, config.api.grpc_listen, service.sending.unready, tls)
     app = make_app(
         metrics.render, service.sending.unready, Gateway(calls, rpcs), config.api.cors_origins
@@ -260,7 +260,7 @@ async def _open(
     daemon.grpc_address = await grpc_door.start()
     stack.push_async_callback(grpc_door.stop, DOOR_GRACE_SECONDS)
     for watch in (heartbeat.run, partial(_watch_keys, service, tls)):
-        stack.callback(asyncio.ensure_future(build.watched(watch)).cancel)
+        stack.callback(asyncio.ensure_future(house.watched(watch)).cancel)
     return daemon, _Doors(calls, grpc_door)
 
 
@@ -294,18 +294,18 @@ async def _watch_keys(service: Service, tls: Tls | None) -> None:
         await asyncio.sleep(1.0)
 
 
-def _tls(config: Config, build: _Build) -> Tls | None:
-    api = config.api
+def _tls(house: _House) -> Tls | None:
+    config, api = house.config, house.config.api
     if api.tls_cert is not None and api.tls_key is not None:
         return Tls(api.tls_cert, api.tls_key)
     if not api.tls:
         return None
 
     def now() -> datetime.datetime:
-        return datetime.datetime.fromtimestamp(build.clock.now_ns() / SECOND_NS, datetime.UTC)
+        return datetime.datetime.fromtimestamp(house.build.clock.now_ns() / SECOND_NS, datetime.UTC)
 
     own = OwnCertificate(
-        config.data_dir, (api.grpc_listen, api.http_listen), api.tls_names, now, build.time_known
+        config.data_dir, (api.grpc_listen, api.http_listen), api.tls_names, now, house.time_known
     )
     return Tls(own.cert, own.key, own)
 
@@ -335,56 +335,37 @@ async def _end(engines: Mapping[str, Engine], tasks: Sequence[asyncio.Future[Non
 
 
 @dataclass(slots=True)
-class _Build:
-    """What every engine is built of."""
+class _House:
+    """What every engine is built of, and who stops all if something breaks."""
 
     config: Config
     store: Store
-    desk: Desk
-    clock: Clock
-    secret: bytes
-    shared: Shared
-    telling: Telling
-    timekeeping: Timekeeping
+    build: Build
 
     def time_known(self) -> bool:
-        return self.timekeeping.known
+        return self.build.timekeeping.known
 
     def engine(self, node: NodeSettings, adapter: Node, snapshot: Snapshot) -> Engine:
         streams = self.config.streams
-        timeout_seconds, per_destination = (
-            node.timeout_ns // SECOND_NS,
-            node.max_in_flight_per_destination,
-        )
-        limits = Limits(
-            per_destination,
-            streams.stall_after,
-            node.cltv_limit,
-            timeout_seconds,
-            node.hold_after_ns,
-        )
-        book = Book(node.name, limits, self.shared, stamp_with(self.secret))
-        patience = Patience(
-            node.ghost_after_ns,
-            node.hold_after_ns,
-            streams.in_doubt_after_ns,
-            node.orphan_write_off_after_ns,
-        )
-        pace = Pace(node.max_payments_per_second, node.max_in_flight)
-        terms = LinkTerms(self.secret, node.network, streams.min_payment_msat)
-        engine = Engine(
+        engine = self.build.engine(
             adapter,
-            book,
-            self.desk,
-            self.clock,
-            self.secret,
-            self.telling,
-            pace,
-            patience,
-            terms,
-            self.timekeeping,
+            limits=Limits(
+                node.max_in_flight_per_destination,
+                streams.stall_after,
+                node.cltv_limit,
+                node.timeout_ns // SECOND_NS,
+                node.hold_after_ns,
+            ),
+            pace=Pace(node.max_payments_per_second, node.max_in_flight),
+            patience=Patience(
+                node.ghost_after_ns,
+                node.hold_after_ns,
+                streams.in_doubt_after_ns,
+                node.orphan_write_off_after_ns,
+            ),
+            terms=LinkTerms(self.build.secret, node.network, streams.min_payment_msat),
         )
-        engine.replay(snapshot, self.clock.now_ns())
+        engine.replay(snapshot, self.build.clock.now_ns())
         return engine
 
     async def supervised(self, engine: Engine) -> None:
@@ -417,7 +398,7 @@ class _Build:
 
     def halt(self, halt: Halt, text: str) -> None:
         """Stop sending of the whole daemon, and say so once."""
-        halt_all(self.shared, halt, text)
+        halt_all(self.build.shared, halt, text)
 
 
 def halt_all(shared: Shared, halt: Halt, text: str) -> None:
@@ -446,27 +427,6 @@ def require_known_nodes(snapshot: Snapshot, names: frozenset[str]) -> None:
             " reachable or not; before it is taken out, cancel its streams, and let its open"
             " payments end or write them off"
         )
-
-
-def _shared(config: Config, snapshot: Snapshot, clock: Clock) -> Shared:
-    limit = Budget(config.spend_limit.amount_msat, config.spend_limit.period_ns, aligned=False)
-    spent = next((spend for spend in snapshot.spends if spend.scope == DAEMON), None)
-    limit.begin(
-        spent.period_start_ns if spent else clock.now_ns(), spent.spent_msat if spent else 0
-    )
-    switch, outages = Switch(), Outages()
-    switch.restore(snapshot.settings)
-    outages.restore(snapshot.outages, snapshot.settings)
-    chance = random.SystemRandom()
-    budgets = Budgets(limit)
-    budgets.restore(snapshot.keys, snapshot.spends)
-    return Shared(
-        budgets,
-        switch,
-        outages,
-        itertools.count(snapshot.last_row + 1),
-        lambda: chance.randrange(100),
-    )
 
 
 def _lnd(node: NodeSettings) -> LndNode:

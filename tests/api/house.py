@@ -20,18 +20,10 @@ from streamer.api.grpc import GrpcDoor
 from streamer.api.http.gateway import Gateway
 from streamer.api.http.server import HttpDoor, make_app
 from streamer.api.services import served
-from streamer.books.desk import Desk
 from streamer.client import Client
-from streamer.core.book import Book, Limits, Shared
-from streamer.core.budgets import Budgets
 from streamer.core.keysend import derive_preimage
-from streamer.core.ledger import Budget
-from streamer.core.outages import Outages
-from streamer.core.stamp import stamp_with
-from streamer.core.switch import Switch
-from streamer.doubt.recovery import Patience
-from streamer.pay.engine import Engine, Pace
-from streamer.pay.link import LinkTerms
+from streamer.pay.build import Build
+from streamer.pay.engine import Engine
 from streamer.service import Keyring, Service, Surroundings
 from streamer.simulator.network.drive import Simulation
 from streamer.simulator.network.network import Network
@@ -112,29 +104,20 @@ async def house(
     replays: list[int] = []
     ring = Keyring(SECRET, KEY)
     with Simulation(network, clock) as simulation:
-        store, switch, limit = (
-            MemoryStore(),
-            Switch(),
-            Budget(limit_msat, 3600 * SECOND_NS, aligned=False),
+        store, metrics, feed = MemoryStore(), Metrics("0", "simulator"), Feed()
+        build = Build.of(
+            store,
+            store.load(),
+            clock,
+            SECRET,
+            Telling(metrics, feed, clock),
+            limit_msat=limit_msat,
+            period_ns=3600 * SECOND_NS,
+            on_store_failed=lambda shared, text: None,
+            jitter=lambda: 50,
         )
-        limit.begin(clock.now_ns())
-        shared = Shared(Budgets(limit), switch, Outages(), itertools.count(1), lambda: 50)
-        desk = Desk(store, clock, shared, lambda text: None)
-        metrics, feed = Metrics("0", "simulator"), Feed()
-        engines = {
-            name: Engine(
-                SimulatedNode(simulation, name),
-                Book(name, Limits(), shared, stamp_with(SECRET)),
-                desk,
-                clock,
-                SECRET,
-                Telling(metrics, feed, clock),
-                Pace(),
-                Patience(),
-                LinkTerms(SECRET),
-            )
-            for name in payers
-        }
+        desk, shared = build.desk, build.shared
+        engines = {name: build.engine(SimulatedNode(simulation, name)) for name in payers}
         for engine in engines.values():
             engine.replay(store.load(), clock.now_ns())
         service = Service(

@@ -10,12 +10,9 @@ from typing import Any
 
 from streamer.core import ends, lifecycle
 from streamer.core.book import MOST_LOOKS, Book, Limits, Shared
-from streamer.core.budgets import DAEMON, Budgets
 from streamer.core.ledger import Budget
-from streamer.core.outages import Outages
 from streamer.core.payment import Event
 from streamer.core.streamtime import check_conservation
-from streamer.core.switch import Switch
 from streamer.words.model import (
     Account,
     Answer,
@@ -123,19 +120,10 @@ class House:
 
     def _build(self) -> None:
         snapshot = self.journal.load()
-        limit = Budget(self.spend_limit_msat, HOUR, aligned=False)
-        spend = next((spend for spend in snapshot.spends if spend.scope == DAEMON), None)
-        limit.begin(
-            spend.period_start_ns if spend else self.now_ns, spend.spent_msat if spend else 0
+        shared = Shared.restored(
+            snapshot, self.spend_limit_msat, HOUR, self.now_ns, jitter=lambda: 0
         )
-        self.switch, self.outages = Switch(), Outages()
-        self.switch.restore(snapshot.settings)
-        self.outages.restore(snapshot.outages, snapshot.settings)
-        budgets = Budgets(limit)
-        budgets.restore(snapshot.keys, snapshot.spends)
-        shared = Shared(
-            budgets, self.switch, self.outages, itertools.count(snapshot.last_row + 1), lambda: 0
-        )
+        self.switch, self.outages = shared.switch, shared.outages
         self.book = Book(NODE, self.limits, shared, stamp)
         if self.proven:
             self.book.slots.prove(PEER, self.limits.max_in_flight_per_destination)

@@ -8,22 +8,14 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from streamer.books.desk import Desk
-from streamer.books.timekeeping import Timekeeping
 from streamer.core import lifecycle
-from streamer.core.book import Book, Limits, Shared
-from streamer.core.budgets import Budgets
-from streamer.core.ledger import Budget
-from streamer.core.outages import Outages
+from streamer.core.book import Limits
 from streamer.core.schedule import price_msat
 from streamer.core.shared import MARK, Moment
-from streamer.core.stamp import stamp_with
 from streamer.core.streamtime import check_conservation, origin_ns, paid_until_ns, stream_now_ns
-from streamer.core.switch import Switch
-from streamer.doubt.recovery import Patience
+from streamer.pay.build import Build
 from streamer.pay.engine import Engine
 from streamer.pay.engine import Pace as EnginePace
-from streamer.pay.link import LinkTerms
 from streamer.ports import Clock, Node
 from streamer.simulator.clock import VirtualClock
 from streamer.simulator.network.drive import Simulation
@@ -112,57 +104,40 @@ class World:
     def _build(self) -> None:
         snapshot = self.store.load()
         self.snapshot = snapshot
-        limit = Budget(
-            int(str(self.options.get("spend_limit_msat", 10**15))), 3600 * SECOND_NS, aligned=False
-        )
-        spent = next((spend for spend in snapshot.spends if spend.scope == "daemon"), None)
         clock = self.daemon_clock()
-        limit.begin(
-            spent.period_start_ns if spent else clock.now_ns(), spent.spent_msat if spent else 0
+        self.parts = Build.of(
+            self.store,
+            snapshot,
+            clock,
+            SECRET,
+            self.observer,
+            limit_msat=int(str(self.options.get("spend_limit_msat", 10**15))),
+            period_ns=3600 * SECOND_NS,
+            on_store_failed=lambda _, text: self.failures.append(text),
+            jitter=lambda: self.clock.random.randrange(100),
         )
-        rows = itertools.count(snapshot.last_row + 1)
-        self.daemon_outages = Outages()
-        self.switch = Switch()
-        self.switch.restore(snapshot.settings)
-        self.daemon_outages.restore(snapshot.outages, snapshot.settings)
-        budgets = Budgets(limit)
-        budgets.restore(snapshot.keys, snapshot.spends)
-        self.shared = Shared(
-            budgets,
-            self.switch,
-            self.daemon_outages,
-            rows,
-            lambda: self.clock.random.randrange(100),
-        )
-        self.desk = Desk(self.store, clock, self.shared, self.failures.append)
-        self.timekeeping = Timekeeping(
-            clock, self.shared, self.desk, int(snapshot.settings.get(MARK, "0"))
-        )
-        self.engines = {name: self._engine(name, clock) for name in self.payers}
+        self.shared, self.desk = self.parts.shared, self.parts.desk
+        self.timekeeping = self.parts.timekeeping
+        self.switch, self.daemon_outages = self.shared.switch, self.shared.outages
+        self.engines = {name: self._engine(name) for name in self.payers}
         self.engine = self.engines["payer"]
         self.book = self.engine.book
         for engine in self.engines.values():
             engine.replay(snapshot, clock.now_ns())
 
-    def _engine(self, name: str, clock: Clock) -> Engine:
+    def _engine(self, name: str) -> Engine:
         limits = Limits(max_in_flight_per_destination=self._option("per_destination", 10))
-        book = Book(name, limits, self.shared, stamp_with(SECRET))
-        for node in self.network.nodes.values() if self.options.get("proven") else ():
-            book.slots.prove(node.pubkey, limits.max_in_flight_per_destination)
-        return Engine(
+        engine = self.parts.engine(
             self.make_node(name),
-            book,
-            self.desk,
-            clock,
-            SECRET,
-            self.observer,
-            EnginePace(
+            limits=limits,
+            pace=EnginePace(
                 self._option("max_payments_per_second", 200), self._option("max_in_flight", 100)
             ),
-            self.options.get("patience", Patience()),  # type: ignore[arg-type]
-            LinkTerms(SECRET),
-            self.timekeeping,
+            patience=self.options.get("patience"),  # type: ignore[arg-type]
         )
+        for node in self.network.nodes.values() if self.options.get("proven") else ():
+            engine.book.slots.prove(node.pubkey, limits.max_in_flight_per_destination)
+        return engine
 
     def _option(self, name: str, usual: int) -> int:
         return int(str(self.options.get(name, usual)))
