@@ -99,4 +99,10 @@ FAILED_ONCE = (
         "a person began a spend limit's period while the clock was not known: it began in the"
         " future",
     ),
+    FailedOnce(
+        10_411,
+        "the judge did not know that a part of a short key's budget is left for those who come"
+        " later in the period",
+        0.4,
+    ),
 )

@@ -303,7 +303,9 @@ def check_paid(world: Troubled, stream: Stream) -> None:
 
 
 def check_spent(world: Troubled, stream: Stream) -> None:
-    """It waits for its budget because that has no room for the least payment."""
+    """It waits for its budget because that has no room for the least payment, or for that and what
+    others of its key will want in the period, who come later.
+    """
     budgets = world.book_of(stream).budgets
     own = (
         budgets._own[stream.key]
@@ -311,6 +313,12 @@ def check_spent(world: Troubled, stream: Stream) -> None:
         else budgets._keys[stream.api_key]
     )
     least = stream.terms.min_payment_msat + max(stream.terms.fee_floor_msat, 1)
-    assert own.room_msat() < least, (
+    left_msat = 0
+    if stream.reason is Reason.KEY_BUDGET_SPENT:
+        line, end_ns = world.shared.rounds._lines[stream.api_key], own.end_ns()
+        for flight in (*line.later.values(), *line.absent.values()):
+            if end_ns is not None and flight.comes_before(end_ns):
+                left_msat += flight.wants_msat(end_ns)
+    assert own.room_msat() < least + left_msat, (
         f"{stream.id} waits for a budget that has {own.room_msat()} msat left"
     )
