@@ -104,7 +104,7 @@ class World:
     def _build(self) -> None:
         snapshot = self.store.load()
         self.snapshot = snapshot
-        clock = self.daemon_clock()
+        clock, failures = self.daemon_clock(), self.failures
         self.parts = Build.of(
             self.store,
             snapshot,
@@ -113,7 +113,7 @@ class World:
             self.observer,
             limit_msat=int(str(self.options.get("spend_limit_msat", 10**15))),
             period_ns=3600 * SECOND_NS,
-            on_store_failed=lambda _, text: self.failures.append(text),
+            on_store_failed=lambda _, text: failures.append(text),
             jitter=lambda: self.clock.random.randrange(100),
         )
         self.shared, self.desk = self.parts.shared, self.parts.desk
