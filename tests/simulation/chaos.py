@@ -29,7 +29,6 @@ import streamer.simulator.network.channels
 from streamer.simulator.clock import VirtualClock, run_virtual
 from streamer.simulator.network.faults import History
 from streamer.simulator.network.lightning_node import Wallet
-from streamer.stores.memory import _Durable
 from streamer.words.errors import StoreFailed
 from streamer.words.money import DAY_NS, SECOND_NS
 from streamer.words.reasons import Halt
@@ -119,7 +118,7 @@ class Chaos:
         self.outcome = outcome
         self.world = Troubled(clock, RECEIVERS, rng.choice((1, 2)), rng, self._committing)
         self.snapshots: dict[str, tuple[History, dict[int, tuple[int, int]]]] = {}
-        self.backup: _Durable | None = None
+        self.backup: bytes | None = None
         self.old_journal = self.indexes_again = False
         # in half of the worlds nothing that is durable is lost, and nothing is excused by it
         self.keeps_journal = rng.random() < 0.5
@@ -379,8 +378,10 @@ def run(seed: int, days: float | None = None, given: Tempo | None = None) -> Out
         finally:
             chaos.world.simulation.stop()
 
-    logging.getLogger("streamer").setLevel(logging.CRITICAL)
+    log = logging.getLogger("streamer")
     with ExitStack() as patches:
+        patches.callback(log.setLevel, log.level)
+        log.setLevel(logging.CRITICAL)
         for module, name, value in QUICKER:
             patches.enter_context(mock.patch.object(module, name, value))
         patches.enter_context(

@@ -55,4 +55,6 @@ class Skewed(World):
         """(node, cause, start_ns, end_ns) of all outages, those too that no stream needs any
         more.
         """
-        return sorted(self.store._durable.outages.values(), key=lambda row: row[2])
+        return self.store.execute(
+            "SELECT node,cause,start_ns,end_ns FROM outages ORDER BY start_ns"
+        )

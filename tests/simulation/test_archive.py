@@ -52,7 +52,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def archived(world: World) -> list[int]:
-    return sorted(world.store._durable.archive)
+    return [key for (key,) in world.store.execute("SELECT key FROM archive ORDER BY key")]
 
 
 async def ended(world: World, seconds: float = 5, **terms: Any) -> Stream:

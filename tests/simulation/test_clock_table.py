@@ -216,7 +216,10 @@ def test_a_method(state: ClockState, name: str, request_form: dict[str, Any], ve
             rpc = next(rpc for rpc in served(service) if rpc.name == name)
             [payment] = world.book.payments.values()
             ends.mark(world.book, payment, Mark.HELD, world.engine._clock.now_ns(), Facts())
-            before, facts = world.timekeeping.state, len(world.store._durable.requests)
+            before, facts = (
+                world.timekeeping.state,
+                len(world.store.execute("SELECT 1 FROM requests")),
+            )
             call = Call((), asyncio.get_running_loop().time() + 5, ADMIN)
             try:
                 await asked(rpc, known.filled(request_form), call)
@@ -233,7 +236,7 @@ def test_a_method(state: ClockState, name: str, request_form: dict[str, Any], ve
             assert found == verdict
             await asyncio.sleep(60)
             assert world.timekeeping.state is before and world.received_msat() == paid
-            assert len(world.store._durable.requests) == facts, (
+            assert len(world.store.execute("SELECT 1 FROM requests")) == facts, (
                 "what was refused has used no request_id"
             )
 
@@ -283,7 +286,7 @@ TIMERS: dict[str, Callable[[Timed], object]] = {
     "a payment that is out of sight is written off": lambda world: sum(
         stream.account.written_off_msat for stream in world.streams
     ),
-    "history is deleted": lambda world: min(world.store._durable.intents),
+    "history is deleted": lambda world: world.store.execute("SELECT min(row) FROM payments")[0],
     "an ended stream leaves memory": lambda world: any(
         stream.state is StreamState.CANCELLED for stream in world.book.streams.values()
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import Counter
 from random import Random
 
@@ -110,11 +109,11 @@ def test_an_old_copy_of_the_journal_takes_in_what_the_node_paid_since(stranger: 
         async with world.running():
             stream = await world.open("1sat/1s")
             await asyncio.sleep(5.5)
-            old = copy.deepcopy(world.store._durable)
+            old = world.store.backup()
             await asyncio.sleep(10)
             newest = (await world.store.payments(PaymentQuery(owner=stream.id, limit=1)))[0]
         world.crash()
-        world.store._durable = old
+        world.store.restore(old)
         world.crash()
         if stranger:
             known_to_node(world)[newest.payment_hash].order.destination = world.network.named[
@@ -145,11 +144,11 @@ def test_a_payment_of_ours_to_somebody_else_stops_the_node_until_it_is_written_o
         async with world.running():
             stream = await world.open("10sat/10s")
             await asyncio.sleep(5.5)
-            old = copy.deepcopy(world.store._durable)
+            old = world.store.backup()
             await asyncio.sleep(10)
             newest = (await world.store.payments(PaymentQuery(owner=stream.id, limit=1)))[0]
         world.crash()
-        world.store._durable = old
+        world.store.restore(old)
         world.crash()
         known_to_node(world)[newest.payment_hash].order.destination = world.network.named[
             "receiver1"
@@ -188,12 +187,12 @@ def test_a_witness_that_is_made_anew_hides_nothing_that_the_node_paid_since() ->
         async with world.running():
             stream = await world.open("1sat/1s")
             await asyncio.sleep(5.5)
-            old = copy.deepcopy(world.store._durable)
-            old.settings.pop("witness.payer")
+            old = world.store.backup()
             await asyncio.sleep(10)
             paid = stream.account.settled_count
         world.crash()
-        world.store._durable = old
+        world.store.restore(old)
+        world.store.execute("DELETE FROM settings WHERE name='witness.payer'")
         world.crash()
         stop(world)  # or the same hashes would be sent again, and found by that
         async with world.running():

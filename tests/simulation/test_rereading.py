@@ -5,7 +5,6 @@ is lost, nothing is taken in twice.
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Sequence
 
 import pytest
@@ -35,13 +34,13 @@ async def rolled_back(clock: VirtualClock) -> World:
         await until_paying(world)
         await world.open("1sat/1s")
         await asyncio.sleep(3)
-    old = copy.deepcopy(world.store._durable)
+    old = world.store.backup()
     world.crash()
     world.faults.hold("receiver0")
     async with world.running():
         await asyncio.sleep(3)
         assert len(world.book.payments) == 1
-    world.store._durable = old
+    world.store.restore(old)
     world.crash()
     return world
 

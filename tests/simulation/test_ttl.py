@@ -26,9 +26,8 @@ def only(world: World) -> Stream:
 
 def end_of_the_start(world: World) -> int:
     """When the clock was found right."""
-    return max(
-        int(row[3]) for row in world.store._durable.outages.values() if row[1] == "DAEMON_DOWN"
-    )
+    [(end_ns,)] = world.store.execute("SELECT max(end_ns) FROM outages WHERE cause='DAEMON_DOWN'")
+    return int(end_ns)
 
 
 def test_a_ttl_that_ran_out_while_the_doors_were_open_is_not_revived_by_a_start() -> None:

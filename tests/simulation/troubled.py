@@ -5,7 +5,6 @@ doors open as the daemon's.
 from __future__ import annotations
 
 import asyncio
-import copy
 import itertools
 import random
 from collections.abc import Callable
@@ -23,10 +22,9 @@ from streamer.service.reports import Totals
 from streamer.simulator.clock import VirtualClock
 from streamer.simulator.network.pace import Pace
 from streamer.simulator.node import SimulatedNode
-from streamer.stores.archive import stream_of
-from streamer.stores.memory import MemoryStore, _Durable
+from streamer.stores.archive import COLUMNS, stream_of
+from streamer.stores.memory import MemoryStore
 from streamer.stores.rows import Row
-from streamer.stores.schema import INTENT_COLUMNS
 from streamer.watch.feed import Feed
 from streamer.words.errors import StoreFailed
 from streamer.words.model import Answer, Facts, Kind, Payment, Stream
@@ -60,28 +58,22 @@ class TroubledStore(MemoryStore):
     def reopen(self) -> TroubledStore:
         other = TroubledStore(self.rng, self.on_commit)
         other.slow, other.full, other.free_bytes = self.slow, self.full, self.free_bytes
-        other._durable = super().reopen()._durable
+        self._hand_over(other)
         return other
 
-    def backup(self) -> _Durable:
-        """A copy of what is durable now: rows are never changed, only replaced."""
-        kept = copy.copy(self._durable)
-        for name, value in vars(kept).items():
-            if isinstance(value, (dict, set)):
-                setattr(kept, name, value.copy())
-        return kept
-
-    def revert(self, kept: _Durable) -> set[bytes]:
+    def revert(self, copy: bytes) -> set[bytes]:
         """The disk holds that copy; the hashes of the invoices of which it lacks an attempt."""
-        now, self._durable = self._durable, kept
-        return {
-            bytes(now.intents[row][INTENT_COLUMNS.index("payment_hash")])
-            for row in now.invoices.keys() - kept.invoices.keys()
-        }
+        now = self._attempts()
+        self.restore(copy)
+        before = self._attempts()
+        return {payment_hash for row, payment_hash in now.items() if row not in before}
+
+    def _attempts(self) -> dict[int, bytes]:
+        return dict(self.execute("SELECT row,payment_hash FROM invoice_payments"))
 
     def marked_ns(self) -> int:
         """The journal's last moment."""
-        return int(self._durable.settings[MARK][1])
+        return int(self.execute("SELECT value FROM settings WHERE name=?", MARK)[0][0])
 
     def space(self) -> tuple[int, int]:
         return 0, self.free_bytes
@@ -297,7 +289,8 @@ class Troubled(World):
         """All there are, of all nodes, the oldest first; copies of those that the journal alone
         has.
         """
-        found = {row[0]: self._archived(row) for row in self.store._durable.archive.values()}
+        rows = self.store.execute(f"SELECT {','.join(COLUMNS)} FROM archive")
+        found = {row[0]: self._archived(row) for row in rows}
         for engine in self.engines.values():
             found |= {
                 stream.key: stream
@@ -306,9 +299,9 @@ class Troubled(World):
         return [found[key] for key in sorted(found)]
 
     def _archived(self, row: Row) -> Stream:
-        """Read once: rows are never changed, only replaced."""
+        """Read once, as long as it is the same."""
         known = self._read.get(row[0])
-        if known is None or known[0] is not row:
+        if known is None or known[0] != row:
             known = self._read[row[0]] = (row, stream_of(row))
         return known[1]
 
