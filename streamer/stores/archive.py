@@ -8,7 +8,6 @@ reads, and nothing of what is here is looked at then.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -127,31 +126,3 @@ def _add_term(where: list[str], values: list[object], name: str, value: str) -> 
         where.append(_LABEL)
         values.append(plain(name.removeprefix("labels.")))
     values.append(value)
-
-
-def matches(row: Row, query: ArchiveQuery) -> bool:
-    """The same question to a row in memory."""
-    document = json.loads(row[_DOCUMENT])
-    return (
-        (not query.id or row[_ID] == query.id)
-        and (not query.token or bytes(row[_TOKEN]) == query.token)
-        and row[0] > query.after_key
-        and (not query.before_key or row[0] < query.before_key)
-        and (not query.keys or row[0] in query.keys)
-        and (not query.api_key or row[_KEY] == query.api_key)
-        and all(_holds(row, document, name, plain(value)) for name, value in query.terms)
-    )
-
-
-def _holds(row: Row, document: dict[str, Any], name: str, value: str) -> bool:
-    terms = document["terms"]
-    match name:
-        case "id":
-            return bool(row[_ID] == value)
-        case "state":
-            return bool(row[_STATE] == value)
-        case "reason":
-            return bool(document["reason"] == value)
-        case "node" | "destination" | "group":
-            return bool(terms[name] == value)
-    return [name.removeprefix("labels."), value] in terms["labels"]

@@ -17,11 +17,10 @@ from streamer.words.reasons import Reason
 
 Row = tuple[Any, ...]
 
-INTENT_WIDTH = len(INTENT_COLUMNS)
 _ROW_ENDED = ACCOUNT_COLUMNS.index("failing_until_ns") - 1
 """Where that column is in a row of ACCOUNT_COLUMNS without the key."""
-_ACCOUNT_FIELDS = tuple(name for name in ACCOUNT_COLUMNS[1:] if name != "failing_until_ns")
 _STAMPS = tuple(INTENT_COLUMNS.index(name) for name in STAMP_COLUMNS)
+_ACCOUNT_FIELDS = tuple(name for name in ACCOUNT_COLUMNS[1:] if name != "failing_until_ns")
 FRESH = ("PLANNED", "", 0, 0, 0, "", "", 0, 0)
 """The END_COLUMNS of a payment that was only planned: the defaults of the table."""
 
@@ -141,12 +140,6 @@ def account_row(stream: Stream) -> Row:
 def plain(text: str) -> str:
     """The text as SQLite can keep it: lone surrogates, which are not Unicode, become "?"."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def with_stamps(intent: Row, stamps: Row) -> Row:
-    """An intent_row with the (row, *STAMP_COLUMNS) that replace its own."""
-    changed = dict(zip(_STAMPS, stamps[1:], strict=True))
-    return tuple(changed.get(place, value) for place, value in enumerate(intent))
 
 
 def payment_from(row: Sequence[Any], stream_id: str) -> Payment:

@@ -8,14 +8,13 @@ from streamer.stores.document import stream_from, stream_text
 from streamer.stores.keyrows import key_from, key_row
 from streamer.stores.rows import (
     FRESH,
-    INTENT_WIDTH,
     account_row,
     end_row,
     intent_row,
     payment_from,
     stamp_row,
-    with_stamps,
 )
+from streamer.stores.schema import INTENT_COLUMNS, STAMP_COLUMNS
 from streamer.words.model import OPEN, Facts, Outage, Payment, Snapshot, Spend, Stream
 
 Row = tuple[Any, ...]
@@ -46,7 +45,7 @@ class Journal:
             self.owners[payment.row] = payment.owner
             self.ends[payment.row] = end_row(payment)[1:]
         for payment in facts.restamped:
-            self.intents[payment.row] = with_stamps(self.intents[payment.row], stamp_row(payment))
+            self.intents[payment.row] = _with_stamps(self.intents[payment.row], stamp_row(payment))
         for payment in facts.ends:
             assert payment.row in self.intents, "an end has its intent"
             self.ends[payment.row] = end_row(payment)[1:]
@@ -88,6 +87,14 @@ class Journal:
 
     def _payment(self, row: int) -> Payment:
         intent = self.intents[row]
-        assert len(intent) == INTENT_WIDTH and len(self.ends[row]) == len(FRESH)
+        assert len(intent) == len(INTENT_COLUMNS) and len(self.ends[row]) == len(FRESH)
         plain = tuple(bytes(value) if isinstance(value, bytearray) else value for value in intent)
         return payment_from(plain + self.ends[row], self.owners[row])
+
+
+def _with_stamps(intent: Row, stamps: Row) -> Row:
+    """An intent_row with the (row, *STAMP_COLUMNS) that replace its own."""
+    changed = dict(zip(STAMP_COLUMNS, stamps[1:], strict=True))
+    return tuple(
+        changed.get(name, value) for name, value in zip(INTENT_COLUMNS, intent, strict=True)
+    )
