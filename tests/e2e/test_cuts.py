@@ -22,7 +22,7 @@ from tests.e2e.house import House, house, settled, until
 from tests.e2e.networks import Network, Networks
 from tests.e2e.proxy import Fate, Proxy, Way, start_proxy
 from tests.e2e.test_kill import check_books, nothing_open
-from tests.prove.volumes import FULL, tried
+from tests.prove.volumes import FULL, part_of, tried
 
 SAMPLE = 1 << 20 if FULL else 20
 """Cuts of each way: in the whole proof more than there are bytes, so behind every one of them."""
@@ -154,7 +154,7 @@ def test_an_exchange_cut_behind_any_byte_pays_once(
     def work(road: Road, number: int) -> int:
         with road.daemon() as daemon:
             road.open_stream(daemon)
-            cuts = some(road.exchange()[way], SAMPLE)[number::ROADS]
+            cuts = part_of(some(road.exchange()[way], SAMPLE))[number::ROADS]
             print("cut behind", cuts)
             for after in cuts:
                 road.until_quiet()
@@ -177,7 +177,7 @@ def test_a_connection_cut_while_it_is_checked_and_recovers_pays_once(
             daemon.until_paying()
             length = road.proxy.passed[Way.UP] + RECOVERY_BYTES
             road.open_stream(daemon)
-            cuts = some(length, START_SAMPLE)[number::ROADS]
+            cuts = part_of(some(length, START_SAMPLE))[number::ROADS]
             print("cut behind", cuts)
             for after in cuts:
                 road.until_quiet()

@@ -25,9 +25,9 @@ from streamer.words.money import MILLISECOND_NS
 from tests.e2e.house import House, house, journal, settled, states, until
 from tests.e2e.networks import Network, Networks
 from tests.e2e.test_kill import QUICK, nothing_open, paying
-from tests.prove.volumes import FULL, tried
+from tests.prove.volumes import FULL, part, tried
 
-KILLS = 200 if FULL else 8
+KILLS = part(200) if FULL else 8
 KILLS_SECONDS = 3_600 if FULL else 120
 LONGEST_LIFE_SECONDS = 0.5
 """Of a daemon after its calls have begun: a payment takes half of it."""

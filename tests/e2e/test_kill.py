@@ -30,10 +30,10 @@ from tests.e2e.house import (
     until,
 )
 from tests.e2e.networks import Network, Networks
-from tests.prove.volumes import FULL, tried
+from tests.prove.volumes import FULL, part, tried
 
 STREAMS, RECEIVERS = 20, 4
-KILLS, KILLS_AT_START = (300, 200) if FULL else (30, 20)
+KILLS, KILLS_AT_START = (part(300), part(200)) if FULL else (30, 20)
 KILLS_SECONDS = 3_600 if FULL else 300
 LONGEST_START_SECONDS = 2.0
 LATENCY_NS = (50 * MILLISECOND_NS, 250 * MILLISECOND_NS)

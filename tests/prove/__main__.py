@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.prove.volumes import REQUIRED, SHARE, VARIABLE, read
+from tests.prove.volumes import QUARTER_VARIABLE, QUARTERS, REQUIRED, SHARE, VARIABLE, read
 from tests.simulation.crashing import WAYS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,6 @@ SEEDS = 1_100
 FIRST_WORLD = 2_000_000
 WORLDS = 10_000
 WORLDS_A_JOB = 2_500
-QUARTERS = 4
 DAYS_OF_TROUBLE = "tests/simulation/test_seeds.py::test_nobody_is_paid_twice_and_everything_ends"
 PARTS = 8
 """Of these days, in their test."""
@@ -152,7 +151,7 @@ def idle_jobs(first_seed: int, seeds: int) -> list[Job]:
     return [*crashes, *simulated, *troubled, *chances, *worlds]
 
 
-def part_of(first_seed: int, seeds: int, quarter: int | None) -> list[Job]:
+def quarter_of(first_seed: int, seeds: int, quarter: int | None) -> list[Job]:
     """What is run on a virtual clock: of all of it a quarter, if one is named; what failed once
     always, and first.
     """
@@ -162,10 +161,14 @@ def part_of(first_seed: int, seeds: int, quarter: int | None) -> list[Job]:
     ]
 
 
-def do(job: Job, volumes: Path) -> bool:
+def do(job: Job, volumes: Path, quarter: int | None) -> bool:
     """Whether it went well."""
     began = time.monotonic()
-    environment = os.environ if job is LND else os.environ | {VARIABLE: str(volumes)}
+    environment = dict(os.environ)
+    if job is not LND:
+        environment[VARIABLE] = str(volumes)
+        if quarter is not None:
+            environment[QUARTER_VARIABLE] = str(quarter)
     done = subprocess.run(
         job.command,
         cwd=ROOT,
@@ -186,15 +189,15 @@ def do(job: Job, volumes: Path) -> bool:
     return well
 
 
-def do_all(real: list[Job], idle: list[Job], volumes: Path) -> bool:
+def do_all(real: list[Job], idle: list[Job], volumes: Path, quarter: int | None) -> bool:
     """Whether all went well. The tests on real lnd are alone with those on a virtual clock."""
     with ThreadPoolExecutor(IDLE_LANES) as idle_lanes, ThreadPoolExecutor(REAL_LANES) as real_lanes:
         beside = [
-            idle_lanes.submit(do, replace(job, command=(*IDLE, *job.command)), volumes)
+            idle_lanes.submit(do, replace(job, command=(*IDLE, *job.command)), volumes, None)
             for job in idle
         ]
-        first = [do(job, volumes) for job in real if job is LND]
-        then = [real_lanes.submit(do, job, volumes) for job in real if job is not LND]
+        first = [do(job, volumes, quarter) for job in real if job is LND]
+        then = [real_lanes.submit(do, job, volumes, quarter) for job in real if job is not LND]
         return all([*first, *(done.result() for done in (*then, *beside))])
 
 
@@ -224,8 +227,8 @@ def main() -> int:
         const=commits() % QUARTERS,
         choices=range(QUARTERS),
         help=(
-            "of what has a virtual clock one part of four: this one, or the one that follows from"
-            " the commit; four in a row see all"
+            "one part of four of all but the tests on real lnd: this one, or the one that follows"
+            " from the commit; four in a row see all"
         ),
     )
     parser.add_argument(
@@ -238,7 +241,7 @@ def main() -> int:
         [job for job in jobs if not asked.words or any(word in job.name for word in asked.words)]
         for jobs in (
             [*([LND] if asked.lnd else []), *real_jobs()],
-            part_of(asked.first_seed, asked.seeds, asked.quarter),
+            quarter_of(asked.first_seed, asked.seeds, asked.quarter),
         )
     )
     if asked.quarter is not None:
@@ -256,7 +259,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         volumes = Path(folder) / "volumes"
         volumes.touch()
-        well = do_all(real, idle, volumes)
+        well = do_all(real, idle, volumes, asked.quarter)
         sums = read(volumes)
     enough = True
     for what, least in required.items():

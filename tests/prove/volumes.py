@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 VARIABLE = "STREAMER_PROVE"
 FULL = bool(os.environ.get(VARIABLE))
 """Whether this is the whole proof and not the default run."""
+QUARTERS = 4
+QUARTER_VARIABLE = "STREAMER_QUARTER"
+QUARTER = int(os.environ[QUARTER_VARIABLE]) if QUARTER_VARIABLE in os.environ else None
+"""Which part of the whole proof this is; None: all of it."""
 ALL_SEEDS_VARIABLE = "STREAMER_ALL_SEEDS"
 ALL_SEEDS = FULL or bool(os.environ.get(ALL_SEEDS_VARIABLE))
 """Whether tests play all of their seeds and hours and not the first ones: in the whole proof, and
@@ -36,6 +44,9 @@ least it must have found.
 """
 
 SHARE = {
+    "SIGKILLs": 4,
+    "SIGKILLs in PayInvoice and Keysend": 4,
+    "cuts": 5,
     "seeds": 5,
     "simulated days": 4,
     "simulated payments": 8,
@@ -52,6 +63,16 @@ size.
 def seeds(everywhere: int, in_all: int) -> range:
     """Of a test of chance: so many in each run, and so many in all."""
     return range(in_all if ALL_SEEDS else everywhere)
+
+
+def part(count: int) -> int:
+    """Of so many things that are all alike."""
+    return count if QUARTER is None else -(-count // QUARTERS)
+
+
+def part_of(things: Sequence[Value]) -> Sequence[Value]:
+    """Of things that are not: four quarters have all of them."""
+    return things if QUARTER is None else things[QUARTER::QUARTERS]
 
 
 def tried(what: str, number: float) -> None:
