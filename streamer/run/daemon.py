@@ -45,7 +45,7 @@ from streamer.pay.link import LinkTerms
 from streamer.ports import Clock, Node, Store
 from streamer.run.heartbeat import Beats, Heartbeat
 from streamer.run.reload import Reload
-from streamer.service import Keyring, Service, Surroundings
+from streamer.service import Keyring, Nodes, Service
 from streamer.stores.folder import open_folder, require_writable
 from streamer.stores.sqlite import SqliteStore
 from streamer.watch.feed import LAST_CURSOR, Feed, latest_ns, start_cursor
@@ -213,21 +213,15 @@ async def _open(
         replay.set()
 
     service = Service(
-        Surroundings(
-            engines,
-            build.desk,
-            build.clock,
-            build.shared,
-            config.streams,
-            feed,
-            itertools.count(snapshot.last_stream_key + 1),
-            lambda owner: derive_preimage(build.secret, owner, 0),
-            metrics.totals,
-            ask_replay,
-            build.clock.now_ns(),
-            ring,
-            config.invoices,
-        )
+        Nodes.of(build, engines),
+        ring,
+        feed,
+        stream_keys=itertools.count(snapshot.last_stream_key + 1),
+        preimage=lambda owner: derive_preimage(build.secret, owner, 0),
+        totals=metrics.totals,
+        replay=ask_replay,
+        settings=config.streams,
+        invoice_settings=config.invoices,
     )
 
     def figures() -> dict[str, dict[str, float]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from streamer.ports import InvoiceState, NodeInvoice
-from streamer.service.seams import Surroundings, own_pubkey
+from streamer.service.nodes import Nodes, own_pubkey
 from streamer.service.terms import check_amount
 from streamer.words.errors import InvalidArgument, NotFound
 from streamer.words.money import SECOND_NS
+from streamer.words.settings import InvoiceSettings
 
 MAX_INVOICE_CHARS = 7_089
 """Longest invoice that lnd reads (zpay32): the capacity of a QR code."""
@@ -24,8 +25,9 @@ URI = "lightning:"
 class Invoices:
     """The use cases of whoever is paid."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(self, nodes: Nodes, settings: InvoiceSettings) -> None:
+        self._nodes = nodes
+        self._settings = settings
 
     async def create(self, amount_msat: int, memo: str) -> str:
         """Make an invoice at the first node. Raises InvalidArgument, NodeUnavailable,
@@ -37,15 +39,15 @@ class Invoices:
                 f"memo has {len(memo.encode(errors='surrogatepass'))} bytes: at most"
                 f" {MAX_MEMO_BYTES} fit into an invoice"
             )
-        expiry_seconds = self._around.invoices.expiry_ns // SECOND_NS
-        return await self._around.engine_for("").node.add_invoice(amount_msat, memo, expiry_seconds)
+        expiry_seconds = self._settings.expiry_ns // SECOND_NS
+        return await self._nodes.engine_for("").node.add_invoice(amount_msat, memo, expiry_seconds)
 
     async def paid(self, invoice: str) -> bool:
         """Whether an invoice that one of our nodes made is paid. Raises InvalidArgument, NotFound,
         NodeUnavailable, NodeRejected.
         """
-        text, engines = read_invoice(invoice), tuple(self._around.engines.values())
-        reader = next((engine for engine in engines if engine.up), self._around.engine_for(""))
+        text, engines = read_invoice(invoice), tuple(self._nodes.engines.values())
+        reader = next((engine for engine in engines if engine.up), self._nodes.engine_for(""))
         asked = await reader.node.decode_invoice(text)
         maker = next(
             (engine for engine in engines if own_pubkey(engine) == asked.destination), reader
@@ -59,7 +61,7 @@ class Invoices:
 
     async def newest(self) -> list[NodeInvoice]:
         """The newest invoices of the first node, at most MAX_LISTED."""
-        node, index, newest = self._around.engine_for("").node, 0, list[NodeInvoice]()
+        node, index, newest = self._nodes.engine_for("").node, 0, list[NodeInvoice]()
         for _ in range(LIST_PAGES):
             page, index = await node.invoices_before(index, LIST_PAGE)
             newest += page

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from streamer.core import lifecycle
 from streamer.core.book import RUNNING
-from streamer.service.seams import Surroundings, own_pubkey
+from streamer.service.keyring import Keyring
+from streamer.service.nodes import Nodes, own_pubkey
 from streamer.service.terms import LONGEST_INTERVAL_NS, check_amount, check_destination
 from streamer.words.apikey import Scope
 from streamer.words.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted
@@ -65,8 +66,9 @@ class KeyReport:
 class Keys:
     """The use cases of keys in AdminService."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(self, nodes: Nodes, ring: Keyring) -> None:
+        self._nodes = nodes
+        self._ring = ring
         self._swept = False
 
     async def create(self, order: KeyOrder) -> tuple[KeyReport, str]:
@@ -86,14 +88,13 @@ class Keys:
                 "key has characters that no header can carry: printable ASCII without spaces is"
                 " needed"
             )
-        known = self._around.keys.find(text)
+        known = self._ring.find(text)
         if known is not None:
             raise AlreadyExists(f"this key is here already, as {known.id}", "KEY_KNOWN")
         return await self._add(order, text)
 
     async def _add(self, order: KeyOrder, text: str) -> KeyReport:
-        around = self._around
-        now_ns, ring = around.clock.now_ns(), around.keys
+        now_ns, ring = self._nodes.clock.now_ns(), self._ring
         if sum(not key.ended(now_ns) for key in ring.all()) >= MAX_KEYS:
             raise ResourceExhausted(
                 f"{MAX_KEYS:,} keys are good at once, and so many there are: revoke some"
@@ -101,8 +102,8 @@ class Keys:
         key = self._checked(order, now_ns)
         key.digest = ring.digest(text)
         ring.add(key)
-        around.shared.budgets.add_key(key)
-        await around.desk.durable(Facts(keys=[key]))
+        self._nodes.shared.budgets.add_key(key)
+        await self._nodes.desk.durable(Facts(keys=[key]))
         return self._report(key, 0)
 
     def _checked(self, order: KeyOrder, now_ns: int) -> ApiKey:
@@ -123,15 +124,15 @@ class Keys:
                 f"destinations: {len(order.destinations)} are too many: at most {MAX_DESTINATIONS}"
             )
         for destination in order.destinations:
-            check_destination(destination, own_pubkey(self._around.engine_for("")))
+            check_destination(destination, own_pubkey(self._nodes.engine_for("")))
         if order.max_streams is not None and order.max_streams < 1:
             raise InvalidArgument("max_streams is below 1: leave out streams:write to allow none")
         if order.expire_time_ns is not None:
-            self._around.timekeeping.require_known()
+            self._nodes.timekeeping.require_known()
         if order.expire_time_ns is not None and order.expire_time_ns <= now_ns:
             raise InvalidArgument("expire_time is in the past")
         return ApiKey(
-            number=self._around.keys.next_number(),
+            number=self._ring.next_number(),
             id=_KEY + secrets.token_hex(ID_BYTES),
             name=order.name,
             scopes=scopes,
@@ -145,7 +146,7 @@ class Keys:
     def page(self) -> list[KeyReport]:
         """Every key, newest first, revoked ones too."""
         counts = self._streams()
-        return [self._report(key, counts[key.number]) for key in self._around.keys.all()]
+        return [self._report(key, counts[key.number]) for key in self._ring.all()]
 
     async def revoke(self, key_id: str) -> KeyReport:
         """End a key for good, and pause its streams; revoking a revoked key changes nothing."""
@@ -154,30 +155,26 @@ class Keys:
                 "the admin key is the file admin.key: delete the file, and the next start makes a"
                 " new one"
             )
-        key = self._around.keys.get(key_id)
+        key = self._ring.get(key_id)
         if key is None and not key_id.startswith(_KEY):
             raise InvalidArgument(f"{key_id!r} is no key's id: they look like key_0123456789abcdef")
         if key is None:
             raise NotFound(f"no key {key_id}: `streamer key list` shows those there are")
         if key.revoke_time_ns:
-            await self._around.desk.settled()  # another call's end is durable then, too
+            await self._nodes.desk.settled()  # another call's end is durable then, too
         else:
-            await self._end([key], self._around.clock.now_ns())
+            await self._end([key], self._nodes.clock.now_ns())
         return self._report(key, self._streams()[key.number])
 
     async def end_expired(self) -> None:
         """Revoke the keys that have expired; called once a second. That is for good, so the time
         must be known.
         """
-        now_ns = self._around.known_ns()
+        now_ns = self._nodes.known_ns()
         if not self._swept:  # a run before may have died between two steps of a revocation
             self._swept = True
-            await self._pause_all(
-                {key.number for key in self._around.keys.all() if key.revoke_time_ns}
-            )
-        expired = [
-            key for key in self._around.keys.all() if not key.revoke_time_ns and key.ended(now_ns)
-        ]
+            await self._pause_all({key.number for key in self._ring.all() if key.revoke_time_ns})
+        expired = [key for key in self._ring.all() if not key.revoke_time_ns and key.ended(now_ns)]
         if expired:
             await self._end(expired, now_ns)
 
@@ -191,11 +188,11 @@ class Keys:
             for key in keys:
                 key.revoke_time_ns = now_ns
 
-        await self._around.desk.make(revoke)
+        await self._nodes.desk.make(revoke)
         await self._pause_all({key.number for key in keys})
 
     async def _pause_all(self, ended: Container[int]) -> None:
-        engines = self._around.engines
+        engines = self._nodes.engines
 
         def pause(stream: Stream, now_ns: int, facts: Facts) -> None:
             if stream.api_key in ended and stream.state in RUNNING:
@@ -204,13 +201,13 @@ class Keys:
                 )
 
         streams = [stream for engine in engines.values() for stream in engine.book.streams.values()]
-        await self._around.desk.make_in_steps(streams, pause)
+        await self._nodes.desk.make_in_steps(streams, pause)
         for engine in engines.values():
             engine.wake()
 
     def _streams(self) -> Counter[int]:
         """How many streams that have not ended each key has."""
-        books = (engine.book for engine in self._around.engines.values())
+        books = (engine.book for engine in self._nodes.engines.values())
         return Counter(
             stream.api_key
             for book in books
@@ -219,7 +216,7 @@ class Keys:
         )
 
     def _report(self, key: ApiKey, streams: int) -> KeyReport:
-        budget = self._around.shared.budgets.of_key(key.number, self._around.clock.now_ns())
+        budget = self._nodes.shared.budgets.of_key(key.number, self._nodes.clock.now_ns())
         if budget is None:
             return KeyReport(key, streams=streams)
         return KeyReport(
@@ -227,13 +224,13 @@ class Keys:
         )
 
 
-def budgets_left(around: Surroundings, now_ns: int) -> dict[str, float]:
+def budgets_left(nodes: Nodes, ring: Keyring, now_ns: int) -> dict[str, float]:
     """What share is left of the daemon's spend limit ("daemon") and of those keys' budgets that
     have least left, by id.
     """
-    budgets = around.shared.budgets
+    budgets = nodes.shared.budgets
     found = []
-    for key in around.keys.all():
+    for key in ring.all():
         budget = None if key.revoke_time_ns else budgets.of_key(key.number, now_ns)
         if budget is not None:
             found.append((max(0.0, budget.room_msat() / budget.limit_msat), key.id))

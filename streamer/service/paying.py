@@ -16,13 +16,14 @@ from streamer.core.ledger import fee_limit_msat
 from streamer.pay.engine import Engine
 from streamer.ports import DecodedInvoice
 from streamer.service.invoices import read_invoice
+from streamer.service.nodes import Nodes, own_pubkey
 from streamer.service.once import Once
 from streamer.service.orders import InvoiceOrder
 from streamer.service.outcomes import pending, require_settled
 from streamer.service.payments import ID_BYTES, LEAST_PATIENCE_SECONDS, Payments, report_payment
 from streamer.service.permission import owns, require_affordable, require_may_pay
 from streamer.service.reports import PaymentReport
-from streamer.service.seams import Surroundings, own_pubkey
+from streamer.service.requests import Requests
 from streamer.service.terms import check_amount, check_fee_limit
 from streamer.words.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
 from streamer.words.model import (
@@ -38,6 +39,7 @@ from streamer.words.model import (
     Single,
 )
 from streamer.words.money import format_amount
+from streamer.words.settings import InvoiceSettings
 
 PAY_SECONDS = 180.0
 """How long PayInvoice waits for the end, unless its caller has less time."""
@@ -52,8 +54,12 @@ off).
 class Paying:
     """The use cases of whoever pays an invoice."""
 
-    def __init__(self, around: Surroundings, payments: Payments) -> None:
-        self._around = around
+    def __init__(
+        self, nodes: Nodes, payments: Payments, settings: InvoiceSettings, request_ids: Requests
+    ) -> None:
+        self._nodes = nodes
+        self._settings = settings
+        self._request_ids = request_ids
         self._payments = payments
         self._hashes = Once()
 
@@ -81,7 +87,7 @@ class Paying:
         order = replace(order, payment_request=read_invoice(order.payment_request))
         try:
             async with asyncio.timeout_at(until):
-                payment, told = await self._around.request_ids.once(
+                payment, told = await self._request_ids.once(
                     caller,
                     request_id,
                     order,
@@ -91,7 +97,7 @@ class Paying:
         except TimeoutError:
             raise pending("the invoice") from None
         payment = await self._payments.ended(payment, until)
-        return replace(report_payment(self._around, payment), preimage=payment.preimage or told)
+        return replace(report_payment(self._nodes, payment), preimage=payment.preimage or told)
 
     async def _made(self, caller: ApiKey, payment_id: str) -> Found:
         return await self._payments.made(caller, payment_id), b""
@@ -100,8 +106,8 @@ class Paying:
         """The payment of the invoice that there is, or a new attempt."""
         newest = await self._newest(PaymentQuery(payment_request=order.payment_request, limit=1))
         if newest is None or newest.state in UNPAID:
-            engine = self._around.engine_for(order.node)
-            self._around.timekeeping.require_known()
+            engine = self._nodes.engine_for(order.node)
+            self._nodes.timekeeping.require_known()
             found = await engine.node.decode_invoice(order.payment_request)
             return await self._hashes.only(
                 found.payment_hash.hex(), lambda: self._by_hash(caller, engine, order, found, asked)
@@ -125,10 +131,10 @@ class Paying:
     async def _again(self, caller: ApiKey, newest: Payment, asked: Request | None) -> Found:
         _require_own(caller, newest)
         if asked is not None:
-            await self._around.desk.durable(
+            await self._nodes.desk.durable(
                 Facts(requests=[replace(asked, resource_id=newest.owner)])
             )
-        engine_then = self._around.engines.get(newest.node)
+        engine_then = self._nodes.engines.get(newest.node)
         if newest.state is PaymentState.WRITTEN_OFF and engine_then is not None:
             return (
                 newest,
@@ -145,10 +151,10 @@ class Paying:
         asked: Request | None,
     ) -> Found:
         """Begin to pay, unless a node knows of a payment that the journal does not."""
-        require_may_pay(caller, found.destination, self._around.clock.now_ns())
+        require_may_pay(caller, found.destination, self._nodes.clock.now_ns())
         asked_now = [
             engine,
-            *(other for other in self._around.engines.values() if other is not engine and other.up),
+            *(other for other in self._nodes.engines.values() if other is not engine and other.up),
         ]
         answers = await asyncio.gather(
             *(asked_one.node.track(found.payment_hash, TRACK_SECONDS) for asked_one in asked_now)
@@ -230,18 +236,18 @@ class Paying:
         """What is to be paid, after every check that needs no node."""
         if found.destination == own_pubkey(engine):
             raise InvalidArgument("the invoice is our own node's: a node cannot pay itself")
-        if self._around.clock.now_ns() > found.expire_time_ns:
+        if self._nodes.clock.now_ns() > found.expire_time_ns:
             raise FailedPrecondition(
                 "the invoice has expired: ask the receiver for a new one", "INVOICE_EXPIRED"
             )
-        amount_msat, settings = _amount_msat(order, found), self._around.invoices
+        amount_msat, settings = _amount_msat(order, found), self._settings
         fee_limit = order.fee_limit_msat
         if fee_limit is None:
             fee_limit = fee_limit_msat(amount_msat, settings.fee_floor_msat, settings.fee_limit_ppm)
         check_fee_limit(fee_limit)
-        require_may_pay(caller, found.destination, self._around.clock.now_ns())
+        require_may_pay(caller, found.destination, self._nodes.clock.now_ns())
         require_affordable(
-            amount_msat, fee_limit, caller, self._around.shared.budgets.spend_limit.limit_msat
+            amount_msat, fee_limit, caller, self._nodes.shared.budgets.spend_limit.limit_msat
         )
         return Single(
             owner,
@@ -254,7 +260,7 @@ class Paying:
         )
 
     async def _newest(self, query: PaymentQuery) -> Payment | None:
-        found = await self._around.history.payments(query)
+        found = await self._nodes.history.payments(query)
         return await self._payments.now(found[0]) if found else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from streamer.core import ends
@@ -15,10 +15,11 @@ from streamer.core.streamtime import origin_ns
 from streamer.pay.engine import Engine
 from streamer.service.archived import streams_of
 from streamer.service.filters import PaymentFilter, page_size, page_start, parse_payment_filter
+from streamer.service.nodes import Nodes, own_pubkey
 from streamer.service.orders import PaymentOrder
 from streamer.service.permission import owns, require_affordable, require_may_pay
 from streamer.service.reports import PaymentReport
-from streamer.service.seams import Surroundings, own_pubkey
+from streamer.service.requests import Requests
 from streamer.service.terms import check_amount, check_destination, check_fee_limit, check_records
 from streamer.words.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from streamer.words.model import (
@@ -36,6 +37,7 @@ from streamer.words.model import (
 )
 from streamer.words.money import format_duration
 from streamer.words.reasons import Halt
+from streamer.words.settings import StreamSettings
 
 ID_BYTES = 16
 MAX_SHOWN_CHARS = 80
@@ -49,8 +51,18 @@ LEAST_PATIENCE_SECONDS = 0.05
 class Payments:
     """The use cases of PaymentService."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(
+        self,
+        nodes: Nodes,
+        settings: StreamSettings,
+        preimage: Callable[[str], bytes],
+        request_ids: Requests,
+    ) -> None:
+        """preimage gives the preimage of a single payment by its id."""
+        self._nodes = nodes
+        self._settings = settings
+        self._preimage = preimage
+        self._request_ids = request_ids
 
     async def create(
         self, caller: ApiKey, order: PaymentOrder, request_id: str, patience_seconds: float
@@ -64,7 +76,7 @@ class Payments:
         if not request_id:
             raise InvalidArgument("request_id is missing: without it a retry would pay again")
         until = asyncio.get_running_loop().time() + max(patience_seconds, LEAST_PATIENCE_SECONDS)
-        payment = await self._around.request_ids.once(
+        payment = await self._request_ids.once(
             caller,
             request_id,
             order,
@@ -72,16 +84,16 @@ class Payments:
             lambda made: self.made(caller, made),
         )
         payment = await self.ended(payment, until)
-        report = report_payment(self._around, payment)
+        report = report_payment(self._nodes, payment)
         if payment.state is PaymentState.SETTLED:
-            return replace(report, preimage=self._around.preimage(payment.owner))
+            return replace(report, preimage=self._preimage(payment.owner))
         return report
 
     async def _begin(
         self, caller: ApiKey, order: PaymentOrder, asked: Request | None, until: float
     ) -> Payment:
-        engine, settings = self._around.engine_for(order.node), self._around.settings
-        self._around.timekeeping.require_known()
+        engine, settings = self._nodes.engine_for(order.node), self._settings
+        self._nodes.timekeeping.require_known()
         check_destination(order.destination, own_pubkey(engine))
         check_amount("amount_msat", order.amount_msat, settings.min_payment_msat)
         check_records(order.records)
@@ -91,9 +103,9 @@ class Payments:
                 order.amount_msat, settings.fee_floor_msat, settings.fee_limit_ppm
             )
         check_fee_limit(fee_limit)
-        require_may_pay(caller, order.destination, self._around.clock.now_ns())
+        require_may_pay(caller, order.destination, self._nodes.clock.now_ns())
         require_affordable(
-            order.amount_msat, fee_limit, caller, self._around.shared.budgets.spend_limit.limit_msat
+            order.amount_msat, fee_limit, caller, self._nodes.shared.budgets.spend_limit.limit_msat
         )
         owner = "pay_" + secrets.token_hex(ID_BYTES)
         single = Single(
@@ -115,9 +127,9 @@ class Payments:
         """One payment. Raises InvalidArgument, NotFound, for another key's payment too."""
         payment = await self._find(caller, payment_id)
         return report_payment(
-            self._around,
+            self._nodes,
             payment,
-            (await streams_of(self._around, [payment])).get(payment.stream_key),
+            (await streams_of(self._nodes, [payment])).get(payment.stream_key),
         )
 
     async def page(
@@ -132,9 +144,9 @@ class Payments:
             if wanted.in_doubt
             else await self._stored(caller, wanted, below, limit + 1)
         )
-        more, archived = len(found) > limit, await streams_of(self._around, found[:limit])
+        more, archived = len(found) > limit, await streams_of(self._nodes, found[:limit])
         reports = [
-            report_payment(self._around, payment, archived.get(payment.stream_key))
+            report_payment(self._nodes, payment, archived.get(payment.stream_key))
             for payment in found[:limit]
         ]
         return reports, str(found[limit - 1].row) if more else ""
@@ -143,12 +155,12 @@ class Payments:
         """Count an open payment as paid: only one whose end the node cannot tell."""
         payment = await self.now(await self._find(caller, payment_id))
         if payment.state is PaymentState.WRITTEN_OFF:
-            return report_payment(self._around, payment)
+            return report_payment(self._nodes, payment)
         if not payment.open:
             raise FailedPrecondition(
                 f"{payment_id} has ended ({payment.state}): there is nothing to write off"
             )
-        engine = self._around.engine_for(payment.node)
+        engine = self._nodes.engine_for(payment.node)
         if engine.book.payments.get(payment.row) is not payment:
             raise Unavailable(f"{payment_id} is just ending: look at it again")
         lost = (
@@ -157,7 +169,7 @@ class Payments:
             or Halt.HASH_COLLISION in engine.switch.halts
         )
         if not lost:
-            wait = format_duration(self._around.settings.in_doubt_after_ns)
+            wait = format_duration(self._settings.in_doubt_after_ns)
             raise FailedPrecondition(
                 f"{payment_id} may still end by itself: it can be written off {wait} after it began"
             )
@@ -175,15 +187,15 @@ class Payments:
                 engine.switch.lift(Halt.HASH_COLLISION, facts)
             engine.wake()
 
-        await self._around.desk.make(action)
-        return report_payment(self._around, payment)
+        await self._nodes.desk.make(action)
+        return report_payment(self._nodes, payment)
 
     async def ended(self, payment: Payment, until: float) -> Payment:
         """The payment when its end is durable, or still open at until, a moment of the running
         loop's clock.
         """
         engine, patience_seconds = (
-            self._around.engines.get(payment.node),
+            self._nodes.engines.get(payment.node),
             until - asyncio.get_running_loop().time(),
         )
         if (
@@ -198,7 +210,7 @@ class Payments:
         """The payment as memory has it while it is open, else as the journal has it when its end is
         durable.
         """
-        engine = self._around.engines.get(payment.node)
+        engine = self._nodes.engines.get(payment.node)
         if not payment.open or engine is None or payment.row in engine.book.payments:
             return payment if engine is None else engine.book.payments.get(payment.row, payment)
         return await self.after_the_turn(engine, payment)
@@ -208,13 +220,13 @@ class Payments:
         their order.
         """
         await engine.turn()
-        await self._around.desk.settled()
-        return await self._around.history.payment(payment.owner, payment.seq) or payment
+        await self._nodes.desk.settled()
+        return await self._nodes.history.payment(payment.owner, payment.seq) or payment
 
     def _doubtful(self, caller: ApiKey, wanted: PaymentFilter, below: int) -> list[Payment]:
         open_ones = [
             payment
-            for engine in self._around.engines.values()
+            for engine in self._nodes.engines.values()
             for payment in engine.book.slots.doubtful.values()
         ]
         rows = [
@@ -237,9 +249,7 @@ class Payments:
             limit,
             api_key=0 if caller.admin else caller.number,
         )
-        return [
-            live(self._around, payment) for payment in await self._around.history.payments(query)
-        ]
+        return [live(self._nodes, payment) for payment in await self._nodes.history.payments(query)]
 
     async def _find(self, caller: ApiKey, payment_id: str) -> Payment:
         owner, dot, number = payment_id.partition(".")
@@ -254,13 +264,13 @@ class Payments:
                 " pay_… for a single one"
             )
         seq = int(number or 0)
-        await self._around.desk.settled_of(owner, seq)
+        await self._nodes.desk.settled_of(owner, seq)
         now_open = (
             payment
-            for payment in _open_payments(self._around)
+            for payment in _open_payments(self._nodes)
             if payment.owner == owner and payment.seq == seq
         )
-        found = next(now_open, None) or await self._around.history.payment(owner, seq)
+        found = next(now_open, None) or await self._nodes.history.payment(owner, seq)
         if found is None or not owns(caller, found.api_key):
             raise NotFound(
                 f"no payment {payment_id}: `streamer payment list` shows those there are"
@@ -268,13 +278,11 @@ class Payments:
         return found
 
 
-def report_payment(
-    around: Surroundings, payment: Payment, stream: Stream | None = None
-) -> PaymentReport:
+def report_payment(nodes: Nodes, payment: Payment, stream: Stream | None = None) -> PaymentReport:
     """A payment with what memory knows of it beyond its row. stream: its own, if memory may not
     have it.
     """
-    engine = around.engines.get(payment.node)
+    engine = nodes.engines.get(payment.node)
     if engine is None:
         return PaymentReport(payment)
     return PaymentReport(
@@ -294,12 +302,12 @@ def bought_until_wall_ns(engine: Engine, payment: Payment, stream: Stream | None
     return origin_ns(stream) + payment.bought_until_ns
 
 
-def live(around: Surroundings, payment: Payment) -> Payment:
+def live(nodes: Nodes, payment: Payment) -> Payment:
     """The payment as memory has it, if it is open; the store's copy may be a commit behind."""
-    engine = around.engines.get(payment.node)
+    engine = nodes.engines.get(payment.node)
     return payment if engine is None else engine.book.payments.get(payment.row, payment)
 
 
-def _open_payments(around: Surroundings) -> Iterator[Payment]:
-    for engine in around.engines.values():
+def _open_payments(nodes: Nodes) -> Iterator[Payment]:
+    for engine in nodes.engines.values():
         yield from engine.book.payments.values()

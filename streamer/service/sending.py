@@ -11,9 +11,10 @@ from streamer.books.timekeeping import UNCHECKED, ClockState
 from streamer.core import obstacle
 from streamer.core.obstacle import Obstacle, ObstacleKind
 from streamer.pay.engine import Engine
+from streamer.service.keyring import Keyring
 from streamer.service.keys import budgets_left
-from streamer.service.reports import DaemonReport, NodeReport
-from streamer.service.seams import Surroundings
+from streamer.service.nodes import Nodes
+from streamer.service.reports import DaemonReport, NodeReport, Totals
 from streamer.words.errors import FailedPrecondition, InvalidArgument
 from streamer.words.model import ENDED, Facts, Mark, Payment, StreamState
 from streamer.words.money import SECOND_NS, format_duration
@@ -29,8 +30,20 @@ STOPPED = "stopped by `streamer sending stop`: `streamer sending start` when it 
 class Sending:
     """The use cases of AdminService."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(
+        self,
+        nodes: Nodes,
+        ring: Keyring,
+        totals: Callable[[], Totals],
+        replay: Callable[[], None],
+        start_time_ns: int,
+    ) -> None:
+        """replay reads the journal again after STORE_FAILED; start_time_ns is the daemon's."""
+        self._nodes = nodes
+        self._ring = ring
+        self._totals = totals
+        self._replay = replay
+        self._start_time_ns = start_time_ns
         self.webhook_problem: Callable[[], str] = lambda: ""
         """Why events do not arrive, in words; empty if they do."""
 
@@ -38,7 +51,7 @@ class Sending:
         """Stop all new payments with reason OPERATOR; drain: wait until none is pending, or
         patience ends.
         """
-        shared = self._around.shared
+        shared = self._nodes.shared
 
         def action(now_ns: int, facts: Facts) -> None:
             if Halt.OPERATOR not in shared.switch.halts:
@@ -46,7 +59,7 @@ class Sending:
                 shared.count_stopped(now_ns, facts)
 
         # even if nothing changes: another call's halt is durable then, too
-        await self._around.desk.make(action)
+        await self._nodes.desk.make(action)
         if drain:
             await self._drained(patience_seconds)
         return self.report()
@@ -70,33 +83,32 @@ class Sending:
         accept_node: the public key of a changed node that is to be accepted. Raises
         InvalidArgument, FailedPrecondition (the disk still takes no writes, too).
         """
-        around = self._around
-        switch = around.shared.switch
+        switch = self._nodes.shared.switch
         if accept_node:
             await self._accept(accept_node)
         if Halt.STORE_FAILED in switch.halts:
-            around.replay()
+            self._replay()
             return self.report()
         if not accept_node and switch.halts.keys() == {Halt.CLOCK}:
             switch.lift(Halt.CLOCK)
-            around.timekeeping.settle()
-        await around.desk.make(self._lift)
+            self._nodes.timekeeping.settle()
+        await self._nodes.desk.make(self._lift)
         return self.report()
 
     def _lift(self, now_ns: int, facts: Facts) -> None:
-        shared = self._around.shared
+        shared = self._nodes.shared
         if shared.switch.lift(Halt.SPEND_LIMIT, facts):
             shared.budgets.spend_limit.begin(now_ns)
             facts.spends.append(shared.budgets.spend())
         shared.switch.lift(Halt.OPERATOR, facts)
         shared.count_stopped(now_ns, facts)
-        for engine in self._around.engines.values():
+        for engine in self._nodes.engines.values():
             engine.wake()
 
     async def _accept(self, pubkey: bytes) -> None:
         changed = [
             engine
-            for engine in self._around.engines.values()
+            for engine in self._nodes.engines.values()
             if Halt.NODE_CHANGED in engine.switch.halts
         ]
         if not changed:
@@ -114,13 +126,13 @@ class Sending:
                 )
             facts = Facts()
             engine.link.accept(pubkey.hex(), facts)
-            await self._around.desk.durable(facts)
+            await self._nodes.desk.durable(facts)
 
     def _pending(self) -> list[tuple[Engine, Payment]]:
         """What is open and not known to be held, an orphan or out of sight: lnd may be busy with
         it.
         """
-        engines = self._around.engines.values()
+        engines = self._nodes.engines.values()
         return [
             (engine, payment)
             for engine in engines
@@ -130,19 +142,18 @@ class Sending:
 
     def report(self) -> DaemonReport:
         """The daemon at one look."""
-        around = self._around
-        now_ns = around.clock.now_ns()
-        engines = around.engines.values()
+        now_ns = self._nodes.clock.now_ns()
+        engines = self._nodes.engines.values()
         by_state, stalled = _counted(engines)
         doubtful = [
             payment for engine in engines for payment in engine.book.slots.doubtful.values()
         ]
-        limit = around.shared.budgets.spend_limit
-        taken, free = around.history.space()
+        limit = self._nodes.shared.budgets.spend_limit
+        taken, free = self._nodes.history.space()
         return DaemonReport(
             problems=tuple(self._problems(free, now_ns)),
-            stopped_by=tuple(str(halt) for halt in around.shared.switch.halts),
-            nodes=tuple(_node(engine, around.wanted_per_second(engine)) for engine in engines),
+            stopped_by=tuple(str(halt) for halt in self._nodes.shared.switch.halts),
+            nodes=tuple(_node(engine, self._nodes.wanted_per_second(engine)) for engine in engines),
             streams_by_state=by_state,
             stalled_by_reason=stalled,
             payments_open=sum(len(engine.book.payments) for engine in engines),
@@ -154,15 +165,15 @@ class Sending:
             spend_period_start_ns=limit.period_start_ns,
             store_bytes=taken,
             store_free_bytes=free,
-            clock_difference_ns=around.timekeeping.difference_ns,
-            start_time_ns=around.start_time_ns + around.timekeeping.moved_ns,
-            totals=around.totals(),
-            budgets_left=budgets_left(around, now_ns),
+            clock_difference_ns=self._nodes.timekeeping.difference_ns,
+            start_time_ns=self._start_time_ns + self._nodes.timekeeping.moved_ns,
+            totals=self._totals(),
+            budgets_left=budgets_left(self._nodes, self._ring, now_ns),
         )
 
     def unready(self) -> str:
         """Why no node can pay now; empty if one can."""
-        engines = self._around.engines.values()
+        engines = self._nodes.engines.values()
         obstacles = [
             (engine.name, one) for engine in engines if (one := engine.obstacle) is not None
         ]
@@ -178,13 +189,13 @@ class Sending:
             case ObstacleKind.NODE_HALT | ObstacleKind.NODE:
                 return f"node {node}: {found.text}"
             case ObstacleKind.CLOCK:
-                return f"{found.reason}: {self._around.timekeeping.awaited}"
+                return f"{found.reason}: {self._nodes.timekeeping.awaited}"
             case _:
                 return f"{found.reason}: {found.text}"
 
     def _problems(self, free_bytes: int, now_ns: int) -> list[str]:
-        found = [one.words for one in obstacle.halts_of_daemon(self._around.shared)]
-        timekeeping = self._around.timekeeping
+        found = [one.words for one in obstacle.halts_of_daemon(self._nodes.shared)]
+        timekeeping = self._nodes.timekeeping
         if timekeeping.state is ClockState.UNCHECKED:
             found.append(
                 f"{UNCHECKED}: until then nothing is paid, nothing begins, and nothing ends by its"
@@ -192,7 +203,7 @@ class Sending:
             )
         if timekeeping.difference:
             found.append(timekeeping.difference)
-        for engine in self._around.engines.values():
+        for engine in self._nodes.engines.values():
             found += [f"node {engine.name}: {text}" for text in _node_problems(engine, now_ns)]
         if free_bytes < LOW_SPACE_BYTES:
             found.append(

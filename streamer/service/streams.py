@@ -22,6 +22,8 @@ from streamer.service import archived
 from streamer.service.explain import explain
 from streamer.service.filters import page_size, page_start, parse_stream_filter, term_of_key
 from streamer.service.forecast import forecast, payments_per_second, runway_end_ns
+from streamer.service.keyring import Keyring
+from streamer.service.nodes import Nodes, own_pubkey
 from streamer.service.orders import Forecast, StreamOrder
 from streamer.service.payments import live, report_payment
 from streamer.service.permission import (
@@ -32,8 +34,8 @@ from streamer.service.permission import (
     require_may_pay,
     require_not_revoked,
 )
-from streamer.service.reports import Event, PaymentReport, StreamReport
-from streamer.service.seams import Surroundings, own_pubkey
+from streamer.service.reports import Event, Events, PaymentReport, StreamReport
+from streamer.service.requests import Requests
 from streamer.service.terms import (
     PAYMENT_FIELDS,
     changed_terms,
@@ -49,6 +51,7 @@ from streamer.words.errors import (
     StreamerError,
 )
 from streamer.words.model import ENDED, ApiKey, Facts, PaymentQuery, Request, Stream, Terms
+from streamer.words.settings import StreamSettings
 
 ID_BYTES = 16
 YIELD_EVERY = 5_000
@@ -64,8 +67,22 @@ Act = Callable[[Engine, Stream, int, Facts], None]
 class Streams:
     """The use cases of StreamService."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(
+        self,
+        nodes: Nodes,
+        ring: Keyring,
+        settings: StreamSettings,
+        events: Events,
+        stream_keys: Iterator[int],
+        request_ids: Requests,
+    ) -> None:
+        """stream_keys gives the keys of new streams, rising."""
+        self._nodes = nodes
+        self._ring = ring
+        self._settings = settings
+        self._events = events
+        self._stream_keys = stream_keys
+        self._request_ids = request_ids
 
     # -- open ---------------------------------------------------------------------------------
 
@@ -75,13 +92,13 @@ class Streams:
         """Open a stream, once per request_id of a caller; validate_only: forecast it and create
         nothing.
         """
-        engine = self._around.engine_for(order.node)
+        engine = self._nodes.engine_for(order.node)
         if validate_only:
             check_request_id(request_id)
             # what would be refused is no good order, and every moment in a forecast a guess
-            self._around.timekeeping.require_known()
+            self._nodes.timekeeping.require_known()
             return await self._forecast(caller, order, engine)
-        return await self._around.request_ids.once(
+        return await self._request_ids.once(
             caller,
             request_id,
             order,
@@ -92,22 +109,20 @@ class Streams:
     def _allowed_terms(
         self, caller: ApiKey, order: StreamOrder, engine: Engine, now_ns: int
     ) -> Terms:
-        around = self._around
-        terms = terms_of(order, now_ns, around.settings, engine.name, own_pubkey(engine))
+        terms = terms_of(order, now_ns, self._settings, engine.name, own_pubkey(engine))
         require_may_pay(caller, terms.destination, now_ns)
-        require_affordable_stream(terms, caller, around.shared.budgets.spend_limit.limit_msat)
+        require_affordable_stream(terms, caller, self._nodes.shared.budgets.spend_limit.limit_msat)
         require_another_stream(caller, self._in_memory())
         return terms
 
     async def _open(
         self, caller: ApiKey, order: StreamOrder, engine: Engine, asked: Request | None
     ) -> StreamReport:
-        around = self._around
-        around.timekeeping.require_known()
-        now_ns = around.clock.now_ns()
+        self._nodes.timekeeping.require_known()
+        now_ns = self._nodes.clock.now_ns()
         terms = self._allowed_terms(caller, order, engine, now_ns)
         self._require_room()
-        stream_id, key = "st_" + secrets.token_hex(ID_BYTES), next(around.stream_keys)
+        stream_id, key = "st_" + secrets.token_hex(ID_BYTES), next(self._stream_keys)
         stream = lifecycle.new_stream(stream_id, key, terms, now_ns, caller.number)
 
         def action(now_ns: int, facts: Facts) -> None:
@@ -116,13 +131,13 @@ class Streams:
                 facts.requests.append(replace(asked, resource_id=stream.id))
             engine.wake()
 
-        await around.desk.make(action)
+        await self._nodes.desk.make(action)
         return replace(
             self._report(stream), forecast=self._forecast_of(stream, engine, now_ns, new=True)
         )
 
     async def _forecast(self, caller: ApiKey, order: StreamOrder, engine: Engine) -> StreamReport:
-        now_ns = self._around.clock.now_ns()
+        now_ns = self._nodes.clock.now_ns()
         terms = self._allowed_terms(caller, order, engine, now_ns)
         stream = lifecycle.new_stream("", 0, terms, now_ns)
         found = self._forecast_of(stream, engine, now_ns, new=True)
@@ -144,7 +159,7 @@ class Streams:
     def _forecast_of(
         self, stream: Stream, engine: Engine, now_ns: int, new: bool = False
     ) -> Forecast:
-        others = self._around.wanted_per_second(engine) - (
+        others = self._nodes.wanted_per_second(engine) - (
             0.0 if new else payments_per_second(stream.terms)
         )
         return forecast(stream.terms, now_ns, engine.window.capacity_per_second, max(0.0, others))
@@ -156,15 +171,13 @@ class Streams:
         too.
         """
         engine, stream = await self._find(caller, stream_id)
-        await self._around.desk.settled_of(stream_id)
-        newest = await self._around.history.payments(PaymentQuery(owner=stream_id, limit=1))
-        last = (
-            report_payment(self._around, live(self._around, newest[0]), stream) if newest else None
-        )
+        await self._nodes.desk.settled_of(stream_id)
+        newest = await self._nodes.history.payments(PaymentQuery(owner=stream_id, limit=1))
+        last = report_payment(self._nodes, live(self._nodes, newest[0]), stream) if newest else None
         return replace(
             self._report(stream),
             last_payment=last,
-            forecast=self._forecast_of(stream, engine, self._around.clock.now_ns()),
+            forecast=self._forecast_of(stream, engine, self._nodes.clock.now_ns()),
         )
 
     async def page(
@@ -183,7 +196,7 @@ class Streams:
             )
 
         found: list[Stream] = []
-        on_their_way = archived.leaving(self._around).values()
+        on_their_way = archived.leaving(self._nodes).values()
         for number, stream in enumerate(chain(on_their_way, self._newest_first())):
             if number % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
@@ -191,7 +204,7 @@ class Streams:
                 found.append(stream)
                 if len(found) > limit + len(on_their_way):
                     break
-        older = await archived.newest_first(self._around, caller, wanted, below, limit + 1)
+        older = await archived.newest_first(self._nodes, caller, wanted, below, limit + 1)
         # memory before the archive, and again: one that left while we looked is in both, and one
         # that came back would be in neither
         both = {stream.key: stream for stream in (*older, *found, *filter(shown, self._recalled()))}
@@ -228,11 +241,11 @@ class Streams:
             )
 
         term = wanted.rarest or ("" if caller.admin else term_of_key(caller.number))
-        return self._watched(caller, self._around.events.watch(matches, cursor, cut, term))
+        return self._watched(caller, self._events.watch(matches, cursor, cut, term))
 
     async def _watched(self, caller: ApiKey, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         async for event in events:
-            require_live(caller, self._around.known_ns())
+            require_live(caller, self._nodes.known_ns())
             yield event
 
     def report_event(self, event: Event) -> tuple[StreamReport | None, PaymentReport | None]:
@@ -243,7 +256,7 @@ class Streams:
         return stream, (
             None
             if event.payment is None
-            else report_payment(self._around, event.payment, event.stream)
+            else report_payment(self._nodes, event.payment, event.stream)
         )
 
     # -- change -------------------------------------------------------------------------------
@@ -257,19 +270,18 @@ class Streams:
         Raises InvalidArgument, PermissionDenied, NotFound, FailedPrecondition (the stream has
         ended, by its end time too).
         """
-        around = self._around
 
         def change(engine: Engine, stream: Stream, now_ns: int, facts: Facts) -> None:
             before = stream.terms
-            terms = changed_terms(before, order, paths, now_ns, around.settings)
+            terms = changed_terms(before, order, paths, now_ns, self._settings)
             if timed(terms) != timed(before):
-                around.timekeeping.require_known()
-            require_may_pay(caller, terms.destination, around.known_ns())
+                self._nodes.timekeeping.require_known()
+            require_may_pay(caller, terms.destination, self._nodes.known_ns())
             if differs(before, terms, PAYMENT_FIELDS):
                 require_affordable_stream(
                     terms,
-                    around.keys.of(stream.api_key),
-                    around.shared.budgets.spend_limit.limit_msat,
+                    self._ring.of(stream.api_key),
+                    self._nodes.shared.budgets.spend_limit.limit_msat,
                 )
             lifecycle.change(engine.book, stream, terms, now_ns, facts)
             if stream.terms != terms:
@@ -297,8 +309,8 @@ class Streams:
         """
 
         def act(engine: Engine, stream: Stream, now_ns: int, facts: Facts) -> None:
-            self._around.timekeeping.require_known()
-            require_not_revoked(self._around.keys.of(stream.api_key), stream)
+            self._nodes.timekeeping.require_known()
+            require_not_revoked(self._ring.of(stream.api_key), stream)
             lifecycle.resume(engine.book, stream, now_ns, facts)
 
         return await self._act(caller, stream_id, act)
@@ -325,12 +337,12 @@ class Streams:
                 and owns(caller, stream.api_key)
                 and wanted.matches(stream)
             ):
-                engine = self._around.engines[stream.terms.node]
+                engine = self._nodes.engines[stream.terms.node]
                 if lifecycle.renew(engine.book, stream, now_ns, facts):
                     renewed.append(stream.id)
 
-        await self._around.desk.make_in_steps(list(self._in_memory()), action)
-        for engine in self._around.engines.values():
+        await self._nodes.desk.make_in_steps(list(self._in_memory()), action)
+        for engine in self._nodes.engines.values():
             engine.wake()
         return len(renewed)
 
@@ -343,7 +355,7 @@ class Streams:
             finally:
                 engine.wake()
 
-        await self._around.desk.make(action)
+        await self._nodes.desk.make(action)
         return await self.get(caller, stream_id)
 
     # -- find ---------------------------------------------------------------------------------
@@ -357,17 +369,17 @@ class Streams:
                 f"{stream_id!r} is no stream's id: they look like"
                 " st_0123456789abcdef0123456789abcdef"
             )
-        held = (engine.book.streams.get(stream_id) for engine in self._around.engines.values())
+        held = (engine.book.streams.get(stream_id) for engine in self._nodes.engines.values())
         stream = next(
             (stream for stream in held if stream is not None), None
-        ) or await archived.find(self._around, stream_id)
+        ) or await archived.find(self._nodes, stream_id)
         if stream is not None and owns(caller, stream.api_key):
-            return self._around.engines[stream.terms.node], stream
+            return self._nodes.engines[stream.terms.node], stream
         raise NotFound(f"no stream {stream_id}: `streamer stream list` shows those there are")
 
     def _require_room(self) -> None:
-        most = self._around.settings.max_streams
-        if sum(len(engine.book.streams) for engine in self._around.engines.values()) < most:
+        most = self._settings.max_streams
+        if sum(len(engine.book.streams) for engine in self._nodes.engines.values()) < most:
             return
         running = sum(stream.state not in ENDED for stream in self._in_memory())
         if running >= most:
@@ -379,7 +391,7 @@ class Streams:
     def _in_memory(self) -> Iterator[Stream]:
         return (
             stream
-            for engine in self._around.engines.values()
+            for engine in self._nodes.engines.values()
             for stream in engine.book.streams.values()
         )
 
@@ -389,19 +401,19 @@ class Streams:
         """
         recalled = (
             stream
-            for engine in self._around.engines.values()
+            for engine in self._nodes.engines.values()
             for stream in engine.book.recalled.values()
         )
-        return chain(archived.leaving(self._around).values(), recalled)
+        return chain(archived.leaving(self._nodes).values(), recalled)
 
     def _newest_first(self) -> Iterator[Stream]:
         """As memory is now, also for who reads on when it has changed."""
-        books = [engine.book for engine in self._around.engines.values()]
+        books = [engine.book for engine in self._nodes.engines.values()]
         runs = [run for book in books for run in _newest_first_of(book)]
         return merge(*runs, key=_KEY, reverse=True)
 
     def _report(self, stream: Stream) -> StreamReport:
-        engine, now_ns = self._around.engines[stream.terms.node], self._around.clock.now_ns()
+        engine, now_ns = self._nodes.engines[stream.terms.node], self._nodes.clock.now_ns()
         return StreamReport(
             stream,
             paid_until_ns=origin_ns(stream) + paid_until_ns(stream),
@@ -413,7 +425,7 @@ class Streams:
             owed_msat=stream.account.owed_msat,
             runway_end_ns=runway_end_ns(stream, now_ns) or 0,
             explanation=explain(stream, engine.book, engine.obstacle, now_ns),
-            key_id=self._around.keys.of(stream.api_key).id,
+            key_id=self._ring.of(stream.api_key).id,
         )
 
 

@@ -24,7 +24,7 @@ from streamer.client import Client
 from streamer.core.keysend import derive_preimage
 from streamer.pay.build import Build
 from streamer.pay.engine import Engine
-from streamer.service import Keyring, Service, Surroundings
+from streamer.service import Keyring, Nodes, Service
 from streamer.simulator.network.drive import Simulation
 from streamer.simulator.network.network import Network
 from streamer.simulator.node import SimulatedNode
@@ -116,25 +116,18 @@ async def house(
             on_store_failed=lambda shared, text: None,
             jitter=lambda: 50,
         )
-        desk, shared = build.desk, build.shared
         engines = {name: build.engine(SimulatedNode(simulation, name)) for name in payers}
         for engine in engines.values():
             engine.replay(store.load(), clock.now_ns())
         service = Service(
-            Surroundings(
-                engines,
-                desk,
-                clock,
-                shared,
-                settings or StreamSettings(),
-                feed,
-                itertools.count(1),
-                lambda owner: derive_preimage(SECRET, owner, 0),
-                metrics.totals,
-                lambda: replays.append(1),
-                clock.now_ns(),
-                ring,
-            )
+            Nodes.of(build, engines),
+            ring,
+            feed,
+            stream_keys=itertools.count(1),
+            preimage=lambda owner: derive_preimage(SECRET, owner, 0),
+            totals=metrics.totals,
+            replay=lambda: replays.append(1),
+            settings=settings,
         )
         keys = Keys(ring, clock, 1_000_000)
         calls, rpcs = Calls(keys, metrics.called), served(service)

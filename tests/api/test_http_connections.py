@@ -64,7 +64,7 @@ def test_watchers_over_http_who_never_read_are_dropped_and_then_cut(
     monkeypatch.setattr("streamer.watch.fanout.CUT_SECONDS", 0.5)
 
     async def test(house: House) -> None:
-        feed = house.service.streams._around.events
+        feed = house.service.streams._events
         assert isinstance(feed, Feed)
         feed.ring_events, feed.lag_limit, feed._ring = 4_000, 1_000, [None] * 4_000
         made = await create(
@@ -113,7 +113,7 @@ def test_a_deadline_ends_a_stream_whose_reader_takes_nothing(
     monkeypatch.setattr("streamer.api.http.gateway.CUT_SECONDS", 0.3)
 
     async def test(house: House) -> None:
-        feed = house.service.streams._around.events
+        feed = house.service.streams._events
         assert isinstance(feed, Feed)
         made = await create(
             house, wanted(house, interval=Duration(seconds=3600), labels={"k" * 60: "v" * 60})
@@ -136,7 +136,7 @@ def test_the_door_does_not_wait_for_a_reader_who_takes_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def test(house: House) -> None:
-        feed = house.service.streams._around.events
+        feed = house.service.streams._events
         assert isinstance(feed, Feed)
         made = await create(house, wanted(house, interval=Duration(seconds=3600)))
         client = connect(house, "GET /v1/streams:watch")

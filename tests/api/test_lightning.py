@@ -175,7 +175,7 @@ def test_the_spend_limit_bounds_invoices_with_their_fees() -> None:
 def test_the_fee_limit_is_the_configurations_or_the_calls() -> None:
     async def test(house: House) -> None:
         settings = InvoiceSettings(fee_floor_msat=2_000, fee_limit_ppm=20_000)
-        house.service.paying._around.invoices = settings
+        house.service.paying._settings = settings
         small, large = (
             await invoice_of(house, "receiver", 50_000),
             await invoice_of(house, "receiver", 1_000_000),

@@ -112,7 +112,7 @@ def test_a_watch_goes_on_in_another_call_when_one_is_dropped() -> None:
     async def test(house: House) -> None:
         events = house.client.watch()
         getting = asyncio.ensure_future(anext(events))
-        fanout = house.service.streams._around.events._fanout  # type: ignore[attr-defined]
+        fanout = house.service.streams._events._fanout  # type: ignore[attr-defined]
         seen = []
         for number in range(3):
             while not fanout._parked:
@@ -136,7 +136,7 @@ def test_watchers_that_do_not_read_are_dropped_and_resume_without_a_gap(
     monkeypatch.setattr("streamer.watch.fanout.LOOK_SECONDS", 0.05)
 
     async def test(house: House) -> None:
-        feed = house.service.streams._around.events
+        feed = house.service.streams._events
         feed.ring_events, feed.lag_limit, feed._ring = 4_000, 1_000, [None] * 4_000  # type: ignore[attr-defined]
         made = await create(
             house, wanted(house, interval=Duration(seconds=3600), labels={"k" * 60: "v" * 60})

@@ -57,8 +57,8 @@ INVOICE_MUTATIONS = (
         1,
         "a request_id makes a stream and a payment at once",
         "streamer/service/streams.py",
-        "self._around.request_ids.once(",
-        "type(self._around.request_ids)(self._around.desk).once(",
+        "self._request_ids.once(",
+        "type(self._request_ids)(self._nodes.desk).once(",
         ("tests/api/test_request_ids.py",),
     ),
     Mutation(
@@ -171,7 +171,7 @@ INVOICE_MUTATIONS = (
         11,
         "an invoice is paid beyond the destinations of its key",
         PAYING,
-        "        require_may_pay(caller, found.destination, self._around.clock.now_ns())\n       "
+        "        require_may_pay(caller, found.destination, self._nodes.clock.now_ns())\n       "
         " asked_now",
         "        caller = replace(caller, destinations=frozenset())\n        asked_now",
         API,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from streamer.core.keysend import derive_preimage
 from streamer.ports import DecodedInvoice
-from streamer.service import Keyring, Service, Surroundings
+from streamer.service import Keyring, Nodes, Service
 from streamer.service.filters import MAX_PAGE
 from streamer.service.orders import PaymentOrder
 from streamer.service.reports import Totals
@@ -25,7 +25,6 @@ from streamer.simulator.network.invoices import Wanted, add_invoice
 from streamer.watch.feed import Feed
 from streamer.words.errors import DeadlineExceeded, StreamerError
 from streamer.words.model import ADMIN, Payment, PaymentQuery, PaymentState
-from streamer.words.settings import StreamSettings
 from tests.simulation.crashing import CrashingWorld, MortalNode, SteppedLoop, Way
 from tests.simulation.world import SECRET
 
@@ -62,21 +61,15 @@ class InvoiceWorld(CrashingWorld):
 
     def _build(self) -> None:
         super()._build()
-        around = Surroundings(
-            {"payer": self.engine},
-            self.desk,
-            self.clock,
-            self.book.shared,
-            StreamSettings(),
-            Feed(),
-            itertools.count(1),
-            lambda owner: derive_preimage(SECRET, owner, 0),
-            Totals,
-            lambda: None,
-            self.clock.now_ns(),
+        self.service = Service(
+            Nodes.of(self.parts, self.engines),
             Keyring(SECRET, "k" * 64),
+            Feed(),
+            stream_keys=itertools.count(1),
+            preimage=lambda owner: derive_preimage(SECRET, owner, 0),
+            totals=Totals,
+            replay=lambda: None,
         )
-        self.service = Service(around)
 
     def make_node(self, name: str) -> AskedNode:
         self.node = AskedNode(self)

@@ -17,7 +17,7 @@ from streamer.core.shared import MARK
 from streamer.doubt.recovery import Patience
 from streamer.ports import Node, NodeIdentity
 from streamer.run.heartbeat import Beats, Heartbeat
-from streamer.service import Keyring, Service, Surroundings
+from streamer.service import Keyring, Nodes, Service
 from streamer.service.reports import Totals
 from streamer.simulator.clock import VirtualClock
 from streamer.simulator.network.pace import Pace
@@ -222,20 +222,14 @@ class Troubled(World):
         self.replay_asked.clear()
         self.keyring = Keyring(SECRET, "the admin key", self.snapshot.keys)
         self.service = Service(
-            Surroundings(
-                self.engines,
-                self.desk,
-                self.engine._clock,
-                self.shared,
-                self.settings,
-                Feed(),
-                self._keys_given,
-                lambda owner: derive_preimage(SECRET, owner, 0),
-                Totals,
-                self.replay_asked.set,
-                self.clock.now_ns(),
-                self.keyring,
-            )
+            Nodes.of(self.parts, self.engines),
+            self.keyring,
+            Feed(),
+            stream_keys=self._keys_given,
+            preimage=lambda owner: derive_preimage(SECRET, owner, 0),
+            totals=Totals,
+            replay=self.replay_asked.set,
+            settings=self.settings,
         )
 
     def make_node(self, name: str) -> Node:

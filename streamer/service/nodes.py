@@ -1,23 +1,20 @@
-"""What all use cases share: the engines, the journal, and a few functions of the daemon."""
+"""The nodes that use cases work with: their engines, and what these share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamer.books.desk import Desk
 from streamer.books.timekeeping import Timekeeping
 from streamer.core.book import Shared
+from streamer.pay.build import Build
 from streamer.pay.engine import Engine
 from streamer.ports import Clock, History
 from streamer.service.forecast import payments_per_second
-from streamer.service.keyring import Keyring
-from streamer.service.reports import Events, Totals
-from streamer.service.requests import Requests
 from streamer.words.errors import InvalidArgument
 from streamer.words.model import StreamState
 from streamer.words.money import SECOND_NS
-from streamer.words.settings import InvoiceSettings, StreamSettings
 
 ASKING = frozenset({StreamState.PENDING, StreamState.ACTIVE, StreamState.STALLED})
 COUNT_AGAIN_NS = SECOND_NS
@@ -25,45 +22,25 @@ COUNT_AGAIN_NS = SECOND_NS
 
 
 @dataclass(slots=True)
-class Surroundings:
-    """Made once by the daemon.
-
-    engines by node name, the first is the default. replay reads the journal again after
-    STORE_FAILED. preimage gives the preimage of a single payment. stream_keys gives the keys of new
-    streams, rising.
-    """
+class Nodes:
+    """engines by node name; the first is the default."""
 
     engines: Mapping[str, Engine]
     desk: Desk
     clock: Clock
     shared: Shared
-    settings: StreamSettings
-    events: Events
-    stream_keys: Iterator[int]
-    preimage: Callable[[str], bytes]
-    totals: Callable[[], Totals]
-    replay: Callable[[], None]
-    start_time_ns: int
-    keys: Keyring
-    invoices: InvoiceSettings = field(default_factory=InvoiceSettings)
-    request_ids: Requests = field(init=False)
-    """One for all that a request_id can make: a stream and a payment that are asked for at once
-    would both find it unused.
-    """
+    timekeeping: Timekeeping
     _wanted: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.request_ids = Requests(self.desk)
+    @classmethod
+    def of(cls, build: Build, engines: Mapping[str, Engine]) -> Nodes:
+        """These engines were built of build."""
+        return cls(engines, build.desk, build.clock, build.shared, build.timekeeping)
 
     @property
     def history(self) -> History:
         """The journal, to read."""
         return self.desk.history
-
-    @property
-    def timekeeping(self) -> Timekeeping:
-        """Whether the clock is right; the engines share it."""
-        return next(iter(self.engines.values())).timekeeping
 
     def known_ns(self) -> int:
         """The moment by which keys expire: 0 while nobody knows whether it is so late."""
