@@ -31,6 +31,8 @@ receiver is not served less.
 MOST_LATER = 300
 """To so many that are due again later in a period a part is left: a round looks at each of them.
 """
+MOST_PASSES = 8
+"""So often a round looks for those who want less than their share."""
 MOST_TURNS = 1_000
 """Turns of a key that are given and not yet taken; the others of a round follow as these are
 taken.
@@ -143,14 +145,19 @@ class Flight:
         comes_ns = self.comes_ns()
         return comes_ns is not None and comes_ns < end_ns
 
-    def wants_msat(self, until_ns: int) -> int:
-        """What its stream will want until then, fee limit included."""
-        terms = self.stream.terms
-        wants_ns = until_ns - origin_ns(self.stream) - covered_ns(self.stream)
-        amount = max(
-            terms.min_payment_msat, wants_ns * terms.rate.amount_msat // terms.rate.interval_ns
+    def wants_msat(self, until_ns: int, now_ns: int) -> int:
+        """What its stream will want until then, and its receiver can take: payments of a bounded
+        size, each as slow as this one is.
+        """
+        terms, wants = self.stream.terms, wants_msat(self.stream, until_ns)
+        if terms.max_payment_msat is None:
+            return wants
+        took_ns = (now_ns if self.payment.open else self.payment.end_ns) - self.payment.planned_ns
+        times = terms.max_open_payments * (
+            1 + max(0, until_ns - self.payment.planned_ns) // max(took_ns, SECOND_NS)
         )
-        return amount + fee_limit_msat(amount, terms.fee_floor_msat, terms.fee_limit_ppm)
+        most = times * terms.max_payment_msat
+        return min(wants, most + fee_limit_msat(most, terms.fee_floor_msat, terms.fee_limit_ppm))
 
     def comes_back(self, now_ns: int) -> bool:
         """Whether the end of the payment, or its stream, is to be waited for."""
@@ -173,6 +180,7 @@ class Line:
     later: dict[int, Flight] = field(default_factory=dict)
     level_msat: int = 0
     _first_later_ns: int = 0
+    _end_ns: int = 0
     _dealt: bool = False
     left_msat: int = 0
     given_msat: int = 0
@@ -301,7 +309,8 @@ class Line:
 
     def _waits_for_later(self, key: int, flight: Flight) -> None:
         """Leave a part to a stream whose payment has ended, and that is due again another time."""
-        if not flight.payment.open and len(self.later) < MOST_LATER:
+        failing = flight.stream.account.streak > 0  # it has no credit, and may wait for an hour
+        if not flight.payment.open and not failing and len(self.later) < MOST_LATER:
             self.later[key] = flight
 
     def begin(self, room_msat: int, period_end_ns: int | None, now_ns: int) -> None:
@@ -317,20 +326,51 @@ class Line:
             heapq.heappush(self._round, order)
         self._newcomers.clear()
         absent = {
-            order_of(flight.stream): flight.wants_msat(end_ns)
+            order_of(flight.stream): flight.wants_msat(end_ns, now_ns)
             for flight in (*self.absent.values(), *self.later.values())
             if flight.comes_before(end_ns)
         }
-        self.level_msat = self._level_msat(room_msat, cheapest, absent.keys())
-        # who wants less than up to the level keeps nobody waiting for the rest of what it did not
-        # get
-        modest = {order for order, msat in absent.items() if msat < self.level_msat - order[0]}
-        if modest:
-            room_msat -= sum(absent.pop(order) for order in modest)
-            self.level_msat = self._level_msat(max(0, room_msat), cheapest, absent.keys())
-        room_msat -= sum(max(0, self.level_msat - order[0]) for order in absent)
-        if room_msat >= cheapest:
-            self.left_msat, self._dealt = room_msat, False
+        self._end_ns = end_ns
+        parts_msat = self._raise(room_msat, cheapest, absent)
+        if room_msat - parts_msat >= cheapest:
+            self.left_msat, self._dealt = room_msat - parts_msat, False
+
+    def _raise(self, room_msat: int, cheapest_msat: int, absent: dict[Order, int]) -> int:
+        """Set the level, and tell how much is left to the absent, of whom is given what they will
+        want.
+
+        Who wants less than up to the level gets no more than that, and the others share the rest.
+        A stream of 300 msat a second is always behind one of 3 sat: with all up to the level as its
+        turn, of which it took 300 msat, the large one got a tenth of what it wanted, and three
+        quarters of the money stayed.
+        """
+        modest: set[Order] = set()
+        left_msat = parts_msat = 0
+        for _ in range(MOST_PASSES):
+            level_msat, seen = self._level(
+                room_msat - left_msat, cheapest_msat, absent.keys(), modest
+            )
+            self.level_msat = max(self.level_msat, level_msat) if modest else level_msat
+            found = {
+                order: want
+                for order in seen[:MOST_LATER]
+                if (want := self._wants_msat(order, absent)) < level_msat - order[0]
+            }
+            if not found:
+                break
+            modest |= found.keys()
+            left_msat += sum(found.values())
+            parts_msat += sum(want for order, want in found.items() if order in absent)
+            if len(modest) >= len(self.waiting) + len(absent):
+                break
+        return parts_msat + sum(
+            max(0, self.level_msat - order[0]) for order in absent.keys() - modest
+        )
+
+    def _wants_msat(self, order: Order, absent: dict[Order, int]) -> int:
+        if order in absent:
+            return absent[order]
+        return wants_msat(self.waiting[order[-1]].stream, self._end_ns)
 
     def _look_who_is_away(self, end_ns: int, now_ns: int) -> None:
         """Forget those who do not come before the period ends."""
@@ -345,36 +385,39 @@ class Line:
             (flight.comes_ns() or now_ns for flight in self.later.values()), default=now_ns
         )
 
-    def _level_msat(self, room_msat: int, cheapest_msat: int, absent: Set[Order]) -> int:
-        """Up to where the room raises those who were served least: with room for 60, 0 and 0 get 30
-        each beside a third one at 90.
+    def _level(
+        self, room_msat: int, cheapest_msat: int, absent: Set[Order], modest: Set[Order]
+    ) -> tuple[int, list[Order]]:
+        """Up to where the room raises those who were served least, and who they are: with room for
+        60, 0 and 0 get 30 each beside a third one at 90. The modest are not among them.
 
         Only as many are looked at as the room has payments of the minimum; the others get an equal
         share of the rest.
         """
-        for order in absent:
+        for order in absent - modest:
             heapq.heappush(self._round, order)
-        most = min(MOST_TURNS, room_msat // cheapest_msat + 1)
+        most = min(MOST_TURNS, max(0, room_msat) // cheapest_msat + 1)
         seen: list[Order] = []
-        sum_msat = room_msat
+        aside: list[Order] = []
+        sum_msat = max(0, room_msat)
         level_msat = None
         while self._round and level_msat is None:
-            served_msat = self._round[0][0]
-            known = self._there(self._round[0]) or self._round[0] in absent
-            if not known or self._round[0] in seen[-1:]:
+            first = self._round[0]
+            if first in modest:
+                aside.append(heapq.heappop(self._round))
+            elif not (self._there(first) or first in absent) or first in seen[-1:]:
                 heapq.heappop(self._round)
-            elif seen and sum_msat <= served_msat * len(seen):
+            elif seen and sum_msat <= first[0] * len(seen):
                 level_msat = sum_msat // len(seen)
             elif len(seen) == most:
-                level_msat = served_msat + (sum_msat - served_msat * len(seen)) // (
-                    len(self.waiting) + len(absent)
-                )
+                others = len(self.waiting) + len(absent) - len(modest)
+                level_msat = first[0] + (sum_msat - first[0] * len(seen)) // max(1, others)
             else:
                 seen.append(heapq.heappop(self._round))
-                sum_msat += served_msat
-        for order in set(seen) - absent:
+                sum_msat += first[0]
+        for order in {*seen, *aside} - absent:
             heapq.heappush(self._round, order)
-        return sum_msat // max(1, len(seen)) if level_msat is None else level_msat
+        return sum_msat // max(1, len(seen)) if level_msat is None else level_msat, seen
 
     def give(self, number: int, now_ns: int) -> list[Turn]:
         """Turns in their order, as long as the room holds them; the first has that number."""
@@ -387,7 +430,10 @@ class Line:
                 self.left_msat = 0
                 break
             self._dealt = True
-            turn_msat = max(self.level_msat - waiting.order[0], waiting.worthwhile_msat)
+            turn_msat = max(
+                min(self.level_msat - waiting.order[0], wants_msat(waiting.stream, self._end_ns)),
+                waiting.worthwhile_msat,
+            )
             turn = Turn(waiting, min(self.left_msat, turn_msat), number + len(given), now_ns)
             self.leave(waiting.stream.key)
             self.turns[waiting.stream.key] = turn
@@ -445,6 +491,20 @@ def served_msat(stream: Stream) -> int:
     reserved, and where it began.
     """
     return stream.account.settled_msat + stream.reserved_msat + (stream.offset_msat or 0)
+
+
+def wants_msat(stream: Stream, until_ns: int) -> int:
+    """What stream will want until then: with the fees that it has paid so far, and one fee limit.
+    With the limits of all its payments, whose fees are mostly far below, a small stream would keep
+    others waiting for money that comes back.
+    """
+    terms, account = stream.terms, stream.account
+    wants_ns = max(0, until_ns - origin_ns(stream) - covered_ns(stream))
+    amount = max(
+        terms.min_payment_msat, wants_ns * terms.rate.amount_msat // terms.rate.interval_ns
+    )
+    fees = amount * account.fee_msat // max(1, account.settled_msat)
+    return amount + fees + fee_limit_msat(amount, terms.fee_floor_msat, terms.fee_limit_ppm)
 
 
 def order_of(stream: Stream) -> Order:

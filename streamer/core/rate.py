@@ -137,6 +137,9 @@ class Window:
                 return self._size
             self._kept = self.LAG + 1  # from the floor nothing smaller shows who is slow
             return min(self.limit, self.FLOOR + self.COMPARED)
+        # latency that rises all the same is a queue that fills: the oldest sample came from before
+        while self._tried and 4 * latency_ns > 5 * self._tried[0][1]:
+            self._tried.popleft()
         self._tried.append((self.size, latency_ns))
         if self._was_in_vain(latency_ns):
             size = min(self.limit, self._tried[0][0] * 5 // 4 + 1)

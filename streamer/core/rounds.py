@@ -308,6 +308,8 @@ class Rounds:
         if not given and self._is_spent(number, line, budget):
             found_nothing = list(line.waiting.values())[:MOST_PASSED]
         free = self._budgets.free_msat(number)
+        if line.later and not line.flights and not line.absent and budget.period_ns is not None:
+            free = 0  # what there is is left to those who come later: for longer than a moment
         called = [turn.of.place for turn in given]
         for waiting in found_nothing:
             if free >= waiting.least_msat:
