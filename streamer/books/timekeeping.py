@@ -254,20 +254,22 @@ class Timekeeping:
             self._follow()
 
     def _follow(self) -> None:
-        """Our time follows the wall clock; a node must agree. Should it go back after all, so does
-        all that moved with it.
+        """Our time is to follow the wall clock, when a node agrees: until then it is unchecked.
 
-        Backwards at once: a journal whose mark stays ahead would stop the next start. Forwards not
-        before the node agrees: a wall clock that jumps two days ahead for two minutes would have
-        moved the ends of streams and begun periods for good, and a crash before it is put right
-        would have left everybody unpaid for these two days.
+        A wall clock that jumps two days ahead for two minutes would else have moved the ends of
+        streams and begun periods for good, and a crash before it is put right would have left
+        everybody unpaid for these two days. One that jumps back, and a crash, would have had a
+        stream paid for two days that nobody has lived.
+
+        Backwards at once if no node can be asked: a journal whose mark stays ahead would stop the
+        next start. Should that have been wrong, all that moved goes back with our time.
         """
         log.warning(
             "the wall clock is %.1f s from our time: a node has to say whether it is right",
             self.difference_ns / SECOND_NS,
         )
         facts = Facts()
-        if self.difference_ns < 0:
+        if self.difference_ns < 0 and all(problem() for problem in self._nodes.values()):
             self._shift(self.difference_ns, facts)
         self._anchored, self._since_ns = False, self._clock.now_ns()
         self._shared.know_time(False)

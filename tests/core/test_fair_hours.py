@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamer.core import lifecycle
-from streamer.words.model import Rate, Stream
+from streamer.words.model import Payment, Rate, Stream, StreamState
 from tests.core.house import HOUR, MINUTE, T0, S
 from tests.core.test_rounds import FLOOR_MSAT, Street
 from tests.prove.volumes import seeds
@@ -179,6 +179,150 @@ def test_payments_that_are_further_apart_than_the_period(hours: int) -> None:
         )
     street.live(48 * 3_600 - 1)
     assert sum(street.got_msat().values()) >= 0.9 * 46 * 1_000_000
+
+
+# -- unequal streams ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("minutes", [5, 60])
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [(700, 2), (1_000, 1)],
+        [(300, 4), (1_000, 10)],
+        [(1_000, 1), (3_000, 1)],
+        [(1_000, 1)] * 5 + [(10_000, 1)],
+        [(100, 10)] * 5 + [(1_000, 1)],
+    ],
+)
+def test_who_wants_less_than_its_share_gets_that_and_the_others_share_the_rest(
+    rates: list[tuple[int, int]], minutes: int, share: float
+) -> None:
+    """A stream of 300 msat a second beside one of 3 sat took three quarters of the budget for its
+    turn, and bought for 300 msat with it: the large one got a tenth, and the money stayed.
+    """
+    period = minutes * 60
+    budget_msat = int(sum(msat for msat, _ in rates) * period * share)
+    street = Street(budget_msat, period * S)
+    keys = [
+        street.open(
+            number % 2,
+            rate=Rate(msat, S, seconds * S),
+            fee_floor_msat=FLOOR_MSAT,
+            catch_up_ns=5 * MINUTE,
+        ).key
+        for number, (msat, seconds) in enumerate(rates)
+    ]
+    street.latency_ns = lambda _: S // 10
+    periods = 4
+    street.live(2 * period - 1)
+    before = street.got_msat()
+    street.live((2 + periods) * period - 1)
+    got = {key: msat - before[key] for key, msat in street.got_msat().items()}
+    assert sum(got.values()) >= 0.9 * periods * budget_msat
+    wants = [msat * period * periods for msat, _ in rates]
+    level = fair_level(periods * budget_msat, wants)
+    for key, want in zip(keys, wants, strict=True):
+        assert got[key] >= 0.8 * min(want, level)
+
+
+def fair_level(msat: int, wants: list[int]) -> int:
+    """What each gets who wants more than that, if all who want less get what they want."""
+    level, rest = 0, sorted(wants)
+    while rest and msat > level * len(rest):
+        level = min(rest[0], msat // len(rest))
+        if level < rest[0]:
+            break
+        msat -= rest.pop(0)
+    return level if rest else max(wants)
+
+
+def test_a_key_that_was_short_once_is_not_short_for_ever() -> None:
+    """Its budget is three times what its streams want, until something else of the key spends it:
+    from then on the large one got no more than the small one.
+    """
+    period = 300
+    street = Street(3 * 11_000 * period, period * S)
+    small = street.open(fee_floor_msat=FLOOR_MSAT)
+    large = street.open(1, rate=Rate(10_000, S, S), fee_floor_msat=FLOOR_MSAT)
+    street.latency_ns = lambda _: S // 10
+    street.live(period + 10)
+    assert street.single(street.house.key_budget(1).room_msat() - 20_000) is not None
+    street.live(4 * period - 1)
+    before = street.got_msat()
+    street.live(6 * period - 1)
+    got = street.got_msat()
+    assert got[small.key] - before[small.key] == 2 * period * 1_000
+    assert got[large.key] - before[large.key] == 2 * period * 10_000
+    assert large.skipped_ns < 300 * S
+
+
+def test_who_waits_for_money_that_is_left_to_another_is_stalled_and_skips_that_time() -> None:
+    """It was ACTIVE, late by 23 minutes, and bought all of them at the renewal though catch_up is
+    0s.
+    """
+    street = hourly(3_000_000)
+    street.open(rate=Rate(800, S, 10 * MINUTE), fee_floor_msat=0, catch_up_ns=0)
+    often = street.open(1, fee_floor_msat=0, catch_up_ns=0)
+    street.live(24 * 3_600)
+    of_it = [payment for payment in street.paid if payment.stream_key == often.key]
+    assert max(payment.amount_msat for payment in of_it) <= 2_000
+    assert often.skipped_ns > 20 * 1_000 * S
+
+
+def test_the_end_of_who_waits_for_money_that_is_left_to_another_comes_at_its_moment() -> None:
+    street, end = hourly(3_000_000), 3 * 3_600 + 44 * 60
+    street.open(
+        rate=Rate(250, S, 15 * MINUTE),
+        fee_floor_msat=0,
+        catch_up_ns=0,
+        start_time_ns=T0 + 895 * S,
+    )
+    ending = street.open(1, fee_floor_msat=0, catch_up_ns=0, end_time_ns=T0 + end * S)
+    street.open(1, fee_floor_msat=0, catch_up_ns=0)
+    street.live(end - 60)
+    assert (ending.state, street.books[1].rounds.waits(ending)) == (StreamState.STALLED, True)
+    street.live(end)
+    assert (ending.state, ending.dropped_msat) == (StreamState.COMPLETED, 0)
+
+
+def test_a_stream_that_fails_keeps_no_part_from_the_others() -> None:
+    """It tries again in an hour at last: two thirds of a day's money waited for it."""
+    street = Street(72_000_000, 24 * HOUR)
+    bad, *others = (
+        street.open(number % 2, rate=Rate(1_000, S, 10 * S), fee_floor_msat=0)
+        for number in range(3)
+    )
+    settle = street.settle
+
+    def settle_or_fail(payment: Payment) -> None:
+        (street.house.fail if payment.stream_key == bad.key else settle)(payment)
+
+    street.settle = settle_or_fail  # type: ignore[method-assign]
+    street.latency_ns = lambda _: S // 10
+    street.live(25 * 3_600)
+    got = street.got_msat(T0 + 24 * HOUR)
+    assert sum(got[stream.key] for stream in others) >= 71_000_000
+
+
+@pytest.mark.parametrize("minutes", [15, 60])
+@pytest.mark.parametrize("catch_up_ns", [0, None])
+def test_a_slow_receiver_of_small_payments_keeps_no_more_than_it_can_take(
+    minutes: int, catch_up_ns: int | None
+) -> None:
+    """Half of the money of a key was left for one that takes 10 sat in 35 s."""
+    street = Street(minutes * 120_000, minutes * MINUTE)
+    slow = street.open(
+        rate=Rate(3_000, S, S),
+        max_payment_msat=10_000,
+        fee_floor_msat=0,
+        catch_up_ns=catch_up_ns,
+    )
+    street.open(1, rate=Rate(3_000, S, S), fee_floor_msat=0, catch_up_ns=catch_up_ns)
+    street.latency_ns = lambda key: 35 * S if key == slow.key else S // 10
+    street.live(4 * minutes * 60 - 1)
+    assert sum(street.got_msat().values()) >= 0.93 * 4 * minutes * 120_000
 
 
 def random_town(chance: random.Random) -> tuple[Street, int]:

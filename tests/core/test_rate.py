@@ -330,6 +330,21 @@ def test_a_slow_node_gets_what_it_carries_in_the_target(
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_a_node_that_becomes_slow_is_not_drowned(seed: int) -> None:
+    """Its queue fills while the window shrinks: that latency rises all the same says nothing."""
+    road = Road(Window(100), seed)
+    sizes = []
+    for _ in range(3):
+        road.carry(300, 200, 300 * MS)
+        sizes.append(road.carry(300, 5, 300 * MS))
+    assert sum(sizes) < 3 * 60
+    for per_second, limit in ((2, 100), (5, 250)):
+        road = Road(Window(limit), seed)
+        assert road.carry(900, per_second, 300 * MS) < limit / 2
+        assert road.carry(900, per_second, 300 * MS) <= 3 * per_second
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_a_window_that_a_slow_node_made_small_grows_again_before_slow_receivers(seed: int) -> None:
     road = Road(Window(100), seed)
     assert road.carry(900, 5, 300 * MS) and road.window.size < 20

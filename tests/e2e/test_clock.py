@@ -64,10 +64,10 @@ def test_a_clock_that_is_put_right_lets_the_daemon_go_on_by_itself(
             assert (
                 abs(sending.report().start_time_ns - time.time_ns()) < PATIENCE_SECONDS * SECOND_NS
             )
-            sending._around.shared.switch.stop(
+            sending._nodes.shared.switch.stop(
                 Halt.CLOCK, "behind an entry of a time when the clock was ahead"
             )
-            sending._around.shared.switch.stop(Halt.OPERATOR, "stopped by a person")
+            sending._nodes.shared.switch.stop(Halt.OPERATOR, "stopped by a person")
             assert (await sending.start(b"")).stopped_by == ("CLOCK",)
             assert (await sending.start(b"")).stopped_by == ()
             assert len(daemons) == 1, "no new start was needed"

@@ -28,18 +28,18 @@ async def opened(daemon: Daemon) -> Stream:
     """A stream of a node that was reached once: none begins before a node has found the clock
     right.
     """
-    around, facts = daemon.service.streams._around, Facts()
-    now_ns = around.clock.now_ns()
+    streams, facts = daemon.service.streams, Facts()
+    now_ns = streams._nodes.clock.now_ns()
     terms = terms_of(
         StreamOrder(destination=RECEIVER, amount_msat=1_000, interval_ns=SECOND_NS),
         now_ns,
-        around.settings,
+        streams._settings,
         "office",
         None,
     )
     stream = lifecycle.new_stream("st_" + "0" * 32, 1, terms, now_ns)
     lifecycle.open_stream(daemon.engines["office"].book, stream, now_ns, facts)
-    await around.desk.durable(facts)
+    await streams._nodes.desk.durable(facts)
     return stream
 
 

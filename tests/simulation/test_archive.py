@@ -312,7 +312,7 @@ async def given_up(world: World, late_seconds: float) -> tuple[Stream, Payment]:
 
 async def posted(world: World, stream: Stream, payment: Payment, before_msat: int) -> None:
     """It is settled everywhere, and once; its stream may have left again by now."""
-    kept = await archived_or_here(service_of(world).streams._around, stream.id)
+    kept = await archived_or_here(service_of(world).streams._nodes, stream.id)
     assert kept is not None
     check_conservation(kept)
     assert (
@@ -438,7 +438,7 @@ def test_what_was_written_off_and_failed_is_given_back_to_a_stream_that_left(
             world.faults.cut_connections("payer")
             await asyncio.sleep(3 * MINUTE)
             assert world.book.budgets.spend_limit.spent_msat == 0
-            kept = await archived_or_here(service_of(world).streams._around, stream.id)
+            kept = await archived_or_here(service_of(world).streams._nodes, stream.id)
             assert kept is not None and (kept.refunded_msat, stream.refunded_msat) == (back, 0)
 
     run_virtual(main)

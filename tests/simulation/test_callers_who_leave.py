@@ -138,6 +138,6 @@ def test_who_asks_again_and_again_for_what_stays_open_leaves_nothing_behind() ->
                 caller.cancel()
             await asyncio.sleep(1)
             assert len(asyncio.all_tasks()) == tasks
-            assert not world.engine._waiters and not service.payments._around.request_ids._locks
+            assert not world.engine._waiters and not service.payments._request_ids._locks
 
     run_virtual(main)

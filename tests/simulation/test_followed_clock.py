@@ -11,6 +11,7 @@ import pytest
 
 from streamer.books.timekeeping import ASK_AGAIN_SECONDS, FOLLOW_AFTER_NS, FOLLOWED, ClockState
 from streamer.core.shared import MARK
+from streamer.ports import Node
 from streamer.service.keys import KeyOrder
 from streamer.service.orders import InvoiceOrder, StreamOrder
 from streamer.simulator.clock import VirtualClock, run_virtual
@@ -22,6 +23,7 @@ from streamer.words.reasons import Reason
 from tests.simulation.beating import Steps, beating
 from tests.simulation.desk import Desk
 from tests.simulation.served import service_of
+from tests.simulation.skewed import Synced
 from tests.simulation.world import World
 
 HOUR_NS = 3600 * SECOND_NS
@@ -433,5 +435,62 @@ def test_a_wall_clock_that_is_wrong_for_two_minutes_moves_nothing(crash: bool) -
         paid_sat = world.received_msat() // 1_000
         assert 3_600 - 2 * 60 <= paid_sat <= 3_600
         world.check()
+
+    run_virtual(main)
+
+
+class OnMainnet(World):
+    """Its nodes find a clock wrong that is hours from their newest block."""
+
+    def make_node(self, name: str) -> Node:
+        return Synced(self.simulation, name)
+
+
+@pytest.mark.parametrize("right_again", ["before the start", "after it"])
+@pytest.mark.parametrize("catch_up_forever", [False, True])
+def test_a_false_step_back_and_a_start_do_no_harm_while_a_node_can_be_asked(
+    catch_up_forever: bool, right_again: str
+) -> None:
+    """174,100 sat were paid for 1,300 s, and a key that had ten hours left was revoked: our time
+    had followed before the node was asked.
+    """
+
+    async def main(clock: VirtualClock) -> None:
+        steps = Steps(clock, 0)
+        world = OnMainnet(clock)
+        world.clock = steps  # type: ignore[assignment]
+        world._build()
+        async with world.running(), beating(world):
+            await asyncio.sleep(1)
+            service = service_of(world)
+            ends_ns = clock.now_ns() + 10 * HOUR_NS
+            key, _ = await service.keys.create(
+                KeyOrder("short", ("streams:write",), expire_time_ns=ends_ns)
+            )
+            order = StreamOrder(
+                destination=world.network.named["receiver0"].pubkey,
+                amount_msat=1_000,
+                interval_ns=SECOND_NS,
+                catch_up_forever=catch_up_forever,
+            )
+            report = await service.streams.create(key.key, order, "once", False)
+            began_ns = clock.now_ns()
+            await asyncio.sleep(600)
+            steps.step_ns = -48 * HOUR_NS
+            await asyncio.sleep(100)
+            assert world.timekeeping.state is ClockState.WRONG
+        if right_again == "before the start":
+            steps.step_ns = 0
+        world.crash()
+        async with world.running(), beating(world):
+            await asyncio.sleep(60)
+            steps.step_ns = 0
+            await asyncio.sleep(600)
+            await service_of(world).keys.end_expired()
+            stream = world.book.streams[report.stream.id]
+            assert stream.state is StreamState.ACTIVE
+            lived_msat = (clock.now_ns() - began_ns) * 1_000 // SECOND_NS
+            assert world.received_msat() <= lived_msat + 1_000
+            world.check()
 
     run_virtual(main)

@@ -49,7 +49,7 @@ async def many_and_one(world: World, service: Service) -> tuple[str, list[str], 
         amount_msat=1_000,
         interval_ns=SECOND_NS,
     )
-    service.streams._around.stream_keys = itertools.count(100_000)
+    service.streams._stream_keys = itertools.count(100_000)
     other = (await service.streams.create(ADMIN, order, "", validate_only=False)).stream
     await asyncio.sleep(5)
     return key.key.id, [stream.id for stream in many], other.id

@@ -318,7 +318,7 @@ def check_spent(world: Troubled, stream: Stream) -> None:
         line, end_ns = world.shared.rounds._lines[stream.api_key], own.end_ns()
         for flight in (*line.later.values(), *line.absent.values()):
             if end_ns is not None and flight.comes_before(end_ns):
-                left_msat += flight.wants_msat(end_ns)
+                left_msat += flight.wants_msat(end_ns, world.now_ns())
     assert own.room_msat() < least + left_msat, (
         f"{stream.id} waits for a budget that has {own.room_msat()} msat left"
     )
