@@ -187,7 +187,7 @@ ARCHIVE_MUTATIONS = (
         3,
         "a stream on its way to the archive is nowhere",
         SHOWN,
-        "    found = leaving(around).get(stream_id)\n",
+        "    found = leaving(nodes).get(stream_id)\n",
         "    found = None\n",
         WHOLE,
     ),
