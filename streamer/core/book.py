@@ -415,6 +415,20 @@ class Book:
             self._wheel.cancel(stream.key)
             self.gate.add((due_ns, stream.key))
 
+    def cap_msat(self, stream: Stream) -> int | None:
+        """The largest payment that stream makes now; None: of any size."""
+        return cap_msat(stream, self.largest_spendable_msat)
+
+    def own_msat(self, stream: Stream, until_ns: int, now_ns: int) -> int | None:
+        """What its own budget holds until then, with its renewals; None if it has none."""
+        budget = self.budgets.own(stream, now_ns)
+        if budget is None:
+            return None
+        end_ns, period_ns = budget.end_ns(), budget.period_ns
+        if end_ns is None or period_ns is None or end_ns >= until_ns:
+            return budget.room_msat()
+        return budget.room_msat() + budget.limit_msat * (1 + (until_ns - end_ns - 1) // period_ns)
+
     def stands_in_line(self, stream: Stream) -> bool:
         """It could pay, and waits for room at the node or at its receiver, which holds nothing."""
         terms = stream.terms

@@ -57,6 +57,12 @@ class Place(Protocol):
     def call_up(self, stream: Stream, due_ns: int) -> None:
         """Its turn has come: it enters the ready queue."""
 
+    def cap_msat(self, stream: Stream) -> int | None:
+        """The largest payment that it makes; None: of any size."""
+
+    def own_msat(self, stream: Stream, until_ns: int, now_ns: int) -> int | None:
+        """What its own budget holds until then, with its renewals; None if it has none."""
+
     def stands_in_line(self, stream: Stream) -> bool:
         """It could pay, and waits for room at the node or at its receiver."""
 
@@ -145,20 +151,6 @@ class Flight:
         comes_ns = self.comes_ns()
         return comes_ns is not None and comes_ns < end_ns
 
-    def wants_msat(self, until_ns: int, now_ns: int) -> int:
-        """What its stream will want until then, and its receiver can take: payments of a bounded
-        size, each as slow as this one is.
-        """
-        terms, wants = self.stream.terms, wants_msat(self.stream, until_ns)
-        if terms.max_payment_msat is None:
-            return wants
-        took_ns = (now_ns if self.payment.open else self.payment.end_ns) - self.payment.planned_ns
-        times = terms.max_open_payments * (
-            1 + max(0, until_ns - self.payment.planned_ns) // max(took_ns, SECOND_NS)
-        )
-        most = times * terms.max_payment_msat
-        return min(wants, most + fee_limit_msat(most, terms.fee_floor_msat, terms.fee_limit_ppm))
-
     def comes_back(self, now_ns: int) -> bool:
         """Whether the end of the payment, or its stream, is to be waited for."""
         if now_ns >= self.until_ns or self.payment.open:
@@ -178,6 +170,9 @@ class Line:
     flights: dict[int, Flight] = field(default_factory=dict)
     absent: dict[int, Flight] = field(default_factory=dict)
     later: dict[int, Flight] = field(default_factory=dict)
+    beyond: dict[int, Flight] = field(default_factory=dict)
+    took_ns: dict[int, int] = field(default_factory=dict)
+    """How long the last payment of a stream took, as far as that was seen."""
     level_msat: int = 0
     _first_later_ns: int = 0
     _end_ns: int = 0
@@ -231,8 +226,10 @@ class Line:
 
     def is_back(self, key: int) -> None:
         """It is due again: no part has to be left to it."""
-        for group in (self.flights, self.absent, self.later):
-            group.pop(key, None)
+        for group in (self.flights, self.absent, self.later, self.beyond):
+            flight = group.pop(key, None)
+            if flight is not None and not flight.payment.open:
+                self.took_ns[key] = flight.payment.end_ns - flight.payment.planned_ns
 
     def leave(self, key: int) -> Waiting | None:
         """Wait no more."""
@@ -259,7 +256,7 @@ class Line:
 
     def renew(self, period_start_ns: int) -> None:
         """Another period: whoever has not taken its turn waits again, as it did; to whoever pays
-        just now a part is left.
+        just now a part is left, and to who is paid ahead into this period.
         """
         self.period_start_ns, self.left_msat, self.level_msat = period_start_ns, 0, 0
         for key in list(self.turns):
@@ -269,8 +266,11 @@ class Line:
         for key, flight in self.flights.items():
             if flight.payment.open:
                 self.absent[key] = flight
+            self._waits_for_later(key, flight)
         self.flights.clear()
-        self.later.clear()
+        for key, flight in self.beyond.items():
+            self._waits_for_later(key, flight)
+        self.beyond.clear()
 
     def lapse(self, now_ns: int) -> None:
         """Take back what is not taken. Its book still has it, and lets it wait again when it can
@@ -317,7 +317,7 @@ class Line:
         """Share the room among all who wait, and leave their part to those whose payment is under
         way for long, and to those who are due again later in the period.
         """
-        end_ns = now_ns + FLIGHT_NS if period_end_ns is None else period_end_ns
+        self._end_ns = end_ns = now_ns + FLIGHT_NS if period_end_ns is None else period_end_ns
         self._look_who_is_away(end_ns, now_ns)
         cheapest = self.cheapest_msat()
         if cheapest is None or room_msat < cheapest:
@@ -326,16 +326,17 @@ class Line:
             heapq.heappush(self._round, order)
         self._newcomers.clear()
         absent = {
-            order_of(flight.stream): flight.wants_msat(end_ns, now_ns)
+            order_of(flight.stream): self.wants_msat(flight.place, flight.stream, now_ns)
             for flight in (*self.absent.values(), *self.later.values())
             if flight.comes_before(end_ns)
         }
-        self._end_ns = end_ns
-        parts_msat = self._raise(room_msat, cheapest, absent)
+        parts_msat = self._raise(room_msat, cheapest, absent, now_ns)
         if room_msat - parts_msat >= cheapest:
             self.left_msat, self._dealt = room_msat - parts_msat, False
 
-    def _raise(self, room_msat: int, cheapest_msat: int, absent: dict[Order, int]) -> int:
+    def _raise(
+        self, room_msat: int, cheapest_msat: int, absent: dict[Order, int], now_ns: int
+    ) -> int:
         """Set the level, and tell how much is left to the absent, of whom is given what they will
         want.
 
@@ -354,7 +355,7 @@ class Line:
             found = {
                 order: want
                 for order in seen[:MOST_LATER]
-                if (want := self._wants_msat(order, absent)) < level_msat - order[0]
+                if (want := self._wants_msat(order, absent, now_ns)) < level_msat - order[0]
             }
             if not found:
                 break
@@ -367,20 +368,39 @@ class Line:
             max(0, self.level_msat - order[0]) for order in absent.keys() - modest
         )
 
-    def _wants_msat(self, order: Order, absent: dict[Order, int]) -> int:
+    def _wants_msat(self, order: Order, absent: dict[Order, int], now_ns: int) -> int:
         if order in absent:
             return absent[order]
-        return wants_msat(self.waiting[order[-1]].stream, self._end_ns)
+        waiting = self.waiting[order[-1]]
+        return self.wants_msat(waiting.place, waiting.stream, now_ns)
+
+    def wants_msat(self, place: Place, stream: Stream, now_ns: int) -> int:
+        """What stream will want until the period ends, and can take: no more than its own budget
+        holds, and than fits into payments of a bounded size that each take as long as its last one.
+        """
+        wants, cap = wants_msat(stream, self._end_ns), place.cap_msat(stream)
+        own = place.own_msat(stream, self._end_ns, now_ns)
+        if own is not None:
+            wants = min(wants, max(0, own))
+        if cap is None:
+            return wants
+        flight = self.flights.get(stream.key) or self.absent.get(stream.key)
+        under_way_ns = now_ns - flight.payment.planned_ns if flight and flight.payment.open else 0
+        took_ns = max(SECOND_NS, self.took_ns.get(stream.key, 0), under_way_ns)
+        rest_ns = max(0, self._end_ns - now_ns) + under_way_ns
+        most = cap * stream.terms.max_open_payments * (1 + rest_ns // took_ns)
+        terms = stream.terms
+        return min(wants, most + fee_limit_msat(most, terms.fee_floor_msat, terms.fee_limit_ppm))
 
     def _look_who_is_away(self, end_ns: int, now_ns: int) -> None:
-        """Forget those who do not come before the period ends."""
+        """Forget those who do not come, and put aside those who come after the period."""
         for key in [key for key, flight in self.absent.items() if not flight.payment.open]:
             self._waits_for_later(key, self.absent.pop(key))
         for group in (self.absent, self.later):
             for key in [key for key, flight in group.items() if not flight.is_away(now_ns)]:
                 del group[key]
         for key in [key for key, flight in self.later.items() if not flight.comes_before(end_ns)]:
-            del self.later[key]
+            self.beyond[key] = self.later.pop(key)
         self._first_later_ns = min(
             (flight.comes_ns() or now_ns for flight in self.later.values()), default=now_ns
         )
@@ -431,7 +451,10 @@ class Line:
                 break
             self._dealt = True
             turn_msat = max(
-                min(self.level_msat - waiting.order[0], wants_msat(waiting.stream, self._end_ns)),
+                min(
+                    self.level_msat - waiting.order[0],
+                    self.wants_msat(waiting.place, waiting.stream, now_ns),
+                ),
                 waiting.worthwhile_msat,
             )
             turn = Turn(waiting, min(self.left_msat, turn_msat), number + len(given), now_ns)
@@ -494,17 +517,16 @@ def served_msat(stream: Stream) -> int:
 
 
 def wants_msat(stream: Stream, until_ns: int) -> int:
-    """What stream will want until then: with the fees that it has paid so far, and one fee limit.
-    With the limits of all its payments, whose fees are mostly far below, a small stream would keep
-    others waiting for money that comes back.
+    """What stream will want until then, with fees like those that it has paid so far. With fee
+    limits, which are mostly far above, small streams would keep others waiting for money that comes
+    back.
     """
     terms, account = stream.terms, stream.account
     wants_ns = max(0, until_ns - origin_ns(stream) - covered_ns(stream))
     amount = max(
         terms.min_payment_msat, wants_ns * terms.rate.amount_msat // terms.rate.interval_ns
     )
-    fees = amount * account.fee_msat // max(1, account.settled_msat)
-    return amount + fees + fee_limit_msat(amount, terms.fee_floor_msat, terms.fee_limit_ppm)
+    return amount + amount * account.fee_msat // max(1, account.settled_msat)
 
 
 def order_of(stream: Stream) -> Order:

@@ -259,6 +259,7 @@ class Rounds:
             line.renew(line.period_start_ns)
             line.absent.clear()
             line.later.clear()
+            line.beyond.clear()
             self._budgets.promised[number] = line.promised_msat
             self._mark(number, 0)
 

@@ -105,4 +105,10 @@ FAILED_ONCE = (
         " later in the period",
         0.4,
     ),
+    FailedOnce(
+        10_362,
+        "the judge did not know that an old journal, completed, may have more in a total budget"
+        " than that allows",
+        0.4,
+    ),
 )

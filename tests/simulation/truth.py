@@ -85,11 +85,13 @@ def last_completed_ns(world: Troubled) -> int:
 
 def is_kept(world: Troubled, name: str, budget: Budget, completed_ns: int) -> bool:
     """No more is spent and reserved than it allows, but for what an old journal was completed with
-    in this period.
+    in this period; a total has one only.
 
     Nor, in a period in which our time was put right, than was when that was done.
     """
-    completed = budget.period_ns is not None and budget.period_start_ns <= completed_ns
+    completed = completed_ns > 0 and (
+        budget.period_ns is None or budget.period_start_ns <= completed_ns
+    )
     moved = [
         msat
         for start_ns, msat in (world.excuses.moved.get(name, (0, 0)),)
@@ -318,7 +320,7 @@ def check_spent(world: Troubled, stream: Stream) -> None:
         line, end_ns = world.shared.rounds._lines[stream.api_key], own.end_ns()
         for flight in (*line.later.values(), *line.absent.values()):
             if end_ns is not None and flight.comes_before(end_ns):
-                left_msat += flight.wants_msat(end_ns, world.now_ns())
+                left_msat += line.wants_msat(flight.place, flight.stream, world.now_ns())
     assert own.room_msat() < least + left_msat, (
         f"{stream.id} waits for a budget that has {own.room_msat()} msat left"
     )
