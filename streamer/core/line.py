@@ -29,7 +29,8 @@ ABSENT_NS = 40 * SECOND_NS
 receiver is not served less.
 """
 MOST_LATER = 300
-"""To so many that are due again later in a period a part is left: a round looks at each of them.
+"""To so many that are due again later in a period a part is left, and so many are kept in mind for
+the next: a round looks at each of them.
 """
 MOST_PASSES = 8
 """So often a round looks for those who want less than their share."""
@@ -171,8 +172,6 @@ class Line:
     absent: dict[int, Flight] = field(default_factory=dict)
     later: dict[int, Flight] = field(default_factory=dict)
     beyond: dict[int, Flight] = field(default_factory=dict)
-    took_ns: dict[int, int] = field(default_factory=dict)
-    """How long the last payment of a stream took, as far as that was seen."""
     level_msat: int = 0
     _first_later_ns: int = 0
     _end_ns: int = 0
@@ -229,7 +228,7 @@ class Line:
         for group in (self.flights, self.absent, self.later, self.beyond):
             flight = group.pop(key, None)
             if flight is not None and not flight.payment.open:
-                self.took_ns[key] = flight.payment.end_ns - flight.payment.planned_ns
+                flight.stream.took_ns = flight.payment.end_ns - flight.payment.planned_ns
 
     def leave(self, key: int) -> Waiting | None:
         """Wait no more."""
@@ -318,7 +317,7 @@ class Line:
         way for long, and to those who are due again later in the period.
         """
         self._end_ns = end_ns = now_ns + FLIGHT_NS if period_end_ns is None else period_end_ns
-        self._look_who_is_away(end_ns, now_ns)
+        self._look_who_is_away(period_end_ns, end_ns, now_ns)
         cheapest = self.cheapest_msat()
         if cheapest is None or room_msat < cheapest:
             return
@@ -386,21 +385,25 @@ class Line:
             return wants
         flight = self.flights.get(stream.key) or self.absent.get(stream.key)
         under_way_ns = now_ns - flight.payment.planned_ns if flight and flight.payment.open else 0
-        took_ns = max(SECOND_NS, self.took_ns.get(stream.key, 0), under_way_ns)
+        took_ns = max(SECOND_NS, stream.took_ns, under_way_ns)
         rest_ns = max(0, self._end_ns - now_ns) + under_way_ns
         most = cap * stream.terms.max_open_payments * (1 + rest_ns // took_ns)
         terms = stream.terms
         return min(wants, most + fee_limit_msat(most, terms.fee_floor_msat, terms.fee_limit_ppm))
 
-    def _look_who_is_away(self, end_ns: int, now_ns: int) -> None:
-        """Forget those who do not come, and put aside those who come after the period."""
+    def _look_who_is_away(self, period_end_ns: int | None, end_ns: int, now_ns: int) -> None:
+        """Forget those who do not come, and put aside those who come after the period (a total has
+        none).
+        """
         for key in [key for key, flight in self.absent.items() if not flight.payment.open]:
             self._waits_for_later(key, self.absent.pop(key))
         for group in (self.absent, self.later):
             for key in [key for key, flight in group.items() if not flight.is_away(now_ns)]:
                 del group[key]
         for key in [key for key, flight in self.later.items() if not flight.comes_before(end_ns)]:
-            self.beyond[key] = self.later.pop(key)
+            flight = self.later.pop(key)
+            if period_end_ns is not None and len(self.beyond) < MOST_LATER:
+                self.beyond[key] = flight
         self._first_later_ns = min(
             (flight.comes_ns() or now_ns for flight in self.later.values()), default=now_ns
         )

@@ -7,14 +7,16 @@ streams at 10,100 msat a minute one got 606,000 msat in an hour and the other 4,
 short
 
 - a round begins with a renewal or with money that comes back (a void, a refund, a settle that cost
-less than was reserved);
+  less than was reserved);
 - each stream that waits has one turn in it, he first who was served least, and then whose last
   payment was planned longest ago (never: his start_time);
 - a turn raises its stream to the *level* up to which the room raises all who wait: that is `room //
   number of those waiting` for those who were served alike, and more for one who is behind; it may
   always take the minimum payment;
+- nobody gets more than it will want, and can take, until the renewal (its own budget, its largest
+  payment, the pace of its receiver): the others share the rest;
 - what is left begins the next round, when the payments of this one have ended; who found nothing
-comes first then.
+  comes first then.
 
 A turn is *promised* money: it is free for nobody else until it is taken or goes back. Whoever
 cannot take it (paused, ended, its node down, its destination full) loses it, and blocks nobody.
@@ -45,7 +47,8 @@ want until then is left, up to the level too (the first line.MOST_LATER of them)
 a payment each ten minutes on 5,000 sat an hour had else 43,800, 39,000 and 39,000 sat after a day:
 the last payment of a period goes by due order, and that is the same stream where payments and
 periods keep step. And beside one that pays each second, one that pays each ten minutes got a
-twelfth of what it wanted: all was gone when it was due.
+twelfth of what it wanted: all was gone when it was due. Who is due after the renewal is kept in
+mind for that: at that moment only those wait who are not paid ahead.
 
 So equal streams have got within one share of the same after any period from the second on; in the
 first, what was paid before the key was short went by due order.

@@ -161,7 +161,8 @@ class Stream:
     open_payments are derived from the open payments, and not stored. last_turn: when the newest
     payment was planned, and its number among those of that moment; offset_msat: what is added to
     what it pays, to compare it with the others of a key whose budget was short (rounds.py; None: it
-    was compared with nobody yet); both only in memory.
+    was compared with nobody yet); took_ns: how long its last payment took, where that was seen; all
+    three only in memory.
     """
 
     id: str
@@ -197,6 +198,7 @@ class Stream:
     open_payments: int = 0
     last_turn: tuple[int, int] | None = field(default=None, compare=False)
     offset_msat: int | None = field(default=None, compare=False)
+    took_ns: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

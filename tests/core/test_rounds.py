@@ -15,7 +15,7 @@ import pytest
 
 from streamer.core import ends, lifecycle
 from streamer.core.book import Book
-from streamer.core.line import FLIGHT_NS, MOST_PASSED, MOST_TURNS, TURN_NS
+from streamer.core.line import FLIGHT_NS, MOST_LATER, MOST_PASSED, MOST_TURNS, TURN_NS
 from streamer.core.payment import Event
 from streamer.core.streamtime import check_conservation
 from streamer.words.model import (
@@ -595,3 +595,24 @@ def test_a_ttl_that_runs_out_when_nothing_is_left_to_buy_up_to_the_end_is_shown_
     assert (stream.state, stream.reason) == (StreamState.PAUSED, Reason.TTL_EXPIRED)
     street.live(90)
     assert (stream.state, stream.reason) == (StreamState.COMPLETED, Reason.END_TIME)
+
+
+# -- what is kept in mind -------------------------------------------------------------------------
+
+
+def test_whoever_comes_after_the_period_is_kept_in_mind_up_to_a_bound() -> None:
+    """Hundreds that pay an hour ahead, on a key whose budget is for a minute."""
+    street = Street(500_000)
+    street.open(rate=Rate(20_000, S, S), fee_floor_msat=0)
+    for _ in range(MOST_LATER + 50):
+        hourly = Rate(1, 4 * S, 4_000 * S)
+        street.open(1, rate=hourly, start_time_ns=T0 + 55 * S, fee_floor_msat=0)
+    street.live(150)
+    line = street.books[0].rounds._lines[1]
+    assert len(line.beyond) == MOST_LATER
+    line.later = {-key: flight for key, flight in line.beyond.items()}
+    line.begin(0, T0 + 180 * S, street.house.now_ns)
+    assert not line.later and len(line.beyond) == MOST_LATER
+    line.later, line.beyond = line.beyond, {}
+    line.begin(0, None, street.house.now_ns)
+    assert not line.later and not line.beyond, "a total has no other period"
