@@ -155,8 +155,8 @@ class Desk:
         if facts.intents or facts.ends:
             facts.spends += self._shared.budgets.spends()
         # no period in the journal begins after its last moment: a start could not tell that our
-        # clock was ahead
-        if facts.spends:
+        # clock was ahead. Nor was a ttl renewed after it, but by a run that did not know the time
+        if facts.spends or facts.streams:
             self._shared.mark(self._clock.now_ns(), facts)
         self.also(facts)
         try:

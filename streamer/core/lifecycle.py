@@ -16,6 +16,7 @@ from streamer.core.streamtime import (
     covered_ns,
     has_begun,
     owed_by_price_msat,
+    paid_until_ns,
     stream_now_ns,
 )
 from streamer.words.errors import FailedPrecondition
@@ -135,7 +136,8 @@ def outlast_start(streams: Iterable[Stream], last_ns: int, now_ns: int) -> list[
     durable.
 
     last_ns: when the doors were last open. A ttl that ran out before it, ran out while the doors
-    were open.
+    were open. Who was renewed, or opened, after it was so in a run that did not know the time yet:
+    a crash then forgets who that was, and the whole ttl is given here.
     """
     moved = []
     for stream in streams:
@@ -144,7 +146,15 @@ def outlast_start(streams: Iterable[Stream], last_ns: int, now_ns: int) -> list[
             and stream.state in RUNNING
             and stream.expire_time_ns > last_ns
         ):
-            least_ns = now_ns + min(stream.terms.ttl_ns, TTL_AFTER_START_NS)
+            whole_ns = stream.terms.ttl_ns
+            given_ns = min(whole_ns, TTL_AFTER_START_NS)
+            # a ttl that counts from the start_time is nobody's renewal
+            renewed_ns = stream.expire_time_ns - whole_ns
+            if stream.create_time_ns > last_ns or renewed_ns > max(
+                last_ns, stream.terms.start_time_ns
+            ):
+                given_ns = whole_ns
+            least_ns = now_ns + given_ns
             if stream.expire_time_ns < least_ns:
                 stream.expire_time_ns = least_ns
                 moved.append(stream)
@@ -204,8 +214,10 @@ def _change_rate(stream: Stream, terms: Terms, now_ns: int) -> None:
     # outage of an hour does not raise that hour
     from_ns = max(0, covered_ns(stream), stream_now_ns(stream, now_ns))
     # with nothing under way, what was bought beyond the money failed, and is owed like the rest
-    bought_ns = max(covered_ns(stream), account.bought_until_ns if stream.open_payments else 0)
-    stream.segments = change_rate(stream.segments, from_ns, terms.rate, bought_ns)
+    money_ns = {paid_until_ns(stream), covered_ns(stream)}
+    if stream.open_payments:
+        money_ns.add(account.bought_until_ns)
+    stream.segments = change_rate(stream.segments, from_ns, terms.rate, money_ns)
     account.bought_until_ns = min(account.bought_until_ns, from_ns)
     account.owed_msat = owed_by_price_msat(stream)
 

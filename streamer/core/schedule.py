@@ -12,6 +12,9 @@ amount: money always ends at a moment.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import chain
+
 from streamer.words.model import Rate, Segment
 
 MOST_SEGMENTS = 64
@@ -89,26 +92,41 @@ def buy_until_ns(segments: list[Segment], paid_msat: int, after_ns: int, minimum
 
 
 def change_rate(
-    segments: list[Segment], at_ns: int, rate: Rate, bought_ns: int = 0
+    segments: list[Segment], at_ns: int, rate: Rate, money_ns: Collection[int] = ()
 ) -> list[Segment]:
     """The segments with a new rate from at_ns on; what begins at or after at_ns is replaced.
 
-    Beyond MOST_SEGMENTS the two oldest closed ones become one, of those that begin at bought_ns or
-    later: what is bought keeps what it cost. A mean over time that is paid and time that is not
-    would say that less is covered than was bought, and it would be paid again.
+    Beyond MOST_SEGMENTS two closed ones become one: never across a moment in money_ns, up to which
+    some money reaches. A mean over time that is paid and time that is not would say that less is
+    covered than was bought, and it would be paid again.
     """
     start_msat = price_msat(segments, at_ns)
     changed = [
         *(segment for segment in segments if segment.start_ns < at_ns),
         Segment(at_ns, start_msat, rate),
     ]
-    first = next(
-        (index for index, segment in enumerate(changed) if segment.start_ns >= bought_ns),
-        len(changed),
-    )
-    while len(changed) > MOST_SEGMENTS and first + 2 < len(changed):
+    while len(changed) > MOST_SEGMENTS:
+        first = _first_of_two(changed, money_ns)
         changed[first : first + 2] = [_as_one(*changed[first : first + 3])]
     return changed
+
+
+def _first_of_two(segments: list[Segment], money_ns: Collection[int]) -> int:
+    """The first of the two that become one: the oldest two beyond all money; else the oldest of
+    all, for what is bought keeps what it cost as long as it can.
+    """
+    closed = range(len(segments) - 2)
+    apart = (
+        index
+        for index in closed
+        if not any(
+            segments[index].start_ns < moment_ns < segments[index + 2].start_ns
+            for moment_ns in money_ns
+        )
+    )
+    beyond = (index for index in closed if segments[index].start_ns >= max(money_ns, default=0))
+    # each moment of money keeps two pairs apart at most, and there are MOST_SEGMENTS
+    return next(chain(beyond, apart))
 
 
 def _as_one(first: Segment, second: Segment, after: Segment) -> Segment:

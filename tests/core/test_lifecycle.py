@@ -344,7 +344,8 @@ def test_more_budget_is_used_at_once() -> None:
 def renewed(
     expire_time_ns: int, ttl_ns: int | None = 30 * S, state: StreamState = StreamState.ACTIVE
 ) -> Stream:
-    stream = stream_of(terms_of(ttl_ns=ttl_ns))
+    stream = stream_of(terms_of(ttl_ns=ttl_ns, start_time_ns=T0 - 10 * HOUR))
+    stream.create_time_ns = T0 - 10 * HOUR
     stream.state, stream.expire_time_ns = state, expire_time_ns
     return stream
 
@@ -366,6 +367,32 @@ def test_renewers_have_a_minute_after_a_start_or_a_ttl_if_that_is_less(
     stream = renewed(expire, ttl)
     assert lifecycle.outlast_start([stream], T0 - 5 * S, T0) == [stream]
     assert stream.expire_time_ns == after
+
+
+@pytest.mark.parametrize(
+    ("since", "start", "created", "given"),
+    [
+        (1, -HOUR, -HOUR, HOUR),
+        (0, -HOUR, -HOUR, 60 * S),
+        (1, 1, -HOUR, 60 * S),
+        (2, 1, -HOUR, HOUR),
+        (1, 1, 1, HOUR),
+        (1, 1, 0, 60 * S),
+    ],
+    ids=["renewed", "renewed before", "its start", "renewed since", "opened", "opened before"],
+)
+def test_who_was_renewed_or_opened_after_the_doors_were_last_open_has_a_whole_ttl(
+    since: int, start: int, created: int, given: int
+) -> None:
+    """Moments from when the doors were last open; what comes later is of a run that did not know
+    the time.
+    """
+    last = T0 - 2 * HOUR
+    stream = stream_of(terms_of(ttl_ns=HOUR, start_time_ns=last + start))
+    stream.create_time_ns, stream.state = last + created, StreamState.ACTIVE
+    stream.expire_time_ns = last + since + HOUR
+    assert lifecycle.outlast_start([stream], last, T0) == [stream]
+    assert stream.expire_time_ns == T0 + given
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from streamer.core.payment import Event
 from streamer.core.schedule import MOST_SEGMENTS, moment_ns, price_msat
-from streamer.core.streamtime import covered_ns, origin_ns, wall_ns
+from streamer.core.streamtime import covered_ns, origin_ns, paid_until_ns, wall_ns
 from streamer.words.model import Answer, Facts, Kind, Payment, Rate, Stream
 from streamer.words.reasons import Reason
 from tests.core.house import HOUR, MINUTE, T0, House, S
@@ -238,3 +238,30 @@ def test_a_new_rate_and_a_payment_that_fails_each_second_keep_a_bounded_list() -
     house.crash()
     payment = house.pay(301)
     assert abs(payment.amount_msat - 300 * 10_001) <= 2 * 10_003, "and what is owed"
+
+
+def test_new_rates_while_an_older_payment_has_no_end_keep_a_bounded_list() -> None:
+    """Settled money stands before all that was bought since: none of it was passed, and 1,500 new
+    rates were kept.
+    """
+    house = House()
+    stream = house.open(rate=Rate(1_000, S, HOUR), catch_up_ns=None, max_open_payments=2)
+    house.settle(house.pay(0))
+    begin = HOUR // S
+    orphan = house.pay(begin)
+    assert orphan.amount_msat == 3_600_000
+    rates, begin = [Rate(1_000, S, S), Rate(1_300, S, S), Rate(1_007, S, S)], 2 * begin
+    for second in range(300):
+        house.at(begin + second)
+        house.change(stream, rate=rates[second % 3])
+        [payment] = house.plan()
+        covered = covered_ns(stream)
+        house.settle(payment)
+        assert covered_ns(stream) == covered and len(stream.segments) <= MOST_SEGMENTS
+        assert paid_until_ns(stream) <= 2 * HOUR, "the orphan's time is not paid"
+    paid = stream.account.settled_msat
+    house.settle(orphan)
+    assert stream.account.settled_msat == paid + 3_600_000
+    house.crash()
+    stream = house.again(stream)
+    assert stream.account.owed_msat == 0 and covered_ns(stream) == covered

@@ -91,8 +91,16 @@ STALL_MUTATIONS = (
         4,
         "every rate is kept",
         SCHEDULE,
-        "while len(changed) > MOST_SEGMENTS and first + 2 < len(changed):",
+        "while len(changed) > MOST_SEGMENTS:",
         "while False:",
+        TESTS,
+    ),
+    Mutation(
+        4,
+        "a mean over paid time and unpaid",
+        SCHEDULE,
+        "segments[index].start_ns < moment_ns < segments[index + 2].start_ns",
+        "False",
         TESTS,
     ),
     Mutation(

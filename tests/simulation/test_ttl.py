@@ -122,6 +122,39 @@ def test_a_renewal_while_the_clock_is_not_checked_counts_from_when_it_is() -> No
     run_virtual(main)
 
 
+def test_a_renewal_while_the_clock_is_not_checked_outlasts_a_crash_in_that_time() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, QUICK)
+        async with beating(world), world.running():
+            renewed, other, short = [
+                await world.open("1sat/1s", ttl_ns=ttl * SECOND_NS) for ttl in (900, 900, 100)
+            ]
+            await asyncio.sleep(60.5)
+            assert await service_of(world).streams.renew(ADMIN, f"id={short.id}") == 1
+        world.faults.take_down("payer")
+        world.crash()
+        async with beating(world), world.running():
+            await asyncio.sleep(1)
+            assert await service_of(world).streams.renew(ADMIN, f"id={renewed.id}") == 1
+            opened = await world.open("1sat/1s", ttl_ns=900 * SECOND_NS)
+        world.crash()
+        await asyncio.sleep(3600)
+        async with beating(world), world.running():
+            await asyncio.sleep(60)
+            world.faults.bring_up("payer")
+            while not world.timekeeping.known:
+                await asyncio.sleep(0.1)
+            right_ns, found = end_of_the_start(world), world.book.streams
+            assert [found[one.id].expire_time_ns - right_ns for one in (renewed, opened)] == [
+                900 * SECOND_NS
+            ] * 2
+            assert [found[one.id].expire_time_ns - right_ns for one in (other, short)] == [
+                lifecycle.TTL_AFTER_START_NS
+            ] * 2, "in a run that knew the time"
+
+    run_virtual(main)
+
+
 def test_a_ttl_that_ran_out_behind_closed_doors_leaves_time_to_renew_over_several_starts() -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, QUICK)
