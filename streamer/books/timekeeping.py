@@ -313,8 +313,14 @@ class Timekeeping:
                 self._since_ns = self._clock.now_ns()
             elif agreed and not self.known:
                 self._know("CLOCK", Facts())
-        elif agreed and not self._problems():
+        elif agreed and (not self._problems() or self._goes_on()):
             self._take_up()
+
+    def _goes_on(self) -> bool:
+        """Whether one node that agrees is enough: after a step while it ran. One that lags stops
+        itself, whoever answers first.
+        """
+        return self._was_right and Halt.CLOCK not in self._shared.switch.halts
 
     def _take_up(self) -> None:
         """A node has found the wall clock right: ours is it from now on."""

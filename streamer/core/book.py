@@ -244,7 +244,9 @@ class Book:
             if stream.account.streak or stream.state is StreamState.STALLED
             else stream.terms.max_open_payments
         )
-        return stream.open_payments < limit and self.slots.doubts(stream.key) < MAX_IN_DOUBT
+        return stream.open_payments < limit and not (
+            self.slots.doubtful and self.slots.doubts(stream.key) >= MAX_IN_DOUBT
+        )
 
     def schedule(self, stream: Stream) -> None:
         """Put stream where it belongs: due at a moment, or waiting for something else."""
@@ -461,7 +463,7 @@ class Book:
         """Let start, ttl, renewal and end take effect at their own moments, however late that is
         noticed; a wrong clock's are none.
         """
-        if not self.shared.time_known:
+        if not self.shared.time_known or self._is_timeless(stream):
             return
         if stream.state is StreamState.PENDING and now_ns >= stream.terms.start_time_ns:
             self.enter(stream, Move.START, Reason.NONE, stream.terms.start_time_ns, facts)
@@ -480,6 +482,15 @@ class Book:
             self._let_key_renew(stream, facts)
         if self._has_come_to_its_end(stream, now_ns) or self._has_ended(stream, now_ns):
             self.close(stream, StreamState.COMPLETED, Reason.END_TIME, now_ns, facts)
+
+    def _is_timeless(self, stream: Stream) -> bool:
+        """Whether time alone changes nothing of it, as of most: asked three times a payment."""
+        return (
+            stream.state is StreamState.ACTIVE
+            and stream.terms.end_time_ns is None
+            and not (stream.expire_time_ns or stream.short_of)
+            and self.budgets.key_end_ns(stream.api_key) is None
+        )
 
     def _has_renewed(self, stream: Stream, now_ns: int) -> bool:
         """Whether the renewal for which stream waits has come, and not after its end.

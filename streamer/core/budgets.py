@@ -162,16 +162,17 @@ class Budgets:
         self, payment: Payment, reserved_msat: int, spent_msat: int, stream: Stream | None
     ) -> None:
         """End a reserve on every level: spent_msat was spent."""
-        self.spend_limit.release(payment.daemon_period_ns, reserved_msat, spent_msat)
+        planned_ns = payment.planned_ns
+        self.spend_limit.release(payment.daemon_period_ns, reserved_msat, spent_msat, planned_ns)
         key = self._keys.get(payment.api_key)
         if key is not None:
-            key.release(payment.key_period_ns, reserved_msat, spent_msat)
+            key.release(payment.key_period_ns, reserved_msat, spent_msat, planned_ns)
             self._moved.add(payment.api_key)
             if payment.api_key in self.watched:
                 self.freed.add(payment.api_key)
         own = self._own.get(payment.stream_key)
         if own is not None and stream is not None:
-            own.release(payment.period_start_ns, reserved_msat, spent_msat)
+            own.release(payment.period_start_ns, reserved_msat, spent_msat, planned_ns)
             self.write_account(stream)
 
     def move(
@@ -187,7 +188,7 @@ class Budgets:
         restamped = [
             payment
             for payment in payments
-            if self._restamp(payment, parts, payment.planned_ns >= since_ns)
+            if self._restamp(payment, parts, payment.planned_ns >= since_ns, by_ns)
         ]
         for budget in self._all():
             budget.reserved_msat = 0
@@ -199,15 +200,21 @@ class Budgets:
     def _all(self) -> list[Budget]:
         return [self.spend_limit, *self._keys.values(), *self._own.values()]
 
-    def _restamp(self, payment: Payment, parts: dict[int, frozenset[int]], ours: bool) -> bool:
+    def _restamp(
+        self, payment: Payment, parts: dict[int, frozenset[int]], ours: bool, by_ns: int
+    ) -> bool:
         """Write into payment the periods in which it counts now; whether one has changed. ours:
         this run has planned it.
         """
+        planned_ns = payment.planned_ns + by_ns
 
         def stamp(budget: Budget | None, period_ns: int) -> int:
             if budget is None or budget.period_ns is None:
                 return period_ns
-            counts = period_ns > budget.period_start_ns or (ours and period_ns in parts[id(budget)])
+            begun = ours and planned_ns >= budget.period_start_ns
+            counts = period_ns > budget.period_start_ns or (
+                begun and period_ns in parts[id(budget)]
+            )
             return budget.period_start_ns if counts else budget.present_of(period_ns)
 
         before = payment.period_start_ns, payment.key_period_ns, payment.daemon_period_ns

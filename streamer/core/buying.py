@@ -202,9 +202,9 @@ def _bounded(
         if room is None
         else largest_amount_msat(room, terms.fee_floor_msat, terms.fee_limit_ppm)
     )
-    bound = min(
-        (most for most in (cap, None if total else largest) if most is not None), default=amount
-    )
+    bound = amount if cap is None else cap
+    if largest is not None and not total:
+        bound = min(bound, largest)
     if amount > bound:
         amount = bound
         # 3,500 left and a bound of 3,000, with a minimum of 1,000: 500 would stay for ever, so

@@ -181,6 +181,8 @@ class Gate:
     def place(self, stream: Stream) -> Place | None:
         """Where stream has to wait now; None: it may pay."""
         pair, slots = (stream.terms.destination, stream.api_key), self._slots
+        if slots.is_clear(*pair):
+            return None
         if slots.holds(*pair) or slots.full(pair[0]):
             return pair
         whose = slots.obstacle(*pair)

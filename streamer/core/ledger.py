@@ -9,6 +9,7 @@ time itself have been wrong, and move, then the period moves with all that was s
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 PPM = 1_000_000
@@ -16,6 +17,10 @@ PASSED_KEPT = 2
 """Periods before the present one that a budget remembers. In less than one period there are at most
 two others between a true one and the newest of a time that was ahead: the one to which that time
 jumped, and the one after it.
+"""
+FINEST = 33
+"""Bits: what was spent in the last 8.6 s of a period is kept as one sum. Our time follows no step
+of less than 10 s.
 """
 
 
@@ -39,12 +44,26 @@ def largest_amount_msat(room_msat: int, floor_msat: int, ppm: int) -> int:
 @dataclass(slots=True)
 class Period:
     """One period of a budget. inherited_msat: what of spent_msat an earlier run of the daemon had
-    spent, by the time that it had.
+    spent, by the time that it had. The rest is in by_left, by the bits of the time that was left of
+    the period (ns) when it was planned.
     """
 
     start_ns: int
     spent_msat: int
     inherited_msat: int
+    by_left: Counter[int]
+
+    def spent_within_msat(self, left_ns: int) -> int:
+        """What this run has spent in the last left_ns of the period, and of as much time again
+        before at most.
+        """
+        bits = bits_of(left_ns)
+        return sum(msat for of_bits, msat in self.by_left.items() if of_bits <= bits)
+
+
+def bits_of(left_ns: int) -> int:
+    """Where by_left keeps what was planned so long before its period's end."""
+    return max(FINEST, max(0, left_ns).bit_length())
 
 
 class Budget:
@@ -58,6 +77,7 @@ class Budget:
 
     __slots__ = (
         "aligned",
+        "by_left",
         "inherited_msat",
         "limit_msat",
         "merged",
@@ -82,6 +102,7 @@ class Budget:
         self.period_start_ns = period_start_ns
         self.spent_msat = self.inherited_msat = spent_msat
         self.reserved_msat = 0
+        self.by_left: Counter[int] = Counter()
         self.passed: list[Period] = []
         self.merged: frozenset[int] = frozenset()
 
@@ -104,10 +125,12 @@ class Budget:
 
         The period of now is the present one, with what an earlier run spent in it, as far as that
         is remembered; with all of each later one, which that time had invented; and with what this
-        run spent in those before, if they reach into it: they were later than they seemed. Nothing
-        is left out of which a part may belong to it: a whole period too much waits for one period,
-        a part too little would be paid a second time. Returns the starts of all these periods.
-        Reserves are to be made anew.
+        run spent in that part of those before that reaches into it: that was later than it seemed.
+        Nothing is left out that may belong to it: what is too much waits for one period, a part too
+        little would be paid a second time. Too much is what a sum by halves of the time left cannot
+        tell apart: after a step of 12 s in the morning what was spent in the last 17 s before
+        midnight, and not all of the day before. Returns the starts of all these periods. Reserves
+        are to be made anew.
         """
         period, known = self.period_ns, [*self.passed, self._present()]
         if period is None:
@@ -117,17 +140,29 @@ class Budget:
             if self.aligned
             else self._moved_ns(period, by_ns, now_ns, since_ns)
         )
+        from_ns = start_ns - by_ns  # when it began, by the time before
         of_it = [
-            one
-            for one in known
-            if one.start_ns == start_ns or one.start_ns + period > start_ns - by_ns
+            one for one in known if one.start_ns == start_ns or one.start_ns + period > from_ns
         ]
-        whole = [one for one in of_it if one.start_ns >= start_ns or not one.inherited_msat]
-        spent = sum(
-            one.spent_msat if one in whole else one.spent_msat - one.inherited_msat for one in of_it
-        )
+        in_part = [one for one in of_it if one.start_ns < min(start_ns, from_ns)]
+        whole = [
+            one
+            for one in of_it
+            if one not in in_part and (one.start_ns >= start_ns or not one.inherited_msat)
+        ]
+        spent, by_left = 0, Counter[int]()
+        for one in of_it:
+            left_ns = one.start_ns + period - from_ns if one in in_part else 2 * period
+            within = one.spent_within_msat(left_ns)
+            spent += one.spent_msat if one in whole else within
+            for bits, msat in one.by_left.items():
+                if bits <= bits_of(left_ns):
+                    # the least that may have been left of it, in the period of now
+                    least_ns = (1 << bits - 1) + start_ns - one.start_ns - by_ns
+                    by_left[bits_of(least_ns)] += msat
         merged = self.merged.union(one.start_ns for one in whole) - {start_ns}
         self.begin(start_ns, spent)
+        self.by_left = by_left
         self.inherited_msat, self.merged = (
             sum(one.inherited_msat for one in of_it if one.start_ns == start_ns),
             merged,
@@ -153,7 +188,7 @@ class Budget:
         return min(self.period_start_ns + by_ns, now_ns) if moves else now_ns
 
     def _present(self) -> Period:
-        return Period(self.period_start_ns, self.spent_msat, self.inherited_msat)
+        return Period(self.period_start_ns, self.spent_msat, self.inherited_msat, self.by_left)
 
     def period_of(self, moment_ns: int) -> int:
         """When the period of a moment up to now began, after roll(now); 0 for one before periods
@@ -185,15 +220,29 @@ class Budget:
         self.reserved_msat += msat
         return self.period_start_ns
 
-    def release(self, period_start_ns: int, reserved_msat: int, spent_msat: int) -> None:
-        """End a reserve of that period: spent_msat of it (or more, or less) was spent."""
+    def release(
+        self, period_start_ns: int, reserved_msat: int, spent_msat: int, planned_ns: int
+    ) -> None:
+        """End a reserve of that period: spent_msat of it (or more, or less) was spent, as planned
+        at planned_ns.
+        """
         if self.present_of(period_start_ns) != self.period_start_ns:
             for passed in self.passed:
-                passed.spent_msat += spent_msat if passed.start_ns == period_start_ns else 0
+                if passed.start_ns == period_start_ns:
+                    passed.spent_msat += spent_msat
+                    self._count(passed.by_left, passed.start_ns, spent_msat, planned_ns)
             return
         self.reserved_msat -= reserved_msat
         self.spent_msat += spent_msat
+        if spent_msat:
+            self._count(self.by_left, self.period_start_ns, spent_msat, planned_ns)
         if self.reserved_msat < 0:
             raise AssertionError(
                 f"budget released {-self.reserved_msat} msat more than was reserved"
             )
+
+    def _count(
+        self, by_left: Counter[int], start_ns: int, spent_msat: int, planned_ns: int
+    ) -> None:
+        if self.period_ns is not None:
+            by_left[bits_of(start_ns + self.period_ns - planned_ns)] += spent_msat

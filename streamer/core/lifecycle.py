@@ -126,6 +126,8 @@ def renew(book: Book, stream: Stream, now_ns: int, facts: Facts) -> bool:
     book.expiries.add(stream.key)
     if not book.shared.time_known:
         book.renewed.add(stream.key)
+        # a nanosecond says so after a crash, if it has not begun (outlast_start)
+        stream.expire_time_ns += stream.terms.start_time_ns > now_ns
     facts.streams.append(stream)
     book.schedule(stream)
     return True
@@ -206,6 +208,7 @@ def change(book: Book, stream: Stream, terms: Terms, now_ns: int, facts: Facts) 
     book.note_room(stream, now_ns, facts)
     check_conservation(stream)
     book.schedule(stream)
+    book.rounds.reconsider(stream)
 
 
 def _change_rate(stream: Stream, terms: Terms, now_ns: int) -> None:

@@ -5,6 +5,7 @@ Why it is so: rounds.py.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ nobody else of the key.
 ABSENT_NS = 40 * SECOND_NS
 """So long a part is left to a stream whose payment is under way for longer than that: a slow
 receiver is not served less.
+"""
+UNTOLD_NS = 40 * SECOND_NS
+"""So long one that is due waits for its turn and is ACTIVE: then it is told that there is no money
+for it.
 """
 MOST_LATER = 300
 """To so many that are due again later in a period a part is left, and so many are kept in mind for
@@ -89,8 +94,8 @@ class Place(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """One in the line: the least that lets it pay, what a turn is worth at least, and since when it
-    was due (0: it was stalled).
+    """One in the line: the least that lets it pay, what a turn is worth at least, since when it was
+    due (0: it was stalled), and when it joined then.
     """
 
     place: Place
@@ -99,6 +104,11 @@ class Waiting:
     least_msat: int
     worthwhile_msat: int
     due_ns: int
+    since_ns: int
+
+    def is_tired(self, now_ns: int) -> bool:
+        """Whether it waits for too long as one that is ACTIVE."""
+        return self.due_ns > 0 and now_ns >= self.since_ns + UNTOLD_NS
 
 
 @dataclass(slots=True, eq=False)
@@ -167,6 +177,10 @@ class Line:
     period_start_ns: int
     waiting: dict[int, Waiting] = field(default_factory=dict)
     untold: dict[int, Waiting] = field(default_factory=dict)
+    since: dict[int, int] = field(default_factory=dict)
+    """By stream key, since when those wait that have not paid since, and are not told: each end of
+    another payment of theirs has them leave and come back.
+    """
     turns: dict[int, Turn] = field(default_factory=dict)
     flights: dict[int, Flight] = field(default_factory=dict)
     absent: dict[int, Flight] = field(default_factory=dict)
@@ -214,6 +228,8 @@ class Line:
     def join(self, waiting: Waiting) -> None:
         """Wait for the next round."""
         self.waiting[waiting.stream.key] = waiting
+        if waiting.due_ns:
+            waiting.since_ns = self.since.setdefault(waiting.stream.key, waiting.since_ns)
         self.is_back(waiting.stream.key)
         self._newcomers.append(waiting.order)
         if not self._costs[waiting.least_msat]:
@@ -229,6 +245,12 @@ class Line:
             flight = group.pop(key, None)
             if flight is not None and not flight.payment.open:
                 flight.stream.took_ns = flight.payment.end_ns - flight.payment.planned_ns
+
+    def drop_part(self, key: int) -> bool:
+        """It comes no more: whether a part was left to it, for which somebody waits."""
+        self.since.pop(key, None)
+        found = [group.pop(key, None) for group in (self.absent, self.later, self.beyond)]
+        return bool(self.waiting) and any(found[:2])
 
     def leave(self, key: int) -> Waiting | None:
         """Wait no more."""
@@ -258,6 +280,7 @@ class Line:
         just now a part is left, and to who is paid ahead into this period.
         """
         self.period_start_ns, self.left_msat, self.level_msat = period_start_ns, 0, 0
+        self.since.clear()
         for key in list(self.turns):
             turn = self.end_turn(key)
             if turn is not None:
@@ -497,7 +520,19 @@ class Line:
         waiting = self.waiting.get(order[-1])
         return waiting is not None and waiting.order == order
 
+    def tired(self, now_ns: int) -> list[Waiting]:
+        """Those of the first MOST_PASSED that have waited for UNTOLD_NS, and were not told."""
+        first = itertools.islice(self.untold.values(), MOST_PASSED)
+        return [waiting for waiting in first if waiting.is_tired(now_ns)]
+
     def next_ns(self) -> int | None:
+        """When the round goes on by time, or somebody has to be told."""
+        moments = [self._goes_on_ns()]
+        if self.untold:
+            moments.append(next(iter(self.untold.values())).since_ns + UNTOLD_NS)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _goes_on_ns(self) -> int | None:
         """When a turn lapses, or the round waits no more for a payment, if somebody waits for
         that.
         """
@@ -541,7 +576,9 @@ def order_of(stream: Stream) -> Order:
     return (served_msat(stream), *planned, stream.key)
 
 
-def waiting_of(place: Place, stream: Stream, due_ns: int, reached_msat: int) -> Waiting:
+def waiting_of(
+    place: Place, stream: Stream, due_ns: int, now_ns: int, reached_msat: int
+) -> Waiting:
     """Stream as one that waits. reached_msat: what the one that was served most has come to.
 
     While it fails it has no credit: its turns come back, and would each time be as large as all
@@ -555,4 +592,4 @@ def waiting_of(place: Place, stream: Stream, due_ns: int, reached_msat: int) -> 
         amount + fee_limit_msat(amount, terms.fee_floor_msat, terms.fee_limit_ppm)
         for amount in (terms.min_payment_msat, max(terms.min_payment_msat, terms.fee_floor_msat))
     )
-    return Waiting(place, stream, order, least, worthwhile, due_ns)
+    return Waiting(place, stream, order, least, worthwhile, due_ns, now_ns)

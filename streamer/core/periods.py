@@ -11,7 +11,8 @@ still knows. A period on the grid of the calendar ends with the calendar, one th
 ends as much earlier as our time moved. Nobody waits longer than until then.
 
 Forwards the same: what this run has spent was spent in the period of the corrected time, as far as
-it may have been. What an earlier run spent in a period that is over is over: a machine that wakes
+it may have been: of the period before, only what was spent near its end (`Period.by_left`). What an
+earlier run spent in a period that is over is over: a machine that wakes
 up in the evening before has not spent this day's budget.
 
 Reserves go with the money: open payments are written into the period in which they count now, in

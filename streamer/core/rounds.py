@@ -117,7 +117,8 @@ class Rounds:
 
     def turn_msat(self, stream: Stream, now_ns: int) -> int | None:
         """What stream may take at its turn, fee limit included; None if it has none."""
-        turn, budget = self.turn(stream), self._budgets.of_key(stream.api_key, now_ns)
+        turn = self.turn(stream)
+        budget = None if turn is None else self._budgets.of_key(stream.api_key, now_ns)
         return None if turn is None or budget is None else min(turn.msat, budget.room_msat())
 
     def renewal_ns(self, stream: Stream) -> int | None:
@@ -170,7 +171,7 @@ class Rounds:
             budget = self._budgets.of_key(stream.api_key, 0)
             if budget is None:
                 return False
-            self._join(place, stream, budget, 0)
+            self._join(place, stream, budget, 0, 0)
             self._mark(stream.api_key, 0)
         return True
 
@@ -180,7 +181,16 @@ class Rounds:
         if line is None:
             return
         line.leave(stream.key)
-        if line.end_turn(stream.key) is not None or not line.short:
+        comes = stream.state in (StreamState.ACTIVE, StreamState.STALLED, StreamState.PENDING)
+        # what was left to one that is paused for hours would lie there for hours
+        left = not comes and line.drop_part(stream.key)
+        if line.end_turn(stream.key) is not None or not line.short or left:
+            self._mark(stream.api_key, 0)
+
+    def reconsider(self, stream: Stream) -> None:
+        """Its terms have changed: what is left to it may be too much now."""
+        line = self._lines.get(stream.api_key)
+        if line is not None and line.waiting and stream.key in line.later:
             self._mark(stream.api_key, 0)
 
     def must_wait(
@@ -220,9 +230,10 @@ class Rounds:
         if line is not None and line.end_turn(stream.key) is not None:
             self._budgets.promised[stream.api_key] = line.promised_msat
         waiting = line.waiting.get(stream.key) if line is not None else None
-        waiting = waiting or self._join(place, stream, budget, due_ns)
+        waiting = waiting or self._join(place, stream, budget, due_ns, now_ns)
         self._mark(stream.api_key, now_ns)
-        if self._budgets.free_msat(stream.api_key) < waiting.least_msat:
+        free_msat = self._budgets.free_msat(stream.api_key)
+        if free_msat < waiting.least_msat or waiting.is_tired(now_ns):
             self._turn_away(waiting, budget, now_ns, facts)
 
     def planned(self, place: Place, payment: Payment, stream: Stream) -> None:
@@ -238,6 +249,7 @@ class Rounds:
         if line is None:
             return
         line.is_back(stream.key)
+        line.since.pop(stream.key, None)
         line.flights[stream.key] = Flight(place, stream, payment)
         turn = line.end_turn(stream.key)
         if turn is None:
@@ -253,6 +265,7 @@ class Rounds:
             for waiting in (*line.waiting.values(), *(turn.of for turn in line.turns.values())):
                 if waiting.place is place and waiting.due_ns:
                     waiting.due_ns += by_ns
+                    waiting.since_ns += by_ns
 
     def move_time(self) -> None:
         """Our time moved: turns and waits that were measured by the time before begin anew."""
@@ -263,6 +276,7 @@ class Rounds:
             line.absent.clear()
             line.later.clear()
             line.beyond.clear()
+            line.since.clear()
             self._budgets.promised[number] = line.promised_msat
             self._mark(number, 0)
 
@@ -315,13 +329,17 @@ class Rounds:
         if line.later and not line.flights and not line.absent and budget.period_ns is not None:
             free = 0  # what there is is left to those who come later: for longer than a moment
         called = [turn.of.place for turn in given]
-        for waiting in found_nothing:
-            if free >= waiting.least_msat:
+        # beside one that is paid each 5 s there is always money for a moment, and never for it
+        for waiting in dict.fromkeys((*found_nothing, *line.tired(now_ns))):
+            if free >= waiting.least_msat and not waiting.is_tired(now_ns):
                 continue
             if waiting.place is here:
                 self._turn_away(waiting, budget, now_ns, facts)
             else:  # its own book says so, in a commit of its own: it looks again, and comes back
-                line.leave(waiting.stream.key)
+                if waiting.is_tired(now_ns):
+                    line.untold.pop(waiting.stream.key, None)
+                else:
+                    line.leave(waiting.stream.key)
                 waiting.place.call_up(waiting.stream, waiting.due_ns or now_ns)
                 called.append(waiting.place)
         for place in {*called} - {here}:
@@ -347,21 +365,26 @@ class Rounds:
     def _turn_away(self, waiting: Waiting, budget: Budget, now_ns: int, facts: Facts) -> None:
         """There is no money for it now; a total that nothing comes back to ends it."""
         stream, place = waiting.stream, waiting.place
-        self._lines[stream.api_key].untold.pop(stream.key, None)
-        if self._is_final(stream.api_key, budget):
+        line = self._lines[stream.api_key]
+        line.untold.pop(stream.key, None)
+        line.since.pop(stream.key, None)
+        if self._is_final(stream.api_key, budget) and budget.room_msat() < waiting.least_msat:
             place.close(stream, StreamState.COMPLETED, Reason.KEY_BUDGET_SPENT, now_ns, facts)
         elif stream.short_of is not Reason.KEY_BUDGET_SPENT:
-            waiting.due_ns = 0
+            waiting.due_ns = 0  # it is tired no more
             place.fall_short(stream, Reason.KEY_BUDGET_SPENT, budget.end_ns() or 0, now_ns, facts)
 
-    def _join(self, place: Place, stream: Stream, budget: Budget, due_ns: int) -> Waiting:
+    def _join(
+        self, place: Place, stream: Stream, budget: Budget, due_ns: int, now_ns: int
+    ) -> Waiting:
         line = self._lines.get(stream.api_key)
         if line is None:
             line = self._lines[stream.api_key] = Line(budget.period_start_ns)
             self._budgets.watched.add(stream.api_key)
         self._begin_at_most(stream)
         self._bound_credit(stream, budget)
-        waiting = waiting_of(place, stream, due_ns, self._reached_msat.get(stream.api_key, 0))
+        reached_msat = self._reached_msat.get(stream.api_key, 0)
+        waiting = waiting_of(place, stream, due_ns, now_ns, reached_msat)
         line.join(waiting)
         if due_ns:
             line.untold[stream.key] = waiting

@@ -112,7 +112,7 @@ class Shared:
         """Keep now as the journal's last moment: what a wrong clock says would stop the next start,
         or start it too soon.
         """
-        if self.time_known:
+        if self.time_known and (MARK, str(now_ns)) not in facts.settings:
             facts.settings.append((MARK, str(now_ns)))
 
 

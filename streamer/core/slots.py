@@ -67,6 +67,16 @@ class Slots:
 
     # -- how much there is ----------------------------------------------------------------------
 
+    def is_clear(self, destination: bytes, api_key: int) -> bool:
+        """True if nothing keeps a payment from destination: it is proven, has not all that it may
+        have, and holds nothing. The question of every payment.
+        """
+        proof = self._proofs.get(destination, NO_PROOF)
+        if proof[0] != self._alarm or (destination, api_key) in self._holders:
+            return False
+        flights = self._flights.get(destination)
+        return flights is None or len(flights) < min(self.cap, proof[1])
+
     def full(self, destination: bytes) -> bool:
         """True if destination has all the payments under way that it may have: the cap, or what it
         has shown.
@@ -160,9 +170,10 @@ class Slots:
         excused: it may be late because nobody could see its end before.
         """
         held = payment.mark is Mark.HELD
-        self.clear_doubt(payment)
-        self._count_hold(payment, -1)
-        self._seen.discard(payment.row)
+        if payment.mark is not Mark.NONE or payment.row in self.doubtful:
+            self.clear_doubt(payment)
+            self._count_hold(payment, -1)
+            self._seen.discard(payment.row)
         self._leave(payment)
         payment.mark = mark
         if held or self.is_late(payment):
@@ -186,7 +197,8 @@ class Slots:
     def _enter_window(self, payment: Payment) -> None:
         if payment.row in self.window:
             return
-        self._leave(payment)
+        if payment.row in self.stuck:
+            self._leave(payment)
         self.window[payment.row] = payment
         flights = self._flights.get(payment.destination)
         if flights is None:
@@ -212,9 +224,10 @@ class Slots:
 
     def _count(self, payment: Payment, change: int) -> None:
         """Count one under way, or no more, as its destination is known now."""
-        if payment.destination not in self._proofs:
+        proof = self._proofs.get(payment.destination)
+        if proof is None:
             self.shares.add(payment.api_key, unproven=change)
-        elif not self.proven(payment.destination):
+        elif proof[0] != self._alarm:
             self.shares.add(payment.api_key, dated=change)
 
     # -- what receivers do ----------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_a_reserve_of_an_old_period_ends_in_the_old_period() -> None:
     old = budget.reserve(700)
     budget.roll(T0 + HOUR)
     budget.reserve(300)
-    budget.release(old, 700, 650)
+    budget.release(old, 700, 650, T0)
     assert (budget.reserved_msat, budget.spent_msat, budget.room_msat()) == (300, 0, 700)
 
 
@@ -108,7 +108,7 @@ def test_more_can_not_be_released_than_was_reserved() -> None:
     budget = Budget(1_000, None)
     budget.reserve(10)
     with pytest.raises(AssertionError, match=r"^budget released 1 msat more than was reserved$"):
-        budget.release(0, 11, 0)
+        budget.release(0, 11, 0, T0)
 
 
 def payment_of(stream: Stream, msat: int, fee: int, row: int = 1) -> Payment:

@@ -38,7 +38,7 @@ def spent_of(budget: Budget, spends: dict[int, int]) -> None:
     """Spend in periods that begin at those moments, one after the other."""
     for moment_ns, msat in spends.items():
         budget.roll(moment_ns)
-        budget.release(budget.reserve(msat), msat, msat)
+        budget.release(budget.reserve(msat), msat, msat, moment_ns)
 
 
 def aligned(inherited: int = 0, at_ns: int = T0) -> Budget:
@@ -95,6 +95,41 @@ def test_a_true_period_in_which_time_moves_is_the_same_as_before() -> None:
         assert (budget.period_start_ns, budget.spent_msat) == (T0, 42)
 
 
+def test_forwards_of_the_period_before_only_that_part_counts_that_was_of_the_true_one() -> None:
+    """A step of 12 s in the morning counted all of the day before: 5,800 sat of 100,000 were
+    left.
+    """
+    half = 30 * MINUTE
+    for begin, msat in ((T0, 100), (T0 + 59 * MINUTE + 40 * S, 7), (T0 + HOUR - 5 * S, 3)):
+        budget = aligned()
+        spent_of(budget, {T0: 30, begin: msat, T0 + HOUR + MINUTE: 11})
+        budget.move(12 * S, T0 + HOUR + 5 * MINUTE + 12 * S, T0 - HOUR)
+        counted = 0 if begin < T0 + HOUR - 17 * S else msat
+        assert (budget.period_start_ns, budget.spent_msat) == (T0 + HOUR, 11 + counted)
+        assert T0 not in budget.merged, "a refund of that goes to its own period"
+    budget = aligned()
+    spent_of(budget, {T0: 30, T0 + half: 20, T0 + HOUR + MINUTE: 11})
+    budget.move(half, T0 + 2 * HOUR, T0 - HOUR)
+    assert budget.spent_msat == 0, "what was spent in it lies before"
+    # what was carried over keeps its place: the next step finds it near the end of the hour
+    budget = aligned()
+    spent_of(budget, {T0 + HOUR - 20 * S: 5})
+    budget.move(12 * S, T0 + HOUR - 2 * S, T0)
+    budget.roll(T0 + HOUR)
+    budget.move(12 * S, T0 + HOUR + 30 * S, T0)
+    assert budget.spent_msat == 5
+
+
+def test_a_late_end_counts_where_it_was_planned() -> None:
+    for planned_ns, counted in ((T0 + 10 * MINUTE, 0), (T0 + HOUR - S, 9)):
+        budget = aligned()
+        start_ns = budget.reserve(9)
+        budget.roll(T0 + HOUR)
+        budget.release(start_ns, 9, 9, planned_ns)
+        budget.move(12 * S, T0 + HOUR + MINUTE, T0 - HOUR)
+        assert budget.spent_msat == counted
+
+
 def test_to_and_fro_nothing_is_forgotten() -> None:
     budget = aligned(inherited=30)
     spent_of(budget, {T0 + 72 * HOUR: 10})
@@ -142,7 +177,7 @@ def test_forwards_a_period_without_a_grid_that_is_over_leaves_what_this_run_has_
 
 def test_a_total_budget_has_no_period_that_could_move() -> None:
     budget = Budget(50, None)
-    budget.release(budget.reserve(20), 20, 20)
+    budget.release(budget.reserve(20), 20, 20, T0)
     budget.reserve(5)
     assert budget.move(-DAY_NS, T0, T0 + DAY_NS) == frozenset()
     assert (budget.period_start_ns, budget.spent_msat, budget.reserved_msat) == (0, 20, 5)

@@ -36,7 +36,7 @@ KEY_MUTATIONS = (
         11,
         "key: nothing is released",
         BUDGETS,
-        "            key.release(payment.key_period_ns, reserved_msat, spent_msat)\n",
+        "            key.release(payment.key_period_ns, reserved_msat, spent_msat, planned_ns)\n",
         "",
         CORE,
     ),

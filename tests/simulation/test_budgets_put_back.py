@@ -273,3 +273,24 @@ def test_a_period_that_a_person_begins_while_the_clock_is_not_known_lies_in_no_f
             assert world.shared.budgets.spend_limit.period_start_ns <= now_ns(world)
 
     run_virtual(main)
+
+
+@pytest.mark.parametrize("step_seconds", [12, -12])
+def test_a_step_of_seconds_takes_no_more_than_seconds_from_the_next_hour(step_seconds: int) -> None:
+    """All that was paid in the hour before counted once more: 1,020 of 5,000 sat were left."""
+
+    async def main(clock: VirtualClock) -> None:
+        world, steps = wrong_at_the_start(clock, 0)
+        async with world.running(), beating(world):
+            await asyncio.sleep(1)
+            await open_by_daemon(world, 0, BudgetTerms(3_700_000, HOUR_NS))
+            await asyncio.sleep((2 * HOUR_NS - now_ns(world) % HOUR_NS) // SECOND_NS + 300)
+            steps.step_ns = step_seconds * SECOND_NS
+            await asyncio.sleep(FOLLOWED_BY)
+            assert now_ns(world) == steps.wall_ns()
+            before_msat = world.received_msat()
+            await asyncio.sleep((HOUR_NS - now_ns(world) % HOUR_NS) // SECOND_NS - 5)
+            seconds = HOUR_NS // SECOND_NS - 300 - FOLLOWED_BY - step_seconds
+            assert world.received_msat() - before_msat >= 1_000 * (seconds - 30)
+
+    run_virtual(main)
