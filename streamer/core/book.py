@@ -73,6 +73,7 @@ class Book:
         self.budgets = shared.budgets
         self.rounds = shared.rounds
         self.outages = Outages(node)
+        self._sources = (self.outages, shared.outages)
         self.slots = Slots(limits.max_in_flight_per_destination, limits.hold_after_ns)
         self.holds = Holds(node)
         self.singles = Singles()
@@ -268,12 +269,13 @@ class Book:
             and (moment is None or stream.expire_time_ns < moment)
         ):
             moment = stream.expire_time_ns
-        end_time = (
-            stream.terms.end_time_ns
-            if self.gate.waits(stream.key)
-            else self._end_of_waiting(stream)
-        )
-        if end_time is not None and end_time > after_ns and (moment is None or end_time < moment):
+        end_time = stream.terms.end_time_ns
+        if (
+            end_time is not None
+            and end_time > after_ns
+            and (moment is None or end_time < moment)
+            and (self.gate.waits(stream.key) or self._end_of_waiting(stream) is not None)
+        ):
             moment = end_time
         if moment is None:
             self._wheel.cancel(stream.key)
@@ -463,7 +465,13 @@ class Book:
         """Let start, ttl, renewal and end take effect at their own moments, however late that is
         noticed; a wrong clock's are none.
         """
-        if not self.shared.time_known or self._is_timeless(stream):
+        if not self.shared.time_known or (
+            # of most streams time alone changes nothing: this is asked three times a payment
+            stream.state is StreamState.ACTIVE
+            and stream.terms.end_time_ns is None
+            and not (stream.expire_time_ns or stream.short_of)
+            and self.budgets.key_end_ns(stream.api_key) is None
+        ):
             return
         if stream.state is StreamState.PENDING and now_ns >= stream.terms.start_time_ns:
             self.enter(stream, Move.START, Reason.NONE, stream.terms.start_time_ns, facts)
@@ -482,15 +490,6 @@ class Book:
             self._let_key_renew(stream, facts)
         if self._has_come_to_its_end(stream, now_ns) or self._has_ended(stream, now_ns):
             self.close(stream, StreamState.COMPLETED, Reason.END_TIME, now_ns, facts)
-
-    def _is_timeless(self, stream: Stream) -> bool:
-        """Whether time alone changes nothing of it, as of most: asked three times a payment."""
-        return (
-            stream.state is StreamState.ACTIVE
-            and stream.terms.end_time_ns is None
-            and not (stream.expire_time_ns or stream.short_of)
-            and self.budgets.key_end_ns(stream.api_key) is None
-        )
 
     def _has_renewed(self, stream: Stream, now_ns: int) -> bool:
         """Whether the renewal for which stream waits has come, and not after its end.
@@ -903,12 +902,8 @@ class Book:
 
     def outages_of(self, stream: Stream) -> Sources:
         """All spans in which paying stream was impossible, but for those of its own account."""
-        held = self.holds.of((stream.terms.destination, stream.api_key))
-        return (
-            (self.outages, self.shared.outages)
-            if held is None
-            else (self.outages, self.shared.outages, held)
-        )
+        held = self.holds.of((stream.terms.destination, stream.api_key)) if self.holds else None
+        return self._sources if held is None else (*self._sources, held)
 
     def moved(self, payment: Payment, now_ns: int, facts: Facts) -> None:
         """What payment takes has changed: its receiver holds it now or no more, and who waited for

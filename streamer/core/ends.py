@@ -259,10 +259,13 @@ def _follow(
         facts.streams.append(stream)
     facts.accounts.append(stream)
     check_conservation(stream)
-    book.note_room(stream, now_ns, facts)  # its reserve, or a part of it, came back
-    book.note_less_doubt(stream, now_ns, facts)
+    if stream.short_since_ns or stream.short_of:
+        book.note_room(stream, now_ns, facts)  # its reserve, or a part of it, came back
+    if stream.doubt_since_ns:
+        book.note_less_doubt(stream, now_ns, facts)
     book.pass_time(stream, now_ns, facts)
-    book.settle_closing(stream, now_ns, facts)
+    if stream.state is StreamState.CLOSING:
+        book.settle_closing(stream, now_ns, facts)
     book.schedule(stream)
 
 

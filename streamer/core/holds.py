@@ -29,6 +29,9 @@ class Holds:
         self._spans: dict[Pair, Outages] = {}
         self._kept: dict[int, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._spans)
+
     def of(self, pair: Pair) -> Outages | None:
         """The spans in which this destination held a payment of this key; None if it never did."""
         return self._spans.get(pair) if self._spans else None

@@ -9,7 +9,6 @@ time itself have been wrong, and move, then the period moves with all that was s
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 PPM = 1_000_000
@@ -51,7 +50,7 @@ class Period:
     start_ns: int
     spent_msat: int
     inherited_msat: int
-    by_left: Counter[int]
+    by_left: dict[int, int]
 
     def spent_within_msat(self, left_ns: int) -> int:
         """What this run has spent in the last left_ns of the period, and of as much time again
@@ -64,6 +63,12 @@ class Period:
 def bits_of(left_ns: int) -> int:
     """Where by_left keeps what was planned so long before its period's end."""
     return max(FINEST, max(0, left_ns).bit_length())
+
+
+def add_by_left(by_left: dict[int, int], left_ns: int, msat: int) -> None:
+    """Count msat there: at each payment, so a comparison stands for the calls of bits_of."""
+    bits = left_ns.bit_length() if left_ns >> FINEST > 0 else FINEST
+    by_left[bits] = by_left.get(bits, 0) + msat
 
 
 class Budget:
@@ -102,7 +107,7 @@ class Budget:
         self.period_start_ns = period_start_ns
         self.spent_msat = self.inherited_msat = spent_msat
         self.reserved_msat = 0
-        self.by_left: Counter[int] = Counter()
+        self.by_left: dict[int, int] = {}
         self.passed: list[Period] = []
         self.merged: frozenset[int] = frozenset()
 
@@ -150,7 +155,7 @@ class Budget:
             for one in of_it
             if one not in in_part and (one.start_ns >= start_ns or not one.inherited_msat)
         ]
-        spent, by_left = 0, Counter[int]()
+        spent, by_left = 0, dict[int, int]()
         for one in of_it:
             left_ns = one.start_ns + period - from_ns if one in in_part else 2 * period
             within = one.spent_within_msat(left_ns)
@@ -159,7 +164,7 @@ class Budget:
                 if bits <= bits_of(left_ns):
                     # the least that may have been left of it, in the period of now
                     least_ns = (1 << bits - 1) + start_ns - one.start_ns - by_ns
-                    by_left[bits_of(least_ns)] += msat
+                    add_by_left(by_left, least_ns, msat)
         merged = self.merged.union(one.start_ns for one in whole) - {start_ns}
         self.begin(start_ns, spent)
         self.by_left = by_left
@@ -226,23 +231,20 @@ class Budget:
         """End a reserve of that period: spent_msat of it (or more, or less) was spent, as planned
         at planned_ns.
         """
-        if self.present_of(period_start_ns) != self.period_start_ns:
+        if period_start_ns != self.period_start_ns and period_start_ns not in self.merged:
             for passed in self.passed:
                 if passed.start_ns == period_start_ns:
                     passed.spent_msat += spent_msat
-                    self._count(passed.by_left, passed.start_ns, spent_msat, planned_ns)
+                    if self.period_ns is not None:
+                        left_ns = period_start_ns + self.period_ns - planned_ns
+                        add_by_left(passed.by_left, left_ns, spent_msat)
             return
         self.reserved_msat -= reserved_msat
         self.spent_msat += spent_msat
-        if spent_msat:
-            self._count(self.by_left, self.period_start_ns, spent_msat, planned_ns)
+        if spent_msat and self.period_ns is not None:
+            left_ns = self.period_start_ns + self.period_ns - planned_ns
+            add_by_left(self.by_left, left_ns, spent_msat)
         if self.reserved_msat < 0:
             raise AssertionError(
                 f"budget released {-self.reserved_msat} msat more than was reserved"
             )
-
-    def _count(
-        self, by_left: Counter[int], start_ns: int, spent_msat: int, planned_ns: int
-    ) -> None:
-        if self.period_ns is not None:
-            by_left[bits_of(start_ns + self.period_ns - planned_ns)] += spent_msat

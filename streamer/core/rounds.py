@@ -117,7 +117,7 @@ class Rounds:
 
     def turn_msat(self, stream: Stream, now_ns: int) -> int | None:
         """What stream may take at its turn, fee limit included; None if it has none."""
-        turn = self.turn(stream)
+        turn = self.turn(stream) if self._lines else None
         budget = None if turn is None else self._budgets.of_key(stream.api_key, now_ns)
         return None if turn is None or budget is None else min(turn.msat, budget.room_msat())
 
@@ -148,7 +148,7 @@ class Rounds:
         """Stream is looked at: at its turn there is money for it again. Since when it has that
         turn, and was not due before; else 0.
         """
-        turn = self.turn(stream)
+        turn = self.turn(stream) if self._lines else None
         if turn is None:
             return 0
         place.pass_time(stream, now_ns, facts)

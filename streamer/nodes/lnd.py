@@ -265,9 +265,7 @@ def payment_request(payment: Payment, preimage: bytes) -> router.SendPaymentRequ
         raise ValueError(
             "amount, timeout and CLTV limit must be above 0, and the fee limit not below it"
         )
-    records = decode_records(payment.records)
-    records[PREIMAGE_TYPE] = preimage
-    return router.SendPaymentRequest(
+    request = router.SendPaymentRequest(
         dest=payment.destination,
         payment_hash=payment.payment_hash,
         amt_msat=payment.amount_msat,
@@ -276,5 +274,10 @@ def payment_request(payment: Payment, preimage: bytes) -> router.SendPaymentRequ
         timeout_seconds=payment.timeout_seconds,
         max_parts=1,
         dest_features=(ln.TLV_ONION_OPT,),
-        dest_custom_records=records,
     )
+    # one by one: a mapping given to the constructor is copied by Python code
+    records = request.dest_custom_records
+    for kind, value in decode_records(payment.records).items():
+        records[kind] = value
+    records[PREIMAGE_TYPE] = preimage
+    return request

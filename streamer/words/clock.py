@@ -46,6 +46,10 @@ class BootClock(DaemonClock):
     def __init__(self, mark_ns: int = 0) -> None:
         super().__init__(_boot_ns, _wall_ns, mark_ns)
 
+    def now_ns(self) -> int:
+        """See DaemonClock; three times a payment, so with one call less."""
+        return self._offset_ns + time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
 
 def _boot_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
