@@ -9,33 +9,17 @@ import itertools
 from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from streamer.core.away import FLIGHT_NS, MOST_LATER, TURN_NS, Away
 from streamer.core.ledger import fee_limit_msat
+from streamer.core.place import Place
 from streamer.core.streamtime import covered_ns, origin_ns
-from streamer.words.model import Facts, Mark, Payment, Stream, StreamState
+from streamer.words.model import Stream
 from streamer.words.money import SECOND_NS
-from streamer.words.reasons import Reason
 
-TURN_NS = 10 * SECOND_NS
-"""A turn that is not taken in this time goes back: its node is down, or its destination has no
-room.
-"""
-FLIGHT_NS = 10 * SECOND_NS
-"""So long a round waits for the end of a payment, and its stream: a receiver that holds one stops
-nobody else of the key.
-"""
-ABSENT_NS = 40 * SECOND_NS
-"""So long a part is left to a stream whose payment is under way for longer than that: a slow
-receiver is not served less.
-"""
 UNTOLD_NS = 40 * SECOND_NS
 """So long one that is due waits for its turn and is ACTIVE: then it is told that there is no money
 for it.
-"""
-MOST_LATER = 300
-"""To so many that are due again later in a period a part is left, and so many are kept in mind for
-the next: a round looks at each of them.
 """
 MOST_PASSES = 8
 """So often a round looks for those who want less than their share."""
@@ -52,44 +36,6 @@ Order = tuple[int, int, int, int]
 """(what it was served, in msat; when the last payment was planned; its number at that moment;
 stream key): the least comes first.
 """
-
-
-class Place(Protocol):
-    """The book of a stream that waits."""
-
-    def due_ns(self, stream: Stream) -> int | None:
-        """When its next payment is due; None while it waits for something else."""
-
-    def call_up(self, stream: Stream, due_ns: int) -> None:
-        """Its turn has come: it enters the ready queue."""
-
-    def cap_msat(self, stream: Stream) -> int | None:
-        """The largest payment that it makes; None: of any size."""
-
-    def own_msat(self, stream: Stream, until_ns: int, now_ns: int) -> int | None:
-        """What its own budget holds until then, with its renewals; None if it has none."""
-
-    def stands_in_line(self, stream: Stream) -> bool:
-        """It could pay, and waits for room at the node or at its receiver."""
-
-    def pass_time(self, stream: Stream, now_ns: int, facts: Facts) -> None:
-        """Let its start, ttl and end take effect."""
-
-    def fall_short(
-        self, stream: Stream, of: Reason, until_ns: int, now_ns: int, facts: Facts
-    ) -> None:
-        """The budget (of) does not hold its minimum payment."""
-
-    def is_funded(self, stream: Stream, since_ns: int, facts: Facts) -> None:
-        """There is money for it again."""
-
-    def close(
-        self, stream: Stream, ends_as: StreamState, reason: Reason, now_ns: int, facts: Facts
-    ) -> None:
-        """It ends."""
-
-    def wake(self) -> None:
-        """Its engine looks at what is due."""
 
 
 @dataclass(slots=True, eq=False)
@@ -127,50 +73,6 @@ class Turn:
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
-    """The last payment of a stream: a round waits for its end, and for the stream if it wants more
-    at once; to one that is due later in the period its part is left.
-    """
-
-    place: Place
-    stream: Stream
-    payment: Payment
-
-    @property
-    def until_ns(self) -> int:
-        """So long the round waits."""
-        return self.payment.planned_ns + FLIGHT_NS
-
-    def is_away(self, now_ns: int) -> bool:
-        """Whether it is under way, not for too long, and nobody says that it is held; or has ended,
-        and its stream comes when it is due. One whose node is down does not.
-        """
-        if self.payment.open:
-            return now_ns < self.payment.planned_ns + ABSENT_NS and self.payment.mark is Mark.NONE
-        comes_ns = self.comes_ns()
-        return comes_ns is not None and now_ns < comes_ns + TURN_NS
-
-    def comes_ns(self) -> int | None:
-        """When its stream wants more; None while it waits for something else."""
-        if self.payment.open:
-            return origin_ns(self.stream) + covered_ns(self.stream)
-        due_ns = self.place.due_ns(self.stream)
-        return None if due_ns is None else max(due_ns, self.payment.end_ns)
-
-    def comes_before(self, end_ns: int) -> bool:
-        """Whether it wants more in the period."""
-        comes_ns = self.comes_ns()
-        return comes_ns is not None and comes_ns < end_ns
-
-    def comes_back(self, now_ns: int) -> bool:
-        """Whether the end of the payment, or its stream, is to be waited for."""
-        if now_ns >= self.until_ns or self.payment.open:
-            return now_ns < self.until_ns
-        due_ns = self.place.due_ns(self.stream)
-        return due_ns is not None and due_ns < self.until_ns
-
-
-@dataclass(slots=True, eq=False)
 class Line:
     """Who waits for the budget of one key, and its round."""
 
@@ -182,12 +84,8 @@ class Line:
     another payment of theirs has them leave and come back.
     """
     turns: dict[int, Turn] = field(default_factory=dict)
-    flights: dict[int, Flight] = field(default_factory=dict)
-    absent: dict[int, Flight] = field(default_factory=dict)
-    later: dict[int, Flight] = field(default_factory=dict)
-    beyond: dict[int, Flight] = field(default_factory=dict)
+    away: Away = field(default_factory=Away)
     level_msat: int = 0
-    _first_later_ns: int = 0
     _end_ns: int = 0
     _dealt: bool = False
     left_msat: int = 0
@@ -211,11 +109,9 @@ class Line:
         """
         if self.short:
             return False
-        if not self.goes_on(now_ns) and not self.absent and not self.later:
+        if not self.goes_on(now_ns) and not self.away:
             return True
-        others = sum(
-            len(group) - (stream.key in group) for group in (self.flights, self.absent, self.later)
-        )
+        others = self.away.others(stream.key)
         if others and served_msat(stream) + msat > self.level_msat:
             return False
         return msat * (1 + others) <= free_msat
@@ -230,7 +126,7 @@ class Line:
         self.waiting[waiting.stream.key] = waiting
         if waiting.due_ns:
             waiting.since_ns = self.since.setdefault(waiting.stream.key, waiting.since_ns)
-        self.is_back(waiting.stream.key)
+        self.away.is_back(waiting.stream.key)
         self._newcomers.append(waiting.order)
         if not self._costs[waiting.least_msat]:
             heapq.heappush(self._cheapest, waiting.least_msat)
@@ -239,18 +135,10 @@ class Line:
             self._newcomers = list({order for order in self._newcomers if self._there(order)})
             self._round = sorted({order for order in self._round if self._there(order)})
 
-    def is_back(self, key: int) -> None:
-        """It is due again: no part has to be left to it."""
-        for group in (self.flights, self.absent, self.later, self.beyond):
-            flight = group.pop(key, None)
-            if flight is not None and not flight.payment.open:
-                flight.stream.took_ns = flight.payment.end_ns - flight.payment.planned_ns
-
     def drop_part(self, key: int) -> bool:
         """It comes no more: whether a part was left to it, for which somebody waits."""
         self.since.pop(key, None)
-        found = [group.pop(key, None) for group in (self.absent, self.later, self.beyond)]
-        return bool(self.waiting) and any(found[:2])
+        return self.away.drop(key) and bool(self.waiting)
 
     def leave(self, key: int) -> Waiting | None:
         """Wait no more."""
@@ -285,14 +173,7 @@ class Line:
             turn = self.end_turn(key)
             if turn is not None:
                 self.join(turn.of)
-        for key, flight in self.flights.items():
-            if flight.payment.open:
-                self.absent[key] = flight
-            self._waits_for_later(key, flight)
-        self.flights.clear()
-        for key, flight in self.beyond.items():
-            self._waits_for_later(key, flight)
-        self.beyond.clear()
+        self.away.renew()
 
     def lapse(self, now_ns: int) -> None:
         """Take back what is not taken. Its book still has it, and lets it wait again when it can
@@ -313,34 +194,16 @@ class Line:
         """Whether the round goes on: it has turns to give, turns that may be taken, or some that
         come back are waited for.
         """
-        while self.absent:
-            key, first = next(iter(self.absent.items()))
-            if first.payment.open and now_ns < first.payment.planned_ns + ABSENT_NS:
-                break
-            del self.absent[key]
-            self._waits_for_later(key, first)
-        while self.flights:
-            key, first = next(iter(self.flights.items()))
-            if first.comes_back(now_ns):
-                return True
-            del self.flights[key]
-            if first.payment.open:
-                self.absent[key] = first
-            self._waits_for_later(key, first)
+        if self.away.is_waited_for(now_ns):
+            return True
         return bool(self.turns or self.left_msat)
-
-    def _waits_for_later(self, key: int, flight: Flight) -> None:
-        """Leave a part to a stream whose payment has ended, and that is due again another time."""
-        failing = flight.stream.account.streak > 0  # it has no credit, and may wait for an hour
-        if not flight.payment.open and not failing and len(self.later) < MOST_LATER:
-            self.later[key] = flight
 
     def begin(self, room_msat: int, period_end_ns: int | None, now_ns: int) -> None:
         """Share the room among all who wait, and leave their part to those whose payment is under
         way for long, and to those who are due again later in the period.
         """
         self._end_ns = end_ns = now_ns + FLIGHT_NS if period_end_ns is None else period_end_ns
-        self._look_who_is_away(period_end_ns, end_ns, now_ns)
+        self.away.look(period_end_ns, end_ns, now_ns)
         cheapest = self.cheapest_msat()
         if cheapest is None or room_msat < cheapest:
             return
@@ -349,7 +212,7 @@ class Line:
         self._newcomers.clear()
         absent = {
             order_of(flight.stream): self.wants_msat(flight.place, flight.stream, now_ns)
-            for flight in (*self.absent.values(), *self.later.values())
+            for flight in self.away.with_parts()
             if flight.comes_before(end_ns)
         }
         parts_msat = self._raise(room_msat, cheapest, absent, now_ns)
@@ -406,30 +269,12 @@ class Line:
             wants = min(wants, max(0, own))
         if cap is None:
             return wants
-        flight = self.flights.get(stream.key) or self.absent.get(stream.key)
-        under_way_ns = now_ns - flight.payment.planned_ns if flight and flight.payment.open else 0
+        under_way_ns = self.away.under_way_ns(stream.key, now_ns)
         took_ns = max(SECOND_NS, stream.took_ns, under_way_ns)
         rest_ns = max(0, self._end_ns - now_ns) + under_way_ns
         most = cap * stream.terms.max_open_payments * (1 + rest_ns // took_ns)
         terms = stream.terms
         return min(wants, most + fee_limit_msat(most, terms.fee_floor_msat, terms.fee_limit_ppm))
-
-    def _look_who_is_away(self, period_end_ns: int | None, end_ns: int, now_ns: int) -> None:
-        """Forget those who do not come, and put aside those who come after the period (a total has
-        none).
-        """
-        for key in [key for key, flight in self.absent.items() if not flight.payment.open]:
-            self._waits_for_later(key, self.absent.pop(key))
-        for group in (self.absent, self.later):
-            for key in [key for key, flight in group.items() if not flight.is_away(now_ns)]:
-                del group[key]
-        for key in [key for key, flight in self.later.items() if not flight.comes_before(end_ns)]:
-            flight = self.later.pop(key)
-            if period_end_ns is not None and len(self.beyond) < MOST_LATER:
-                self.beyond[key] = flight
-        self._first_later_ns = min(
-            (flight.comes_ns() or now_ns for flight in self.later.values()), default=now_ns
-        )
 
     def _level(
         self, room_msat: int, cheapest_msat: int, absent: Set[Order], modest: Set[Order]
@@ -538,13 +383,7 @@ class Line:
         """
         if self.turns:
             return next(iter(self.turns.values())).given_ns + TURN_NS
-        if self.flights and self.waiting:
-            return next(iter(self.flights.values())).until_ns
-        if self.absent and self.waiting:
-            return next(iter(self.absent.values())).payment.planned_ns + ABSENT_NS
-        if self.later and self.waiting:
-            return self._first_later_ns + TURN_NS
-        return None
+        return self.away.next_ns() if self.waiting else None
 
 
 def served_msat(stream: Stream) -> int:

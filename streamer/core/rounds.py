@@ -39,11 +39,11 @@ begin alike.
 While others of the key come back soon, a stream buys without a turn only up to the level, and only
 if as much is left for each of them: the last payments before the money runs out would else go by
 due order, and the same stream be one ahead each period. And to a stream whose payment is under way
-for longer than a round waits, its part is left for a while (line.ABSENT_NS), but never more than it
+for longer than a round waits, its part is left for a while (away.ABSENT_NS), but never more than it
 will want: a slow receiver is not served less, and one that wants little keeps nobody waiting.
 
 To a stream whose payment has ended, and that is due again before the budget renews, what it will
-want until then is left, up to the level too (the first line.MOST_LATER of them). Three streams with
+want until then is left, up to the level too (the first away.MOST_LATER of them). Three streams with
 a payment each ten minutes on 5,000 sat an hour had else 43,800, 39,000 and 39,000 sat after a day:
 the last payment of a period goes by due order, and that is the same stream where payments and
 periods keep step. And beside one that pays each second, one that pays each ten minutes got a
@@ -61,19 +61,19 @@ from __future__ import annotations
 
 import heapq
 
+from streamer.core.away import Flight
 from streamer.core.budgets import Budgets
 from streamer.core.ledger import Budget
 from streamer.core.line import (
     MOST_PASSED,
     MOST_TURNS,
-    Flight,
     Line,
-    Place,
     Turn,
     Waiting,
     served_msat,
     waiting_of,
 )
+from streamer.core.place import Place
 from streamer.core.wheel import Wheel
 from streamer.words.model import Facts, Payment, Stream, StreamState
 from streamer.words.reasons import Reason
@@ -190,7 +190,7 @@ class Rounds:
     def reconsider(self, stream: Stream) -> None:
         """Its terms have changed: what is left to it may be too much now."""
         line = self._lines.get(stream.api_key)
-        if line is not None and line.waiting and stream.key in line.later:
+        if line is not None and line.waiting and stream.key in line.away.later:
             self._mark(stream.api_key, 0)
 
     def must_wait(
@@ -248,9 +248,9 @@ class Rounds:
         line = self._lines.get(payment.api_key)
         if line is None:
             return
-        line.is_back(stream.key)
+        line.away.is_back(stream.key)
         line.since.pop(stream.key, None)
-        line.flights[stream.key] = Flight(place, stream, payment)
+        line.away.flights[stream.key] = Flight(place, stream, payment)
         turn = line.end_turn(stream.key)
         if turn is None:
             return
@@ -273,9 +273,7 @@ class Rounds:
         self._marked.clear()
         for number, line in self._lines.items():
             line.renew(line.period_start_ns)
-            line.absent.clear()
-            line.later.clear()
-            line.beyond.clear()
+            line.away.forget_parts()
             line.since.clear()
             self._budgets.promised[number] = line.promised_msat
             self._mark(number, 0)
@@ -326,7 +324,8 @@ class Rounds:
         if not given and self._is_spent(number, line, budget):
             found_nothing = list(line.waiting.values())[:MOST_PASSED]
         free = self._budgets.free_msat(number)
-        if line.later and not line.flights and not line.absent and budget.period_ns is not None:
+        away = line.away
+        if away.later and not (away.flights or away.absent) and budget.period_ns is not None:
             free = 0  # what there is is left to those who come later: for longer than a moment
         called = [turn.of.place for turn in given]
         # beside one that is paid each 5 s there is always money for a moment, and never for it
@@ -414,7 +413,7 @@ class Rounds:
         """Look again at the renewal, and when the round waits no more; forget the key if nothing of
         it waits.
         """
-        if not (line.short or line.flights or line.absent or line.later):
+        if not (line.short or line.away):
             del self._lines[number]
             self._wheel.cancel(number)
             self._budgets.watched.discard(number)

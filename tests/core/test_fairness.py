@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from streamer.core import lifecycle
-from streamer.core.line import FLIGHT_NS
+from streamer.core.away import FLIGHT_NS
 from streamer.words.model import Rate, Stream, StreamState
 from streamer.words.money import SECOND_NS as S
 from tests.core.house import MINUTE

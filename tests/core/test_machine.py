@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from streamer.core import ends, lifecycle
+from streamer.core.away import FLIGHT_NS
 from streamer.core.book import Book
-from streamer.core.line import FLIGHT_NS
 from streamer.core.payment import Event
 from streamer.core.schedule import price_msat
 from streamer.core.slots import FREE_MARKS
@@ -519,7 +519,7 @@ class Streaming(RuleBasedStateMachine):
                 ]
                 if not rounds:
                     break
-                later = any(line.later for line in book.rounds._lines.values())
+                later = any(line.away.later for line in book.rounds._lines.values())
                 assert later or min(rounds) <= house.now_ns + FLIGHT_NS, (
                     "a round waits for nobody for longer; a part may be left to who comes later"
                 )

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from streamer.core import ends, lifecycle
+from streamer.core.away import FLIGHT_NS, MOST_LATER, TURN_NS
 from streamer.core.book import Book
-from streamer.core.line import FLIGHT_NS, MOST_LATER, MOST_PASSED, MOST_TURNS, TURN_NS
+from streamer.core.line import MOST_PASSED, MOST_TURNS
 from streamer.core.payment import Event
 from streamer.core.streamtime import check_conservation
 from streamer.words.model import (
@@ -609,10 +610,10 @@ def test_whoever_comes_after_the_period_is_kept_in_mind_up_to_a_bound() -> None:
         street.open(1, rate=hourly, start_time_ns=T0 + 55 * S, fee_floor_msat=0)
     street.live(150)
     line = street.books[0].rounds._lines[1]
-    assert len(line.beyond) == MOST_LATER
-    line.later = {-key: flight for key, flight in line.beyond.items()}
+    assert len(line.away.beyond) == MOST_LATER
+    line.away.later = {-key: flight for key, flight in line.away.beyond.items()}
     line.begin(0, T0 + 180 * S, street.house.now_ns)
-    assert not line.later and len(line.beyond) == MOST_LATER
-    line.later, line.beyond = line.beyond, {}
+    assert not line.away.later and len(line.away.beyond) == MOST_LATER
+    line.away.later, line.away.beyond = line.away.beyond, {}
     line.begin(0, None, street.house.now_ns)
-    assert not line.later and not line.beyond, "a total has no other period"
+    assert not line.away.later and not line.away.beyond, "a total has no other period"

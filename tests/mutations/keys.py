@@ -16,6 +16,7 @@ PAYMENTS = "streamer/service/payments.py"
 AUTH = "streamer/api/auth.py"
 PERIOD_ROLLS = "            self._roll(budget, now_ns)\n        return budget\n\n    def free_msat"
 LINE = "streamer/core/line.py"
+AWAY = "streamer/core/away.py"
 ROUNDS = "streamer/core/rounds.py"
 SHARED = ("tests/core/test_rounds.py",)
 FAIR = ("tests/core/test_fair_hours.py",)
@@ -133,7 +134,7 @@ KEY_MUTATIONS = (
     Mutation(
         0,
         "short key: a held payment stops the others",
-        LINE,
+        AWAY,
         "return now_ns < self.until_ns",
         "return True",
         SHARED,
@@ -141,7 +142,7 @@ KEY_MUTATIONS = (
     Mutation(
         0,
         "short key: nobody is waited for",
-        LINE,
+        AWAY,
         "return due_ns is not None and due_ns < self.until_ns",
         "return False",
         SHARED,
@@ -165,7 +166,7 @@ KEY_MUTATIONS = (
     Mutation(
         0,
         "short key: nothing is left to a slow receiver",
-        LINE,
+        AWAY,
         "            if first.payment.open:\n",
         "            if False:\n",
         FAIR,
@@ -189,7 +190,7 @@ KEY_MUTATIONS = (
     Mutation(
         0,
         "short key: nothing is left for who comes later in the period",
-        LINE,
+        AWAY,
         "not failing and len(self.later) < MOST_LATER",
         "False",
         FAIR,
@@ -197,7 +198,7 @@ KEY_MUTATIONS = (
     Mutation(
         0,
         "short key: who fails keeps his part for the day",
-        LINE,
+        AWAY,
         "failing = flight.stream.account.streak > 0",
         "failing = False",
         FAIR,

@@ -318,7 +318,7 @@ def check_spent(world: Troubled, stream: Stream) -> None:
     left_msat = 0
     if stream.reason is Reason.KEY_BUDGET_SPENT:
         line, end_ns = world.shared.rounds._lines[stream.api_key], own.end_ns()
-        for flight in (*line.later.values(), *line.absent.values()):
+        for flight in line.away.with_parts():
             if end_ns is not None and flight.comes_before(end_ns):
                 left_msat += line.wants_msat(flight.place, flight.stream, world.now_ns())
     assert own.room_msat() < least + left_msat, (
