@@ -253,7 +253,9 @@ def test_new_rates_while_an_older_payment_has_no_end_keep_a_bounded_list() -> No
     rates, begin = [Rate(1_000, S, S), Rate(1_300, S, S), Rate(1_007, S, S)], 2 * begin
     for second in range(300):
         house.at(begin + second)
+        paid_until = paid_until_ns(stream)
         house.change(stream, rate=rates[second % 3])
+        assert paid_until_ns(stream) == paid_until, "no mean over paid time and unpaid"
         [payment] = house.plan()
         covered = covered_ns(stream)
         house.settle(payment)
