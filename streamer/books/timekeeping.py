@@ -80,11 +80,12 @@ class Follower(Protocol):
 @dataclass(slots=True, frozen=True)
 class _Verdict:
     """problem: why our clock cannot be right; empty if it can. wall_ahead_ns: of our time, when
-    that was said.
+    that was said. lags: it may be the node that is behind, for it is not synced.
     """
 
     problem: str
     wall_ahead_ns: int
+    lags: bool
 
 
 class Timekeeping:
@@ -202,9 +203,11 @@ class Timekeeping:
 
     # -- what becomes known -----------------------------------------------------------------------
 
-    def judge(self, node: str, problem: str) -> None:
-        """What a node's newest header says of judged_ns: a problem, or none."""
-        self._verdicts[node] = _Verdict(problem, self._wall_ahead_ns())
+    def judge(self, node: str, problem: str, lags: bool = False) -> None:
+        """What a node's newest header says of judged_ns: a problem, or none. lags: that is older,
+        and the node is not synced.
+        """
+        self._verdicts[node] = _Verdict(problem, self._wall_ahead_ns(), lags)
         self._was_wrong = self._was_wrong or bool(problem)
         self.settle()
 
@@ -317,10 +320,15 @@ class Timekeeping:
             self._take_up()
 
     def _goes_on(self) -> bool:
-        """Whether one node that agrees is enough: after a step while it ran. One that lags stops
-        itself, whoever answers first.
+        """Whether one node that agrees is enough: after a step while it ran, if all that disagree
+        lag. They stop themselves, whoever answers first. A header that is newer than our time is
+        proof.
         """
-        return self._was_right and Halt.CLOCK not in self._shared.switch.halts
+        return (
+            self._was_right
+            and Halt.CLOCK not in self._shared.switch.halts
+            and all(verdict.lags or not verdict.problem for verdict in self._verdicts.values())
+        )
 
     def _take_up(self) -> None:
         """A node has found the wall clock right: ours is it from now on."""

@@ -17,6 +17,10 @@ PASSED_KEPT = 2
 two others between a true one and the newest of a time that was ahead: the one to which that time
 jumped, and the one after it.
 """
+PERIODS_KEPT = 16
+"""The most that are kept, with one more for each move of our time: for a clock that is put right
+again and again.
+"""
 FINEST = 33
 """Bits: what was spent in the last 8.6 s of a period is kept as one sum. Our time follows no step
 of less than 10 s.
@@ -42,15 +46,19 @@ def largest_amount_msat(room_msat: int, floor_msat: int, ppm: int) -> int:
 
 @dataclass(slots=True)
 class Period:
-    """One period of a budget. inherited_msat: what of spent_msat an earlier run of the daemon had
-    spent, by the time that it had. The rest is in by_left, by the bits of the time that was left of
-    the period (ns) when it was planned.
+    """What was spent in one period of a budget, by the time that our clock had then, which has
+    moved by moved_ns since.
+
+    inherited_msat: what an earlier run of the daemon had spent in it. by_left: what this run has,
+    by the bits of the time that was left of the period (ns) when it was planned. earlier: an
+    earlier run of the daemon began it.
     """
 
     start_ns: int
-    spent_msat: int
     inherited_msat: int
     by_left: dict[int, int]
+    moved_ns: int = 0
+    earlier: bool = False
 
     def spent_within_msat(self, left_ns: int) -> int:
         """What this run has spent in the last left_ns of the period, and of as much time again
@@ -58,6 +66,14 @@ class Period:
         """
         bits = bits_of(left_ns)
         return sum(msat for of_bits, msat in self.by_left.items() if of_bits <= bits)
+
+    def take(self, other: Period) -> None:
+        """Count what was spent in the same period, before our time moved."""
+        self.moved_ns = max(self.moved_ns, other.start_ns + other.moved_ns - self.start_ns)
+        self.earlier = self.earlier or other.earlier
+        self.inherited_msat += other.inherited_msat
+        for bits, msat in other.by_left.items():
+            self.by_left[bits] = self.by_left.get(bits, 0) + msat
 
 
 def bits_of(left_ns: int) -> int:
@@ -68,7 +84,11 @@ def bits_of(left_ns: int) -> int:
 def add_by_left(by_left: dict[int, int], left_ns: int, msat: int) -> None:
     """Count msat there: at each payment, so a comparison stands for the calls of bits_of."""
     bits = left_ns.bit_length() if left_ns >> FINEST > 0 else FINEST
-    by_left[bits] = by_left.get(bits, 0) + msat
+    sum_msat = by_left.get(bits, 0) + msat
+    # a refund of what was spent elsewhere, before our time moved, is left out: counted alone it
+    # would let the next period pay more than its budget
+    if sum_msat >= 0:
+        by_left[bits] = sum_msat
 
 
 class Budget:
@@ -113,9 +133,11 @@ class Budget:
 
     def go_on(self, period_start_ns: int) -> None:
         """A later period begins."""
-        passed = [*self.passed, self._present()][-PASSED_KEPT:]
+        known = self._known()
+        # from the end: after a step back an older one may have the start of that which just ended
+        newest = list(dict.fromkeys(one.start_ns for one in reversed(known)))[:PASSED_KEPT]
         self.begin(period_start_ns)
-        self.passed = passed
+        self.passed = [one for one in known if one.moved_ns or one.start_ns in newest]
 
     def roll(self, now_ns: int) -> None:
         """Go on to the period of now_ns, if that is a later one."""
@@ -134,56 +156,49 @@ class Budget:
         Nothing is left out that may belong to it: what is too much waits for one period, a part too
         little would be paid a second time. Too much is what a sum by halves of the time left cannot
         tell apart: after a step of 12 s in the morning what was spent in the last 17 s before
-        midnight, and not all of the day before. Returns the starts of all these periods. Reserves
-        are to be made anew.
+        midnight, and not all of the day before. Each period keeps what it had, however often our
+        time moves: it is looked at anew, by all moves since. Returns the starts of all that count.
+        Reserves are to be made anew.
         """
-        period, known = self.period_ns, [*self.passed, self._present()]
+        period, known = self.period_ns, self._known()
         if period is None:
             return frozenset()
+        for one in known:
+            one.earlier = one.earlier or (not one.moved_ns and one.start_ns < since_ns)
         start_ns = (
             now_ns - now_ns % period
             if self.aligned
-            else self._moved_ns(period, by_ns, now_ns, since_ns)
+            else self._moved_ns(known, period, by_ns, now_ns, since_ns)
         )
-        from_ns = start_ns - by_ns  # when it began, by the time before
-        of_it = [
-            one for one in known if one.start_ns == start_ns or one.start_ns + period > from_ns
-        ]
-        in_part = [one for one in of_it if one.start_ns < min(start_ns, from_ns)]
-        whole = [
-            one
-            for one in of_it
-            if one not in in_part and (one.start_ns >= start_ns or not one.inherited_msat)
-        ]
-        spent, by_left = 0, dict[int, int]()
-        for one in of_it:
-            left_ns = one.start_ns + period - from_ns if one in in_part else 2 * period
-            within = one.spent_within_msat(left_ns)
-            spent += one.spent_msat if one in whole else within
-            for bits, msat in one.by_left.items():
-                if bits <= bits_of(left_ns):
-                    # the least that may have been left of it, in the period of now
-                    least_ns = (1 << bits - 1) + start_ns - one.start_ns - by_ns
-                    add_by_left(by_left, least_ns, msat)
-        merged = self.merged.union(one.start_ns for one in whole) - {start_ns}
+        spent, counted, in_part = 0, set[int](), set[int]()
+        for one in known:
+            one.moved_ns += by_ns
+            left_ns = one.start_ns + period + one.moved_ns - start_ns
+            if one.start_ns == start_ns:
+                left_ns = 2 * period
+            if left_ns <= 0:
+                continue
+            counted.add(one.start_ns)
+            # what an earlier run spent in a period that is over is over
+            over = one.start_ns < start_ns and one.inherited_msat > 0
+            spent += one.spent_within_msat(left_ns) + (0 if over else one.inherited_msat)
+            if over or left_ns < period:
+                in_part.add(one.start_ns)
         self.begin(start_ns, spent)
-        self.by_left = by_left
-        self.inherited_msat, self.merged = (
-            sum(one.inherited_msat for one in of_it if one.start_ns == start_ns),
-            merged,
-        )
-        return frozenset(one.start_ns for one in of_it)
+        self.inherited_msat, self.passed = 0, known
+        self.merged = frozenset(counted - in_part - {start_ns})
+        return frozenset(counted)
 
-    def _moved_ns(self, period: int, by_ns: int, now_ns: int, since_ns: int) -> int:
+    def _moved_ns(
+        self, known: list[Period], period: int, by_ns: int, now_ns: int, since_ns: int
+    ) -> int:
         """When the period of now_ns began, if periods keep no grid.
 
         One of an earlier run that goes on at now_ns is true, and only a jump of our time had ended
         it. One that this run has begun, or that would lie ahead, moves with the time, and ends as
         much later as it would have. Else a new one begins.
         """
-        before = [
-            one.start_ns for one in (*self.passed, self._present()) if one.start_ns < since_ns
-        ]
+        before = [one.start_ns for one in known if one.earlier]
         for start_ns in before:
             if start_ns <= now_ns < start_ns + period:
                 return start_ns
@@ -192,8 +207,28 @@ class Budget:
         # future
         return min(self.period_start_ns + by_ns, now_ns) if moves else now_ns
 
-    def _present(self) -> Period:
-        return Period(self.period_start_ns, self.spent_msat, self.inherited_msat, self.by_left)
+    def _known(self) -> list[Period]:
+        """All that is kept, the present period last, what is empty too: a payment of it may be
+        open. Beyond PERIODS_KEPT two that are parts of one period become one, with the later end,
+        for which more counts; or the oldest is forgotten. To be asked once a move: they change.
+        """
+        present = Period(self.period_start_ns, self.inherited_msat, self.by_left)
+        known = [*self.passed, present]
+        if len(known) > PERIODS_KEPT:
+            second = next(
+                (
+                    index
+                    for index in range(1, PERIODS_KEPT)
+                    if known[index - 1].start_ns == known[index].start_ns
+                    or known[index - 1].start_ns + known[index - 1].moved_ns
+                    == known[index].start_ns + known[index].moved_ns
+                ),
+                0,
+            )
+            oldest = known.pop(max(0, second - 1))
+            if second:
+                known[second - 1].take(oldest)
+        return known
 
     def period_of(self, moment_ns: int) -> int:
         """When the period of a moment up to now began, after roll(now); 0 for one before periods
@@ -232,12 +267,12 @@ class Budget:
         at planned_ns.
         """
         if period_start_ns != self.period_start_ns and period_start_ns not in self.merged:
-            for passed in self.passed:
-                if passed.start_ns == period_start_ns:
-                    passed.spent_msat += spent_msat
-                    if self.period_ns is not None:
-                        left_ns = period_start_ns + self.period_ns - planned_ns
-                        add_by_left(passed.by_left, left_ns, spent_msat)
+            passed = [one for one in self.passed if one.start_ns == period_start_ns]
+            if passed and self.period_ns is not None:
+                left_ns = period_start_ns + self.period_ns + passed[-1].moved_ns - planned_ns
+                add_by_left(passed[-1].by_left, left_ns, spent_msat)
+            return
+        if spent_msat < 0 and period_start_ns not in self.merged and self._had(period_start_ns):
             return
         self.reserved_msat -= reserved_msat
         self.spent_msat += spent_msat
@@ -248,3 +283,9 @@ class Budget:
             raise AssertionError(
                 f"budget released {-self.reserved_msat} msat more than was reserved"
             )
+
+    def _had(self, start_ns: int) -> bool:
+        """Whether a time that was put right since had a period of this start, too: what is refunded
+        was spent in that, perhaps, and is no money of this one.
+        """
+        return any(one.moved_ns and one.start_ns == start_ns for one in self.passed)

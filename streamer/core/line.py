@@ -19,8 +19,10 @@ from streamer.words.money import SECOND_NS
 
 UNTOLD_NS = 40 * SECOND_NS
 """So long one that is due waits for its turn and is ACTIVE: then it is told that there is no money
-for it.
+for it. Not while turns wait for a slow node: so does it, and that is no want of money.
 """
+PROMPT_NS = SECOND_NS
+"""A turn that is taken later than so long after it was given has waited for its node."""
 MOST_PASSES = 8
 """So often a round looks for those who want less than their share."""
 MOST_TURNS = 1_000
@@ -52,10 +54,6 @@ class Waiting:
     due_ns: int
     since_ns: int
 
-    def is_tired(self, now_ns: int) -> bool:
-        """Whether it waits for too long as one that is ACTIVE."""
-        return self.due_ns > 0 and now_ns >= self.since_ns + UNTOLD_NS
-
 
 @dataclass(slots=True, eq=False)
 class Turn:
@@ -86,6 +84,8 @@ class Line:
     turns: dict[int, Turn] = field(default_factory=dict)
     away: Away = field(default_factory=Away)
     level_msat: int = 0
+    held_up_ns: dict[Place, int] = field(default_factory=dict)
+    """When a turn of that node was last found to wait for it."""
     _end_ns: int = 0
     _dealt: bool = False
     left_msat: int = 0
@@ -184,6 +184,7 @@ class Line:
             if now_ns < oldest.given_ns + TURN_NS:
                 return
             self.end_turn(key)
+            self.held_up_ns[oldest.of.place] = now_ns
             # lost is lost: else it would get both in the next period, and the others none. But of
             # fifty streams to one receiver that takes ten payments at a time the same ones would
             # lose their turn each time, and fall behind by all of it
@@ -310,6 +311,10 @@ class Line:
             heapq.heappush(self._round, order)
         return sum_msat // max(1, len(seen)) if level_msat is None else level_msat, seen
 
+    def newcomers(self) -> frozenset[int]:
+        """The keys of those who came since the round began."""
+        return frozenset(order[-1] for order in self._newcomers)
+
     def give(self, number: int, now_ns: int) -> list[Turn]:
         """Turns in their order, as long as the room holds them; the first has that number."""
         given: list[Turn] = []
@@ -330,6 +335,7 @@ class Line:
             )
             turn = Turn(waiting, min(self.left_msat, turn_msat), number + len(given), now_ns)
             self.leave(waiting.stream.key)
+            self.since.pop(waiting.stream.key, None)
             self.turns[waiting.stream.key] = turn
             self.left_msat -= turn.msat
             self.given_msat += turn.msat
@@ -365,16 +371,30 @@ class Line:
         waiting = self.waiting.get(order[-1])
         return waiting is not None and waiting.order == order
 
+    def is_tired(self, waiting: Waiting, now_ns: int) -> bool:
+        """Whether it has waited for UNTOLD_NS as one that is ACTIVE, and for no turn of another."""
+        if self.turns:
+            self.note_hold_up(next(iter(self.turns.values())), now_ns)
+        since_ns = max(waiting.since_ns, self.held_up_ns.get(waiting.place, 0))
+        return waiting.due_ns > 0 and now_ns >= since_ns + UNTOLD_NS
+
+    def note_hold_up(self, turn: Turn, now_ns: int) -> None:
+        """Turn was not taken before now."""
+        if now_ns - turn.given_ns > PROMPT_NS:
+            self.held_up_ns[turn.of.place] = now_ns
+
     def tired(self, now_ns: int) -> list[Waiting]:
-        """Those of the first MOST_PASSED that have waited for UNTOLD_NS, and were not told."""
+        """Those of the first MOST_PASSED that are, and were not told."""
         first = itertools.islice(self.untold.values(), MOST_PASSED)
-        return [waiting for waiting in first if waiting.is_tired(now_ns)]
+        return [waiting for waiting in first if self.is_tired(waiting, now_ns)]
 
     def next_ns(self) -> int | None:
         """When the round goes on by time, or somebody has to be told."""
         moments = [self._goes_on_ns()]
-        if self.untold:
-            moments.append(next(iter(self.untold.values())).since_ns + UNTOLD_NS)
+        if self.untold and not self.turns:
+            first = next(iter(self.untold.values()))
+            since_ns = max(first.since_ns, self.held_up_ns.get(first.place, 0))
+            moments.append(since_ns + UNTOLD_NS)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _goes_on_ns(self) -> int | None:

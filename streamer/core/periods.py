@@ -18,10 +18,11 @@ up in the evening before has not spent this day's budget.
 Reserves go with the money: open payments are written into the period in which they count now, in
 the same commit as all the rest, and so a crash changes nothing. What has ended keeps the period
 that was written: a refund or a late settlement of it finds the present one only in this run
-(`Budget.merged`), and after a crash none. Two things nobody can know. What an earlier run had spent
-in the true period is forgotten after a crash in the invented one; and which of two invented periods
-the true one has a part of, both count. The first can pay one budget more than allowed in that one
-period; the second only waits for its end.
+(`Budget.merged`), and after a crash none; nor does a late settlement of one that had failed, if
+only a part of its period is in the present one. Two things nobody can know. What an earlier run had
+spent in the true period is forgotten after a crash in the invented one; and which of two invented
+periods the true one has a part of, both count. The first can pay one budget more than allowed in
+that one period; the second only waits for its end.
 """
 
 from __future__ import annotations

@@ -233,7 +233,8 @@ class Rounds:
         waiting = waiting or self._join(place, stream, budget, due_ns, now_ns)
         self._mark(stream.api_key, now_ns)
         free_msat = self._budgets.free_msat(stream.api_key)
-        if free_msat < waiting.least_msat or waiting.is_tired(now_ns):
+        line = self._lines[stream.api_key]
+        if free_msat < waiting.least_msat or line.is_tired(waiting, now_ns):
             self._turn_away(waiting, budget, now_ns, facts)
 
     def planned(self, place: Place, payment: Payment, stream: Stream) -> None:
@@ -255,6 +256,7 @@ class Rounds:
         if turn is None:
             return
         stream.last_turn = (payment.planned_ns, turn.number)
+        line.note_hold_up(turn, payment.planned_ns)
         self._budgets.promised[payment.api_key] = line.promised_msat
         if line.left_msat and 2 * len(line.turns) < MOST_TURNS:
             self._mark(payment.api_key, payment.planned_ns)
@@ -275,6 +277,7 @@ class Rounds:
             line.renew(line.period_start_ns)
             line.away.forget_parts()
             line.since.clear()
+            line.held_up_ns.clear()
             self._budgets.promised[number] = line.promised_msat
             self._mark(number, 0)
 
@@ -313,29 +316,43 @@ class Rounds:
         if not goes_on:
             line.begin(budget.room_msat(), budget.end_ns(), now_ns)
         shares = not goes_on or line.left_msat > 0
+        # who came since the round began is told nothing by its end: the next is theirs
+        newcomers = line.newcomers() if goes_on else frozenset()
         given = line.give(self._number + 1, now_ns)
+        if goes_on and not given and not line.goes_on(now_ns):
+            # the rest of the last round found nobody: the next begins
+            line.begin(budget.room_msat(), budget.end_ns(), now_ns)
+            given, newcomers = line.give(self._number + 1, now_ns), frozenset()
         self._number += len(given)
         self._budgets.promised[number] = line.promised_msat
         for turn in given:
             turn.of.place.call_up(turn.of.stream, turn.due_ns)
         # whoever is not given a turn has to be told once that it waits; those who know are not
         # looked at again
-        found_nothing = list(line.untold.values()) if shares and not line.left_msat else []
+        found_nothing = [
+            waiting
+            for key, waiting in line.untold.items()
+            if shares and not line.left_msat and key not in newcomers
+        ]
         if not given and self._is_spent(number, line, budget):
             found_nothing = list(line.waiting.values())[:MOST_PASSED]
         free = self._budgets.free_msat(number)
         away = line.away
-        if away.later and not (away.flights or away.absent) and budget.period_ns is not None:
+        oldest = next(iter(line.turns.values()), None)
+        held_up = oldest is not None and oldest.given_ns < now_ns
+        waited_for = held_up or away.flights or away.absent
+        if away.later and not waited_for and budget.period_ns is not None:
             free = 0  # what there is is left to those who come later: for longer than a moment
         called = [turn.of.place for turn in given]
         # beside one that is paid each 5 s there is always money for a moment, and never for it
         for waiting in dict.fromkeys((*found_nothing, *line.tired(now_ns))):
-            if free >= waiting.least_msat and not waiting.is_tired(now_ns):
+            is_tired = line.is_tired(waiting, now_ns)
+            if free >= waiting.least_msat and not is_tired:
                 continue
             if waiting.place is here:
                 self._turn_away(waiting, budget, now_ns, facts)
             else:  # its own book says so, in a commit of its own: it looks again, and comes back
-                if waiting.is_tired(now_ns):
+                if is_tired:
                     line.untold.pop(waiting.stream.key, None)
                 else:
                     line.leave(waiting.stream.key)

@@ -297,13 +297,15 @@ class Link:
         """A clock that is wrong stops what is sent, and nothing else: the ends of payments are
         learned all the same.
         """
-        wrong = _clock_problem(identity, self.timekeeping.judged_ns)
+        judged_ns = self.timekeeping.judged_ns
+        wrong = _clock_problem(identity, judged_ns)
+        lags = not identity.synced_to_chain and identity.best_header_time_ns < judged_ns
         if wrong:
             self.switch.stop(Halt.CLOCK, wrong)
             self._log(wrong)
         else:
             self.switch.lift(Halt.CLOCK)
-        self.timekeeping.judge(self.node.name, wrong)
+        self.timekeeping.judge(self.node.name, wrong, lags)
 
     def accept(self, pubkey: str, facts: Facts) -> None:
         """A person says that the node's new identity is right."""

@@ -4,14 +4,17 @@ gets nothing is told so.
 
 from __future__ import annotations
 
+import heapq
 import random
 from typing import Any
 
 import pytest
 
 from streamer.core import lifecycle
-from streamer.core.line import UNTOLD_NS
-from streamer.words.model import Rate, Stream, StreamState
+from streamer.core.ledger import Budget
+from streamer.core.line import UNTOLD_NS, Line, Turn, Waiting, waiting_of
+from streamer.core.rounds import Rounds
+from streamer.words.model import Facts, Rate, Stream, StreamState
 from streamer.words.reasons import Reason
 from tests.core.house import HOUR, MINUTE, T0, S
 from tests.core.test_rounds import Street
@@ -95,3 +98,48 @@ def test_who_is_due_and_gets_nothing_is_told_so_within_a_minute(seed: int) -> No
                 planned_ns = (stream.last_turn or (0, 0))[0]
                 since_ns = max(due_ns, planned_ns, stream.state_time_ns)
                 assert street.house.now_ns - since_ns <= patient_ns, (second, stream.key)
+
+
+@pytest.mark.parametrize(("streams", "window"), [(2_000, 50), (2_600, 30), (4_000, 100)])
+def test_a_crowd_that_waits_for_its_node_is_not_told_that_there_is_no_money(
+    streams: int, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Receivers take 5 s, so the node pays a tenth or two of what is wished a second. With 85 % of
+    the budget free a thousand were told KEY_BUDGET_SPENT: those who came after the last round had
+    begun, when what was left of that found nobody, and those who waited behind the turns of others.
+    """
+    told: list[int] = []
+    turn_away = Rounds._turn_away
+
+    def noted(rounds: Rounds, waiting: Waiting, budget: Budget, now_ns: int, facts: Facts) -> None:
+        told.append(budget.room_msat() // waiting.least_msat)
+        turn_away(rounds, waiting, budget, now_ns, facts)
+
+    monkeypatch.setattr(Rounds, "_turn_away", noted)
+    period = 900
+    street = Street(streams * 1_000 * period * 9 // 10, period * S)
+    street.latency_ns = lambda _: 5 * S
+    rate = Rate(60_000, 60 * S, 60 * S)
+    crowd = [street.open(rate=rate, catch_up_ns=0, fee_floor_msat=1) for _ in range(streams)]
+    for stream in crowd:
+        street.books[0].slots.prove(stream.terms.destination, 10)
+    for half in range(4 * period):
+        street.house.now_ns = T0 + half * S // 2
+        while street._flights and street._flights[0][0] <= street.house.now_ns:
+            street.settle(heapq.heappop(street._flights)[2])
+        if len(street._flights) < window:
+            street._send(street.plan(0, window - len(street._flights)))
+    assert max(told, default=0) < 1_000
+    assert street.house.key_budget(1).room_msat() < streams * 1_000 * period // 8
+
+
+def test_a_slow_node_keeps_nobody_of_another_node_untold() -> None:
+    """For 58 minutes of an hour a stream of a node that is prompt was ACTIVE and unpaid."""
+    street = Street(1_000_000)
+    slow, prompt = (
+        waiting_of(street.books[node], street.open(node), T0, T0, 0) for node in range(2)
+    )
+    line = Line(T0)
+    line.note_hold_up(Turn(slow, 1_000, 1, T0), T0 + UNTOLD_NS - S)
+    assert [line.is_tired(waiting, T0 + UNTOLD_NS) for waiting in (slow, prompt)] == [False, True]
+    assert line.is_tired(slow, T0 + 2 * UNTOLD_NS - S)

@@ -9,11 +9,11 @@ import random
 import pytest
 
 from streamer.core.budgets import Budgets
-from streamer.core.ledger import Budget
+from streamer.core.ledger import PERIODS_KEPT, Budget
 from streamer.core.periods import shift_periods
 from streamer.core.streamtime import check_conservation
 from streamer.core.timeshift import Shift
-from streamer.words.model import Facts, Payment, Stream, StreamState
+from streamer.words.model import Facts, Payment, Rate, Stream, StreamState
 from streamer.words.money import DAY_NS
 from streamer.words.reasons import Halt, Reason
 from tests.core.house import (
@@ -137,7 +137,131 @@ def test_to_and_fro_nothing_is_forgotten() -> None:
     budget.move(72 * HOUR, T0 + 72 * HOUR + 2 * MINUTE, T0)
     assert budget.spent_msat == 10, "the 30 are of three days before"
     budget.move(-72 * HOUR, T0 + 3 * MINUTE, T0 + 72 * HOUR)
-    assert budget.spent_msat == 10
+    assert budget.spent_msat == 40, "and were spent in this hour"
+
+
+def test_what_was_spent_before_is_known_again_when_a_clock_that_was_ahead_is_put_back() -> None:
+    """3,000 sat of a day were paid twice."""
+    budget = aligned()
+    spent_of(budget, {T0 + MINUTE: 45})
+    budget.move(10 * MINUTE, T0 + HOUR + 5 * MINUTE, T0)
+    assert (budget.period_start_ns, budget.spent_msat) == (T0 + HOUR, 0)
+    spent_of(budget, {T0 + HOUR + 6 * MINUTE: 3})
+    budget.move(-10 * MINUTE, T0 + 57 * MINUTE, T0)
+    assert (budget.period_start_ns, budget.spent_msat) == (T0, 48)
+
+
+def test_what_is_open_at_the_end_of_an_hour_counts_in_the_next_if_that_had_begun() -> None:
+    """Planned 4 s before the hour by a clock that is 13 s behind, and nothing else was paid in that
+    hour: 110 of 60 sat were paid in the next.
+    """
+    house = House()
+    house.add_key(1, 60_000, HOUR)
+    house.open(
+        1,
+        rate=Rate(50_000, 1_800 * S, 1_800 * S),
+        start_time_ns=T0 + HOUR - 4 * S,
+        fee_floor_msat=0,
+    )
+    payment = house.pay(3_596)
+    house.at(3_660)
+    assert house.key_budget(1).room_msat() == 60_000
+    shift(house, 13 * S, T0 - HOUR)
+    budget = house.key_budget(1)
+    assert (budget.room_msat(), budget.reserved_msat) == (10_000, 50_000)
+    house.settle(payment)
+    assert (budget.room_msat(), budget.reserved_msat) == (10_000, 0)
+
+
+def test_the_hour_of_an_earlier_run_is_known_again_when_the_clock_comes_back() -> None:
+    """A limit of 100 sat an hour let 191 go."""
+    for back in (-HOUR, -HOUR + 20 * S):
+        budget = free(T0, inherited=40)
+        budget.move(HOUR, T0 + HOUR + 15 * MINUTE, T0 + 10 * MINUTE)
+        budget.roll(T0 + HOUR + 16 * MINUTE)
+        budget.move(back, T0 + 16 * MINUTE, T0 + HOUR + 10 * MINUTE)
+        assert (budget.period_start_ns, budget.spent_msat) == (T0, 40)
+
+
+@pytest.mark.parametrize("inherited", [0, 7])
+def test_a_clock_that_is_put_right_again_and_again_loses_nothing(inherited: int) -> None:
+    budget, now, sum_msat = free(T0, inherited), T0, inherited
+    budget.limit_msat = 10_000
+    for turn in range(60):
+        spent_of(budget, {now + S: 10})
+        sum_msat += 10
+        now += 20 * S
+        step = 12 * S if turn % 2 else -12 * S
+        budget.move(step, now + step, T0 + MINUTE if inherited else T0 - HOUR)
+        now += step
+        assert budget.spent_msat == sum_msat and len(budget.passed) <= PERIODS_KEPT
+
+
+def test_what_was_spent_in_an_hour_that_a_wrong_clock_had_before_is_known_at_its_end() -> None:
+    """Of two periods of one start the older one was kept, and 110 of 60 sat were paid."""
+    budget = aligned(at_ns=T0)
+    for moment in (T0 + 5 * HOUR + MINUTE, T0 + 6 * HOUR):
+        budget.roll(moment)
+    budget.move(-2 * HOUR, T0 + 4 * HOUR + MINUTE, T0)
+    spent_of(budget, {T0 + 5 * HOUR + MINUTE: 3, T0 + 6 * HOUR - 5 * S: 40})
+    budget.roll(T0 + 6 * HOUR)
+    budget.move(13 * S, T0 + 6 * HOUR + MINUTE, T0 - 2 * HOUR)
+    assert (budget.period_start_ns, budget.spent_msat) == (T0 + 6 * HOUR, 40)
+
+
+def test_a_refund_of_an_hour_that_only_the_wrong_clock_had_is_no_money_of_the_true_one() -> None:
+    """Of the same start: 110 of 60 sat were paid in it."""
+    budget = aligned()
+    spent_of(budget, {T0 + HOUR + MINUTE: 50})
+    budget.move(-HOUR, T0 + 2 * MINUTE, T0 + HOUR)
+    assert (budget.period_start_ns, budget.spent_msat) == (T0, 50)
+    spent_of(budget, {T0 + HOUR + MINUTE: 45})
+    budget.release(T0 + HOUR, 0, -50, T0 + HOUR + MINUTE)
+    assert (budget.period_start_ns, budget.spent_msat) == (T0 + HOUR, 45)
+
+
+def test_a_refund_alone_is_no_money() -> None:
+    """What was spent lies elsewhere, for our time has moved since: -50 counted, and 110 of 60 could
+    be paid.
+    """
+    budget = aligned()
+    spent_of(budget, {T0 + MINUTE: 50})
+    budget.release(T0, 0, -50, T0 + 59 * MINUTE + 50 * S)
+    assert budget.spent_msat == 0
+    budget.roll(T0 + HOUR)
+    budget.move(13 * S, T0 + HOUR + MINUTE, T0 - HOUR)
+    assert budget.spent_msat == 0
+
+
+def test_no_more_is_kept_of_a_budget_than_two_periods_before() -> None:
+    budget = aligned()
+    for hour in range(20):
+        spent_of(budget, {T0 + hour * HOUR: 1})
+        assert [one.start_ns for one in budget.passed] == [
+            T0 + before * HOUR for before in range(max(0, hour - 2), hour)
+        ]
+
+
+def test_many_steps_are_one_step_of_their_sum() -> None:
+    """12 s and then half an hour counted a quarter of what one step counted; 12 s each hour counted
+    the whole day before after a few of them.
+    """
+    for steps in ((30 * MINUTE,), (12 * S, 30 * MINUTE - 12 * S), (MINUTE,) * 30):
+        budget, now = aligned(), T0 + 59 * MINUTE
+        spent_of(budget, {T0 + minute * MINUTE: 1 for minute in range(59)})
+        for step in steps:
+            now += step
+            budget.move(step, now, T0 - HOUR)
+        assert budget.period_start_ns == T0 + HOUR
+        assert 29 <= budget.spent_msat <= 59 and len(budget.passed) <= PERIODS_KEPT
+        assert budget.spent_msat < 59 or steps == (30 * MINUTE,) or len(steps) == 2
+    budget, now = Budget(50, 24 * HOUR), T0 - T0 % (24 * HOUR)
+    for day in range(5):
+        for hour in range(24):
+            at = now + day * 24 * HOUR + hour * HOUR
+            spent_of(budget, {at: 1})
+            budget.move(12 * S, at + 12 * S, now)
+        assert 24 <= budget.spent_msat <= 26, day
 
 
 def free(start_ns: int, inherited: int = 0) -> Budget:

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from streamer.books.archive import LOOK_SECONDS
 from streamer.simulator.serve import Plan
 from streamer.stores.folder import open_folder
 from streamer.stores.sqlite import SqliteStore
 from streamer.words.model import Facts
 from streamer.words.money import DAY_NS
-from tests.e2e.house import House, data_of, house, journal, until
+from tests.e2e.house import PATIENCE_SECONDS, House, data_of, house, journal, until
 from tests.e2e.networks import Network, Networks
 
 AGO_NS = 3 * DAY_NS
@@ -92,7 +93,7 @@ def refusal(daemon: House, *arguments: str) -> str:
     return done.err
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(180 + LOOK_SECONDS)
 def test_they_leave_memory_and_nobody_sees_the_difference(network: Network, tmp_path: Path) -> None:
     with house(tmp_path, *network.flags()) as daemon:
         daemon.until_paying()
@@ -107,7 +108,12 @@ def test_they_leave_memory_and_nobody_sees_the_difference(network: Network, tmp_
         before = seen(daemon, streams)
         assert daemon.stop() == 0
     with house(tmp_path, *network.flags()) as daemon:
-        until(lambda: in_archive(tmp_path) == len(streams), "they are archived")
+        # a first look that comes before the node has found the clock right lets nothing go
+        until(
+            lambda: in_archive(tmp_path) == len(streams),
+            "they are archived",
+            LOOK_SECONDS + PATIENCE_SECONDS,
+        )
         assert seen(daemon, streams) == before
         assert daemon.stop() == 0
     with house(tmp_path, *network.flags()) as daemon:
